@@ -1,0 +1,74 @@
+//! The answer of `/health`: the reference's fields and those of its standalone server, united.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Seq, Timestamp};
+
+/// Who serves and how it fares. The fields of a foreign or older monitor that are missing take defaults, so
+/// that a probe can read any of them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Health {
+    /// `running`.
+    pub status: String,
+    /// `claude-mpm-monitor`.
+    pub service: String,
+    /// Version of this product.
+    pub version: String,
+    /// The port served.
+    pub port: u16,
+    /// The serving process.
+    #[cfg_attr(test, ts(type = "number | null"))]
+    pub pid: Option<u32>,
+    /// Whole seconds since start.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub uptime: u64,
+    /// The host it was asked to listen on.
+    pub host: String,
+    /// Same as `version`; mission 3's name.
+    pub server_version: String,
+    /// Random identity of this server run, also in its runfile.
+    pub server_id: String,
+    /// Seconds since start, with fraction.
+    pub uptime_seconds: f64,
+    /// When it started, RFC 3339.
+    pub start_time: String,
+    /// Now, by the server's clock, RFC 3339.
+    pub timestamp: String,
+    /// Connected viewers, all transports.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub clients_connected: u64,
+    /// Versions that clients named when they connected, by connection.
+    pub client_versions: BTreeMap<String, String>,
+    /// Counters since start.
+    pub health_stats: HealthStats,
+    /// Versions of what it is built on.
+    pub dependencies: BTreeMap<String, String>,
+    /// `ok`, or `degraded: <reason>`.
+    pub store: String,
+    /// Position of the newest stored event.
+    pub last_seq: Seq,
+    /// `foreground`, `background` or `desktop`.
+    pub mode: String,
+}
+
+/// Counters since start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct HealthStats {
+    /// Events stored.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub events_processed: u64,
+    /// Clients that ever connected.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub clients_served: u64,
+    /// Events refused.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub errors: u64,
+    /// When the newest event was stored.
+    pub last_activity: Option<Timestamp>,
+}

@@ -1,0 +1,23 @@
+//! What crosses a process boundary: the event, its kinds and ids, the shapes of every answer, and the names
+//! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
+
+pub mod error;
+pub mod event;
+pub mod health;
+pub mod kind;
+pub mod names;
+pub mod paths;
+pub mod runfile;
+pub mod session;
+pub mod stream;
+pub mod timestamp;
+#[cfg(test)]
+mod typescript;
+
+pub use error::ErrorBody;
+pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
+pub use health::Health;
+pub use kind::{HookEvent, Kind};
+pub use runfile::Runfile;
+pub use session::Session;
+pub use timestamp::Timestamp;

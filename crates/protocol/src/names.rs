@@ -1,0 +1,38 @@
+//! Names that both sides of a connection must spell alike: service, routes, namespaces, limits.
+
+/// `service` in `/health`: by this text every launcher knows a monitor.
+pub const SERVICE: &str = "claude-mpm-monitor";
+
+/// The port without configuration.
+pub const DEFAULT_PORT: u16 = 8765;
+
+/// Where `--port auto` looks, inclusive.
+pub const PORT_RANGE: std::ops::RangeInclusive<u16> = 8765..=8785;
+
+/// Who is serving.
+pub const HEALTH: &str = "/health";
+
+/// Events in (POST) and history out (GET).
+pub const EVENTS: &str = "/api/events";
+
+/// Sessions, newest first.
+pub const SESSIONS: &str = "/api/sessions";
+
+/// Stops the server; the runfile's control token is required.
+pub const SHUTDOWN: &str = "/api/shutdown";
+
+/// Our dashboard's Socket.IO namespace.
+pub const STREAM: &str = "/stream";
+
+/// The largest body of `POST /api/events`, and the most that the hook reads from standard input. Claude
+/// Code's Write and Read payloads reach megabytes.
+pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
+
+/// The deepest nesting of a JSON body. Real payloads stay below 20; parsers give up at 128.
+pub const JSON_DEPTH_MAX: usize = 100;
+
+/// The longest summary of a row.
+pub const SUMMARY_BYTES_MAX: usize = 300;
+
+/// The most events in one page of history.
+pub const PAGE_MAX: usize = 1000;

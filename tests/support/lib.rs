@@ -1,0 +1,1 @@
+//! Starts real servers and real clients for the tests.

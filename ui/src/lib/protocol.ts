@@ -1,0 +1,390 @@
+// Generated from crates/protocol by `UPDATE=1 cargo test -p protocol typescript`. Do not edit.
+
+/**
+ * Milliseconds since 1970-01-01T00:00:00Z. Serialised as a plain number.
+ */
+export type Timestamp = number;
+
+/**
+ * Position in the log: 1, 2, 3 … in the order in which events were stored and broadcast.
+ */
+export type Seq = number;
+
+/**
+ * Identity of an event across deliveries (UUIDv7 when we mint it): sending it again changes nothing.
+ */
+export type EventId = string;
+
+/**
+ * Claude Code's `session_id`.
+ */
+export type SessionId = string;
+
+/**
+ * Claude Code's `agent_id`; absent on the main thread of a session.
+ */
+export type AgentId = string;
+
+/**
+ * Claude Code's `tool_use_id`: pairs a tool call's start with its end.
+ */
+export type ToolUseId = string;
+
+/**
+ * What happened. Unknown kinds are data, never an error.
+ */
+export type Kind = string;
+
+/**
+ * Who sent an event: the door it came by, or the sender that named itself.
+ */
+export type Source = "hook" | "mpm_hook" | "http" | "socketio" | "websocket" | "run" | "otlp" | "transcript";
+
+/**
+ * A stored event without its payload: what lists show and what is broadcast live.
+ */
+export type Row = { 
+/**
+ * Position in the log.
+ */
+seq: Seq, 
+/**
+ * Identity across deliveries.
+ */
+id: EventId, 
+/**
+ * When the server took it in.
+ */
+received_at: Timestamp, 
+/**
+ * When it happened, by the sender's clock; the server's when the sender named none.
+ */
+occurred_at: Timestamp, 
+/**
+ * Who sent it.
+ */
+source: Source, 
+/**
+ * What happened.
+ */
+kind: Kind, 
+/**
+ * The session it belongs to.
+ */
+session_id?: SessionId, 
+/**
+ * The subagent it belongs to; none on a session's main thread.
+ */
+agent_id?: AgentId, 
+/**
+ * The subagent's type, such as `Explore`.
+ */
+agent_type?: string, 
+/**
+ * The working directory of the session.
+ */
+project?: string, 
+/**
+ * The tool call it is about.
+ */
+tool_use_id?: ToolUseId, 
+/**
+ * The tool it is about, such as `Bash`.
+ */
+tool_name?: string, 
+/**
+ * The prompt (turn) it is about.
+ */
+prompt_id?: string, 
+/**
+ * How long it took, as the sender measured it.
+ */
+duration_ms?: number, 
+/**
+ * Whether it reports a failure.
+ */
+is_error: boolean, 
+/**
+ * One line for people, at most 300 bytes.
+ */
+summary: string, 
+/**
+ * A richer event about the same fact, when another sender delivered that too.
+ */
+duplicate_of?: Seq, };
+
+/**
+ * What is known of one Claude Code session.
+ */
+export type Session = { 
+/**
+ * Claude Code's id.
+ */
+session_id: SessionId, 
+/**
+ * The newest working directory.
+ */
+project?: string, 
+/**
+ * Its title, when Claude Code gave one.
+ */
+title?: string, 
+/**
+ * Its model, when known.
+ */
+model?: string, 
+/**
+ * When its first event happened.
+ */
+started_at: Timestamp, 
+/**
+ * When its newest event happened.
+ */
+last_event_at: Timestamp, 
+/**
+ * Position of its newest event.
+ */
+last_seq: Seq, 
+/**
+ * How many events were stored, duplicates not counted.
+ */
+events: number, 
+/**
+ * How many of them report a failure.
+ */
+errors: number, 
+/**
+ * How many tool calls were started.
+ */
+tool_calls: number, 
+/**
+ * The summary of its newest event.
+ */
+last_summary: string, 
+/**
+ * When it ended, after `SessionEnd`.
+ */
+ended_at?: Timestamp, };
+
+/**
+ * Client → server, event `subscribe`. Everything is optional.
+ */
+export type Subscribe = { 
+/**
+ * Send what came after this position; without it, the newest rows.
+ */
+after?: Seq, 
+/**
+ * How many rows the snapshot may hold (default 500, at most 1000).
+ */
+limit: number, 
+/**
+ * Only rows that match.
+ */
+filter?: Filter, };
+
+/**
+ * Which rows a subscriber wants: each given field must match.
+ */
+export type Filter = { 
+/**
+ * Exactly this session.
+ */
+session?: string, 
+/**
+ * Exactly this project, or a folder above it.
+ */
+project?: string, 
+/**
+ * One of these kinds.
+ */
+kinds?: Array<string>, 
+/**
+ * Exactly this tool.
+ */
+tool?: string, 
+/**
+ * This agent's id or type.
+ */
+agent?: string, 
+/**
+ * Only failures (`true`) or only the rest (`false`).
+ */
+error?: boolean, };
+
+/**
+ * Server → client, the acknowledgement of `subscribe`.
+ */
+export type Snapshot = { 
+/**
+ * Identity of the store; another one means that positions start over.
+ */
+epoch: string, 
+/**
+ * Version of the server; a page from another version offers to reload.
+ */
+server_version: string, 
+/**
+ * Position up to which the snapshot is complete; live rows come after it.
+ */
+last_seq: Seq, 
+/**
+ * Rows, oldest first.
+ */
+snapshot: Array<Row>, 
+/**
+ * Sessions, the most recently active first.
+ */
+sessions: Array<Session>, 
+/**
+ * With `after`: more rows lie between the last one sent and `last_seq`. Without: older rows exist.
+ */
+has_more: boolean, };
+
+/**
+ * Server → client, event `events`: new rows in order, at most 20 batches a second.
+ */
+export type Batch = { 
+/**
+ * Oldest first.
+ */
+rows: Array<Row>, };
+
+/**
+ * Server → client, event `gap`: rows that this subscriber was too slow for; `GET /api/events?after=` has
+ * them.
+ */
+export type Gap = { 
+/**
+ * First missed position.
+ */
+from: Seq, 
+/**
+ * Last missed position.
+ */
+to: Seq, };
+
+/**
+ * Server → client, event `sessions`: sessions that changed.
+ */
+export type SessionsChanged = { 
+/**
+ * Their new state.
+ */
+changed: Array<Session>, };
+
+/**
+ * Who serves and how it fares. The fields of a foreign or older monitor that are missing take defaults, so
+ * that a probe can read any of them.
+ */
+export type Health = { 
+/**
+ * `running`.
+ */
+status: string, 
+/**
+ * `claude-mpm-monitor`.
+ */
+service: string, 
+/**
+ * Version of this product.
+ */
+version: string, 
+/**
+ * The port served.
+ */
+port: number, 
+/**
+ * The serving process.
+ */
+pid: number | null, 
+/**
+ * Whole seconds since start.
+ */
+uptime: number, 
+/**
+ * The host it was asked to listen on.
+ */
+host: string, 
+/**
+ * Same as `version`; mission 3's name.
+ */
+server_version: string, 
+/**
+ * Random identity of this server run, also in its runfile.
+ */
+server_id: string, 
+/**
+ * Seconds since start, with fraction.
+ */
+uptime_seconds: number, 
+/**
+ * When it started, RFC 3339.
+ */
+start_time: string, 
+/**
+ * Now, by the server's clock, RFC 3339.
+ */
+timestamp: string, 
+/**
+ * Connected viewers, all transports.
+ */
+clients_connected: number, 
+/**
+ * Versions that clients named when they connected, by connection.
+ */
+client_versions: { [key in string]: string }, 
+/**
+ * Counters since start.
+ */
+health_stats: HealthStats, 
+/**
+ * Versions of what it is built on.
+ */
+dependencies: { [key in string]: string }, 
+/**
+ * `ok`, or `degraded: <reason>`.
+ */
+store: string, 
+/**
+ * Position of the newest stored event.
+ */
+last_seq: Seq, 
+/**
+ * `foreground`, `background` or `desktop`.
+ */
+mode: string, };
+
+/**
+ * Counters since start.
+ */
+export type HealthStats = { 
+/**
+ * Events stored.
+ */
+events_processed: number, 
+/**
+ * Clients that ever connected.
+ */
+clients_served: number, 
+/**
+ * Events refused.
+ */
+errors: number, 
+/**
+ * When the newest event was stored.
+ */
+last_activity: Timestamp | null, };
+
+/**
+ * `{"code","message"}`. Clients branch on `code`; `message` is for people and may change.
+ */
+export type ErrorBody = { 
+/**
+ * Stable, snake_case.
+ */
+code: string, 
+/**
+ * What was wrong, where, and the way out.
+ */
+message: string, };
