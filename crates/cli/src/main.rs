@@ -1,0 +1,2 @@
+//! The claude-mpm-monitor executable.
+fn main() {}

@@ -1,0 +1,2 @@
+//! The claude-mpm-hook executable.
+fn main() {}

@@ -1,0 +1,82 @@
+//! What a server is told at start: addresses, limits, files. Plain values; where they come from (flags,
+//! environment, file) is the business of `host`.
+
+use std::path::PathBuf;
+
+use protocol::names;
+
+/// Everything a server needs to know. `Default` is what a user gets without any setting.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// `localhost` (both loopback addresses), an address, or a host name.
+    pub host: String,
+    /// The port; 0 takes any free one (tests).
+    pub port: u16,
+    /// The event store; its folder is made when missing.
+    pub database: PathBuf,
+    /// Where claude-mpm's viewers find the working directory; the process's own.
+    pub working_directory: PathBuf,
+    /// How the process was started: `foreground`, `background` or `desktop`.
+    pub mode: String,
+    /// Origins besides loopback ones that browsers may call from; `*` allows all.
+    pub cors_allowed_origins: Vec<String>,
+    /// Host names besides loopback ones and `host` that requests may be addressed to.
+    pub allowed_hosts: Vec<String>,
+    /// The largest request body in bytes.
+    pub body_bytes_max: usize,
+    /// How many events the legacy history answers return at most.
+    pub history_max: usize,
+    /// Names of the legacy Socket.IO broadcasts.
+    pub event_names: EventNames,
+    /// Seconds between Engine.IO pings.
+    pub ping_interval_s: u64,
+    /// Seconds a client may stay silent after a ping.
+    pub ping_timeout_s: u64,
+    /// Events older than this many days are deleted; 0 keeps them for ever.
+    pub retention_days: u32,
+    /// The store is kept below this size by deleting the oldest events; 0 sets no limit.
+    pub retention_mib: u64,
+    /// What an acknowledged event survives.
+    pub durability: Durability,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            host: "localhost".to_owned(),
+            port: names::DEFAULT_PORT,
+            database: PathBuf::from("events.db"),
+            working_directory: PathBuf::from("."),
+            mode: "foreground".to_owned(),
+            cors_allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+            body_bytes_max: names::BODY_BYTES_MAX,
+            history_max: 1000,
+            event_names: EventNames::ClaudeEvent,
+            ping_interval_s: 30,
+            ping_timeout_s: 60,
+            retention_days: 30,
+            retention_mib: 2048,
+            durability: Durability::Crash,
+        }
+    }
+}
+
+/// Under which name the namespace `/` broadcasts events. Never under both: a client that listens to both
+/// would count twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventNames {
+    /// `claude_event`, which every known client listens to.
+    ClaudeEvent,
+    /// The newest reference's names: `tool_event`, `hook_event`, `session_event` …
+    Category,
+}
+
+/// What an acknowledged event survives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash or `kill -9` of the server.
+    Crash,
+    /// Power loss too, at the price of one fsync per group of events.
+    Power,
+}
