@@ -4,7 +4,9 @@
 pub mod error;
 pub mod event;
 pub mod health;
+pub mod ingest;
 pub mod kind;
+pub mod legacy;
 pub mod names;
 pub mod paths;
 pub mod runfile;
@@ -17,6 +19,7 @@ mod typescript;
 pub use error::ErrorBody;
 pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
 pub use health::Health;
+pub use ingest::{Incoming, Refusal};
 pub use kind::{HookEvent, Kind};
 pub use runfile::Runfile;
 pub use session::Session;
