@@ -3,6 +3,7 @@
 
 mod config;
 mod error;
+mod store;
 
 use std::future::Future;
 use std::net::SocketAddr;
