@@ -19,7 +19,9 @@ pub fn category(kind: &Kind) -> &'static str {
     match kind {
         Kind::Hook(H::PreToolUse | H::PostToolUse | H::PostToolUseFailure) => "tool_event",
         Kind::Hook(H::SubagentStart | H::SubagentStop) | Kind::Mpm(MpmEvent::TodoUpdated) => "hook_event",
-        Kind::Hook(H::SessionStart | H::SessionEnd) | Kind::Mpm(MpmEvent::TokenUsageUpdated) => "session_event",
+        Kind::Hook(H::SessionStart | H::SessionEnd) | Kind::Mpm(MpmEvent::TokenUsageUpdated) => {
+            "session_event"
+        }
         Kind::Hook(_) | Kind::Mpm(_) => "claude_event",
         Kind::Other(name) => category_of_name(name),
     }
@@ -54,7 +56,8 @@ pub fn message(event: &Event) -> Value {
     let correlation_id = data.get("correlation_id").cloned();
     let mut message = Map::new();
     let category = category(&row.kind);
-    message.insert("type".into(), if category == "claude_event" { type_of(&row.kind) } else { "hook" }.into());
+    message
+        .insert("type".into(), if category == "claude_event" { type_of(&row.kind) } else { "hook" }.into());
     message.insert("subtype".into(), subtype(&row.kind).into());
     message.insert("data".into(), Value::Object(data));
     message.insert("timestamp".into(), row.occurred_at.rfc3339().into());
@@ -114,11 +117,15 @@ fn innermost(payload: Value) -> Map<String, Value> {
     let Value::Object(mut object) = payload else {
         return Map::from_iter([("value".to_owned(), payload)]);
     };
-    let is_envelope =
-        ["event", "type", "subtype", "namespace"].iter().any(|name| object.contains_key(*name));
-    if is_envelope && !object.contains_key("transcript_path") && object.get("data").is_some_and(Value::is_object) {
+    let is_envelope = ["event", "type", "subtype", "namespace"].iter().any(|name| object.contains_key(*name));
+    if is_envelope
+        && !object.contains_key("transcript_path")
+        && object.get("data").is_some_and(Value::is_object)
+    {
         let mut inner = innermost(object["data"].take());
-        if let Some(id) = object.get("correlation_id").filter(|id| !id.is_null() && !inner.contains_key("tool_use_id")) {
+        if let Some(id) =
+            object.get("correlation_id").filter(|id| !id.is_null() && !inner.contains_key("tool_use_id"))
+        {
             inner.entry("correlation_id").or_insert_with(|| id.clone());
         }
         return inner;
@@ -138,7 +145,9 @@ fn hook_names(event: HookEvent, data: &mut Map<String, Value>) {
                 add(data, "prompt_text", prompt.into());
             }
         }
-        H::PreToolUse | H::PostToolUse | H::PostToolUseFailure | H::PermissionRequest => tool_names(event, data),
+        H::PreToolUse | H::PostToolUse | H::PostToolUseFailure | H::PermissionRequest => {
+            tool_names(event, data);
+        }
         H::SubagentStop | H::Stop => {
             if let Some(output) = data.get("last_assistant_message").cloned() {
                 add(data, "output", output);
@@ -178,7 +187,13 @@ fn tool_names(event: HookEvent, data: &mut Map<String, Value>) {
 /// The text that a tool call printed or found.
 fn output(data: &Map<String, Value>) -> Value {
     let Some(response) = data.get("tool_response") else { return Value::Null };
-    let candidates = [&response["stdout"], &response["file"]["content"], &response["content"], &response["result"], response];
+    let candidates = [
+        &response["stdout"],
+        &response["file"]["content"],
+        &response["content"],
+        &response["result"],
+        response,
+    ];
     candidates.into_iter().find(|value| value.is_string()).cloned().unwrap_or(Value::Null)
 }
 
@@ -259,9 +274,15 @@ mod tests {
     #[test]
     fn a_long_text_is_cut_and_says_so() {
         let long = "x".repeat(TEXT_BYTES_MAX + 9);
-        let sent = broadcast(&format!(r#"{{"hook_event_name":"PreToolUse","tool_name":"Write","tool_input":{{"content":"{long}"}}}}"#));
+        let sent = broadcast(&format!(
+            r#"{{"hook_event_name":"PreToolUse","tool_name":"Write","tool_input":{{"content":"{long}"}}}}"#
+        ));
         let content = sent["data"]["tool_input"]["content"].as_str().unwrap_or_default();
-        assert!(content.len() < TEXT_BYTES_MAX + 100 && content.contains("[9 more bytes"), "{}", content.len());
+        assert!(
+            content.len() < TEXT_BYTES_MAX + 100 && content.contains("[9 more bytes"),
+            "{}",
+            content.len()
+        );
     }
 
     #[test]

@@ -5,6 +5,7 @@ pub mod error;
 pub mod event;
 pub mod health;
 pub mod ingest;
+pub mod instance;
 pub mod kind;
 pub mod legacy;
 pub mod names;

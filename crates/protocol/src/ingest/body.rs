@@ -89,7 +89,9 @@ mod tests {
     fn count(body: &str) -> Result<(usize, usize), &'static str> {
         match split(body.as_bytes()) {
             Ok(Body::One(_)) => Ok((1, 0)),
-            Ok(Body::Many(all)) => Ok((all.iter().filter(|e| e.is_ok()).count(), all.iter().filter(|e| e.is_err()).count())),
+            Ok(Body::Many(all)) => {
+                Ok((all.iter().filter(|e| e.is_ok()).count(), all.iter().filter(|e| e.is_err()).count()))
+            }
             Err(refusal) => Err(refusal.code),
         }
     }

@@ -73,7 +73,8 @@ fn foreign(raw: &RawValue, body: &Object<'_>, door: Source) -> Incoming {
         let name = body.text("hook_event_name").unwrap_or_default();
         return hook(raw, &input, Kind::from_name(&name), door, None);
     }
-    let envelope = body.object("data").filter(|_| body.text("event").is_some() && body.text("type").is_none());
+    let envelope =
+        body.object("data").filter(|_| body.text("event").is_some() && body.text("type").is_none());
     let inner = envelope.as_ref().unwrap_or(body);
     // claude-mpm's bash hook: the raw payload one level deeper.
     if let Some(payload) = inner.object("data")
@@ -97,10 +98,8 @@ fn hook(
     deliverer: Option<Deliverer>,
 ) -> Incoming {
     let mut incoming = fields(raw, payload, payload, kind, source);
-    incoming.is_error |= matches!(
-        incoming.kind,
-        Kind::Hook(HookEvent::PostToolUseFailure | HookEvent::StopFailure)
-    );
+    incoming.is_error |=
+        matches!(incoming.kind, Kind::Hook(HookEvent::PostToolUseFailure | HookEvent::StopFailure));
     if incoming.kind == Kind::Hook(HookEvent::CwdChanged) {
         incoming.project = field(payload, &["new_cwd"]).or(incoming.project);
     }

@@ -43,11 +43,13 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
             line.fields(data, &["model", "session_title"])
         }
         H::Setup => line.push("Setup").fields(data, &["trigger"]),
-        H::InstructionsLoaded => line.push("Loaded").path(data, "file_path", project).fields(data, &["memory_type"]),
-        H::UserPromptSubmit => line.push("Prompt").first(data, &["prompt", "prompt_text"]),
-        H::UserPromptExpansion => {
-            line.push(&format!("/{}", data.text("command_name").unwrap_or_default())).fields(data, &["command_args"])
+        H::InstructionsLoaded => {
+            line.push("Loaded").path(data, "file_path", project).fields(data, &["memory_type"])
         }
+        H::UserPromptSubmit => line.push("Prompt").first(data, &["prompt", "prompt_text"]),
+        H::UserPromptExpansion => line
+            .push(&format!("/{}", data.text("command_name").unwrap_or_default()))
+            .fields(data, &["command_args"]),
         H::MessageDisplay => line.fields(data, &["delta"]),
         H::PreToolUse => call(line, data, tool, project),
         H::PermissionRequest => {
@@ -82,8 +84,12 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
             }
         }
         H::StopFailure => line.push("Turn failed").fields(data, &["error", "error_details"]),
-        H::TeammateIdle => line.push(&data.text("teammate_name").unwrap_or(Cow::Borrowed("Teammate"))).push("is idle"),
-        H::ConfigChange => line.push("Configuration changed").fields(data, &["source"]).path(data, "file_path", project),
+        H::TeammateIdle => {
+            line.push(&data.text("teammate_name").unwrap_or(Cow::Borrowed("Teammate"))).push("is idle")
+        }
+        H::ConfigChange => {
+            line.push("Configuration changed").fields(data, &["source"]).path(data, "file_path", project)
+        }
         H::CwdChanged => line.push("Moved to").path(data, "new_cwd", None),
         H::DirectoryAdded => line.push("Directory added").path(data, "directory", None),
         H::FileChanged => line.push("File changed").path(data, "file_path", project).fields(data, &["event"]),
@@ -91,9 +97,10 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
         H::WorktreeRemove => line.push("Worktree removed").path(data, "worktree_path", project),
         H::PreCompact => line.push("Compacting").fields(data, &["trigger", "custom_instructions"]),
         H::PostCompact => line.push("Compacted").fields(data, &["trigger", "compact_summary"]),
-        H::Elicitation => {
-            line.push(&data.text("mcp_server_name").unwrap_or(Cow::Borrowed("MCP server"))).push("asks").fields(data, &["message"])
-        }
+        H::Elicitation => line
+            .push(&data.text("mcp_server_name").unwrap_or(Cow::Borrowed("MCP server")))
+            .push("asks")
+            .fields(data, &["message"]),
         H::ElicitationResult => line.push("Answered").fields(data, &["mcp_server_name", "action"]),
         H::SessionEnd => line.push("Session ended").fields(data, &["reason"]),
     };
@@ -133,8 +140,19 @@ fn mpm(line: &mut Line, event: MpmEvent, data: &Object<'_>, tool: Option<&str>) 
 
 /// An event of an unknown kind: its name and the first thing in it that reads as text.
 fn other(line: &mut Line, name: &str, data: &Object<'_>) {
-    const TELLING: &[&str] =
-        &["message", "content", "summary", "text", "prompt", "title", "task", "description", "status", "error", "reason"];
+    const TELLING: &[&str] = &[
+        "message",
+        "content",
+        "summary",
+        "text",
+        "prompt",
+        "title",
+        "task",
+        "description",
+        "status",
+        "error",
+        "reason",
+    ];
     line.push(name).first(data, TELLING);
     if !data.array("todos").is_empty() {
         todos(line, &data.array("todos"));
@@ -142,7 +160,12 @@ fn other(line: &mut Line, name: &str, data: &Object<'_>) {
 }
 
 /// A tool call as `Tool  what it works on`.
-fn call<'l>(line: &'l mut Line, data: &Object<'_>, tool: Option<&str>, project: Option<&str>) -> &'l mut Line {
+fn call<'l>(
+    line: &'l mut Line,
+    data: &Object<'_>,
+    tool: Option<&str>,
+    project: Option<&str>,
+) -> &'l mut Line {
     let tool = tool.unwrap_or("Tool");
     line.push(&tool_label(tool));
     let Some(input) = data.object("tool_input").or_else(|| data.object("tool_parameters")) else {
@@ -153,27 +176,51 @@ fn call<'l>(line: &'l mut Line, data: &Object<'_>, tool: Option<&str>, project: 
         "Read" => line.path(&input, "file_path", project).push(&span(&input)),
         "Write" => {
             line.path(&input, "file_path", project);
-            line.push(&input.text("content").map(|content| plural(lines(&content), "line")).unwrap_or_default())
+            line.push(
+                &input.text("content").map(|content| plural(lines(&content), "line")).unwrap_or_default(),
+            )
         }
         "Edit" | "MultiEdit" | "NotebookEdit" => {
-            line.path(&input, if input.raw("file_path").is_some() { "file_path" } else { "notebook_path" }, project);
+            line.path(
+                &input,
+                if input.raw("file_path").is_some() { "file_path" } else { "notebook_path" },
+                project,
+            );
             line.push(&change(&input))
         }
-        "Grep" | "Glob" => line.fields(&input, &["pattern"]).path(&input, "path", project).fields(&input, &["glob"]),
+        "Grep" | "Glob" => {
+            line.fields(&input, &["pattern"]).path(&input, "path", project).fields(&input, &["glob"])
+        }
         "WebFetch" => line.fields(&input, &["url"]),
         "WebSearch" | "ToolSearch" => line.fields(&input, &["query"]),
         "Agent" | "Task" => line.fields(&input, &["subagent_type"]).first(&input, &["description", "prompt"]),
         "Skill" => line.first(&input, &["skill", "command"]).fields(&input, &["args"]),
         "TodoWrite" => todos(line, &input.array("todos")),
         "TaskCreate" => line.fields(&input, &["subject"]),
-        "TaskUpdate" => line.push_marked("#", &scalar(&input, "taskId")).fields(&input, &["status", "subject"]),
+        "TaskUpdate" => {
+            line.push_marked("#", &scalar(&input, "taskId")).fields(&input, &["status", "subject"])
+        }
         "TaskGet" | "TaskStop" | "TaskOutput" => line.push_marked("#", &scalar(&input, "taskId")),
         "AskUserQuestion" => line.push(&questions(&input)),
         "ExitPlanMode" => line.push(input.text("plan").unwrap_or_default().trim_start_matches(['#', ' '])),
         "CronCreate" => line.fields(&input, &["cron", "prompt"]),
         _ => line.first(
             &input,
-            &["description", "title", "query", "command", "url", "file_path", "path", "prompt", "message", "name", "pattern", "subject", "id"],
+            &[
+                "description",
+                "title",
+                "query",
+                "command",
+                "url",
+                "file_path",
+                "path",
+                "prompt",
+                "message",
+                "name",
+                "pattern",
+                "subject",
+                "id",
+            ],
         ),
     }
 }
@@ -198,9 +245,13 @@ fn outcome<'l>(line: &'l mut Line, data: &Object<'_>, tool: Option<&str>) -> &'l
     let count = |name: &str| response.number(name).filter(|n| *n >= 0.0).map(|n| n as usize);
     let result = match tool.unwrap_or_default() {
         "Bash" | "PowerShell" => last_line(&response),
-        "Read" => response.object("file").and_then(|f| f.number("numLines")).map(|n| plural(n as usize, "line")),
+        "Read" => {
+            response.object("file").and_then(|f| f.number("numLines")).map(|n| plural(n as usize, "line"))
+        }
         "Edit" | "MultiEdit" | "Write" => return line,
-        "Grep" => count("numMatches").map(|n| plural(n, "match")).or_else(|| count("numFiles").map(|n| plural(n, "file"))),
+        "Grep" => count("numMatches")
+            .map(|n| plural(n, "match"))
+            .or_else(|| count("numFiles").map(|n| plural(n, "file"))),
         "Glob" => count("numFiles").map(|n| plural(n, "file")),
         "WebFetch" => count("code").map(|code| code.to_string()),
         "WebSearch" => Some(plural(response.array("results").len(), "result")),
@@ -232,7 +283,9 @@ fn change(input: &Object<'_>) -> String {
     let edits = input.array("edits");
     let (mut removed, mut added) = (0, 0);
     let mut count = |edit: &Object<'_>| {
-        if let (Some(old), Some(new)) = (edit.raw("old_string").and_then(text), edit.raw("new_string").and_then(text)) {
+        if let (Some(old), Some(new)) =
+            (edit.raw("old_string").and_then(text), edit.raw("new_string").and_then(text))
+        {
             let (minus, plus) = changed_lines(&old, &new);
             removed += minus;
             added += plus;
@@ -288,7 +341,8 @@ fn batch<'l>(line: &'l mut Line, data: &Object<'_>) -> &'l mut Line {
 }
 
 fn task<'l>(line: &'l mut Line, data: &Object<'_>, state: &str) -> &'l mut Line {
-    line.push(&format!("Task {} {state}", scalar(data, "task_id"))).first(data, &["task_subject", "task_title"])
+    line.push(&format!("Task {} {state}", scalar(data, "task_id")))
+        .first(data, &["task_subject", "task_title"])
 }
 
 fn agent(data: &Object<'_>) -> String {
@@ -421,7 +475,10 @@ mod tests {
     fn a_summary_is_one_clean_line_within_its_limit() {
         assert_eq!(one_line("a\n\tb  \u{1b}[31mred\u{1b}[0m\u{0}\u{202e}"), "a b red");
         let long = one_line(&"ü".repeat(400));
-        assert!(long.len() <= SUMMARY_BYTES_MAX && long.ends_with('…'), "cut at a character, with a mark: {long}");
+        assert!(
+            long.len() <= SUMMARY_BYTES_MAX && long.ends_with('…'),
+            "cut at a character, with a mark: {long}"
+        );
         assert_eq!(one_line(" \n "), "");
     }
 

@@ -73,7 +73,10 @@ fn every_hook_sample_reads_as_a_person_would_say_it() {
         assert_eq!(event.kind.as_str(), kind);
         assert_eq!(event.tool_name.as_deref().unwrap_or_default(), tool, "{kind}");
         assert_eq!(event.summary, summary, "{kind} {tool}");
-        assert_eq!(event.session_id.as_ref().map(SessionId::as_str), Some("3f0c2b9e-6d1a-4c57-9b0e-2a7d5e8f1c44"));
+        assert_eq!(
+            event.session_id.as_ref().map(SessionId::as_str),
+            Some("3f0c2b9e-6d1a-4c57-9b0e-2a7d5e8f1c44")
+        );
         assert!(event.project.is_some_and(|project| project.starts_with("/home/dev/shop")), "{kind}");
         assert_eq!(event.is_error, kind.ends_with("Failure"), "{kind}");
         assert_eq!(event.payload.get(), sample, "the payload is kept byte for byte");
@@ -92,7 +95,11 @@ fn every_post_of_claude_mpm_parses_to_its_kind_session_and_tool() {
         let subtype = inner["subtype"].as_str().expect("every post has a subtype");
         assert_eq!(event.kind, Kind::from_name(subtype), "{subtype}");
         assert_eq!(event.source, Source::MpmHook, "{subtype}");
-        assert_eq!(event.session_id.as_ref().map(SessionId::as_str), inner["session_id"].as_str(), "{subtype}");
+        assert_eq!(
+            event.session_id.as_ref().map(SessionId::as_str),
+            inner["session_id"].as_str(),
+            "{subtype}"
+        );
         let tool = inner["data"]["tool_name"].as_str();
         assert_eq!(event.tool_name.as_deref(), tool, "{subtype}");
         assert_eq!(event.tool_use_id.as_ref().map(ToolUseId::as_str), inner["data"]["tool_use_id"].as_str());
@@ -104,11 +111,26 @@ fn every_post_of_claude_mpm_parses_to_its_kind_session_and_tool() {
 #[test]
 fn claude_mpm_s_own_events_read_well_too() {
     let cases = [
-        (r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"pre_tool","data":{"tool_name":"Read","tool_parameters":{"file_path":"/w/a.txt"}},"cwd":"/w"}}"#, "Read  a.txt"),
-        (r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"todo_updated","data":{"todos":[{"content":"A","status":"completed"},{"content":"B","status":"in_progress","activeForm":"Doing B"}]}}}"#, "Todos  1/2 done  Doing B"),
-        (r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"token_usage_updated","data":{"input_tokens":10,"output_tokens":5}}}"#, "Tokens  in 10  out 5"),
-        (r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"hook_execution","data":{"hook_name":"PreToolUse","tool_name":"Read","duration_ms":7}}}"#, "Hook ran  PreToolUse  Read  7 ms"),
-        (r#"{"type":"claude.output","timestamp":"2025-07-30T10:00:00Z","data":{"content":"hello\nworld"}}"#, "claude.output  hello world"),
+        (
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"pre_tool","data":{"tool_name":"Read","tool_parameters":{"file_path":"/w/a.txt"}},"cwd":"/w"}}"#,
+            "Read  a.txt",
+        ),
+        (
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"todo_updated","data":{"todos":[{"content":"A","status":"completed"},{"content":"B","status":"in_progress","activeForm":"Doing B"}]}}}"#,
+            "Todos  1/2 done  Doing B",
+        ),
+        (
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"token_usage_updated","data":{"input_tokens":10,"output_tokens":5}}}"#,
+            "Tokens  in 10  out 5",
+        ),
+        (
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"hook_execution","data":{"hook_name":"PreToolUse","tool_name":"Read","duration_ms":7}}}"#,
+            "Hook ran  PreToolUse  Read  7 ms",
+        ),
+        (
+            r#"{"type":"claude.output","timestamp":"2025-07-30T10:00:00Z","data":{"content":"hello\nworld"}}"#,
+            "claude.output  hello world",
+        ),
         (r#"{"type":"memory","subtype":"loaded","data":{"agent_id":"engineer"}}"#, "memory.loaded"),
     ];
     for (body, summary) in cases {
@@ -130,7 +152,10 @@ fn our_own_event_s_fields_win_over_its_payload() {
     assert_eq!(event.source, Source::Hook);
     assert_eq!(event.occurred_at, Some(Timestamp(1_795_225_582_727)));
     assert_eq!(event.session_id, Some(SessionId("s".to_owned())));
-    assert!(event.payload.get().starts_with(r#"{"hook_event_name":"Stop""#), "only the payload is the payload");
+    assert!(
+        event.payload.get().starts_with(r#"{"hook_event_name":"Stop""#),
+        "only the payload is the payload"
+    );
     let event = parsed(r#"{"kind":"deploy","session_id":"x","summary":"to\nstaging","payload":[1,2]}"#);
     assert_eq!((event.kind.as_str(), event.summary.as_str()), ("deploy", "to staging"));
 }
@@ -138,7 +163,10 @@ fn our_own_event_s_fields_win_over_its_payload() {
 #[test]
 fn every_known_nesting_of_a_message_is_understood() {
     let cases = [
-        (r#"{"hook_event_name":"PreToolUse","hook_input_data":{"tool_name":"Read","session_id":"s"}}"#, "PreToolUse"),
+        (
+            r#"{"hook_event_name":"PreToolUse","hook_input_data":{"tool_name":"Read","session_id":"s"}}"#,
+            "PreToolUse",
+        ),
         (r#"{"event":"claude_event","data":{"hook_event_name":"Stop","session_id":"s"}}"#, "Stop"),
         (r#"{"type":"hook","subtype":"pre_tool","data":{"tool_name":"Read"}}"#, "PreToolUse"),
         (r#"{"type":"hook.pre_tool","timestamp":"x","data":{}}"#, "PreToolUse"),
@@ -177,7 +205,8 @@ fn the_same_hook_from_three_senders_has_the_same_key_but_for_the_sender() {
     let python = parsed(
         r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"user_prompt","session_id":"s","data":{"prompt_text":"hi"}}}"#,
     );
-    for (event, deliverer) in [(ours, Deliverer::Hook), (bash, Deliverer::Bash), (python, Deliverer::Python)] {
+    for (event, deliverer) in [(ours, Deliverer::Hook), (bash, Deliverer::Bash), (python, Deliverer::Python)]
+    {
         let key = DuplicateKey {
             deliverer,
             event: HookEvent::UserPromptSubmit,

@@ -52,7 +52,9 @@ impl Duplicates {
         let Some(session) = row.session_id.clone() else { return Link::None };
         self.sweep(row.received_at);
         let recent = self.recent.entry((session, key.event)).or_default();
-        while recent.front().is_some_and(|old| row.received_at.0 - old.at.0 > WINDOW_MS) || recent.len() >= REMEMBERED_MAX {
+        while recent.front().is_some_and(|old| row.received_at.0 - old.at.0 > WINDOW_MS)
+            || recent.len() >= REMEMBERED_MAX
+        {
             recent.pop_front();
         }
         let mut new = Delivery {
@@ -78,7 +80,8 @@ impl Duplicates {
 
     fn sweep(&mut self, now: Timestamp) {
         if self.recent.len() >= KEYS_MAX {
-            self.recent.retain(|_, deliveries| deliveries.back().is_some_and(|last| now.0 - last.at.0 <= WINDOW_MS));
+            self.recent
+                .retain(|_, deliveries| deliveries.back().is_some_and(|last| now.0 - last.at.0 <= WINDOW_MS));
         }
     }
 }
@@ -89,7 +92,10 @@ impl Delivery {
         let taken: Vec<Seq> =
             recent.iter().filter(|d| d.rank() == self.rank()).filter_map(|d| d.richer).collect();
         let richer = recent.iter().find(|other| {
-            other.rank() > self.rank() && other.richer.is_none() && !taken.contains(&other.seq) && other.is_same_fact(self)
+            other.rank() > self.rank()
+                && other.richer.is_none()
+                && !taken.contains(&other.seq)
+                && other.is_same_fact(self)
         });
         if let Some(richer) = richer {
             self.richer = Some(richer.seq);
@@ -99,7 +105,11 @@ impl Delivery {
         let mut ranks: Vec<(bool, Deliverer)> = Vec::new();
         for other in recent.iter_mut() {
             let is_first_of_rank = !ranks.contains(&other.rank());
-            if other.rank() < self.rank() && other.richer.is_none() && is_first_of_rank && other.is_same_fact(self) {
+            if other.rank() < self.rank()
+                && other.richer.is_none()
+                && is_first_of_rank
+                && other.is_same_fact(self)
+            {
                 other.richer = Some(self.seq);
                 ranks.push(other.rank());
                 poorer.push(other.seq);

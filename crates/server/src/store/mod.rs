@@ -13,6 +13,7 @@ mod search;
 mod sessions;
 mod writer;
 
+use std::future::Future;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -20,11 +21,12 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use protocol::{Event, Incoming, Seq, Timestamp};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::config::Config;
 use crate::error::Error;
-pub use query::{Page, Query};
+pub(crate) use query::{Page, Query};
+
 use writer::{Job, Writer};
 
 /// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, so
@@ -36,7 +38,7 @@ const EVENT_OVERHEAD_BYTES: usize = 1024;
 
 /// Why events could not be kept or read.
 #[derive(Clone, Debug, thiserror::Error)]
-pub enum StoreError {
+pub(crate) enum StoreError {
     /// The database refused; the text is SQLite's.
     #[error("the event store failed: {0}")]
     Database(String),
@@ -56,7 +58,7 @@ impl From<rusqlite::Error> for StoreError {
 
 /// What became of the events of one append.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Appended {
+pub(crate) struct Appended {
     /// The position of each event, in the order given; of the first delivery for one delivered before.
     pub seqs: Vec<Seq>,
     /// How many were stored now.
@@ -65,18 +67,27 @@ pub struct Appended {
     pub duplicates: usize,
 }
 
+/// A committed group: its new events in order of position, and the sessions that they changed.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// New events.
+    pub events: Vec<Arc<Event>>,
+    /// Sessions as they are now.
+    pub sessions: Vec<protocol::Session>,
+}
+
 /// Called by the writer with each committed group, in order.
-pub type Publish = Box<dyn Fn(Vec<Arc<Event>>) + Send>;
+pub(crate) type Publish = Box<dyn Fn(Committed) + Send>;
 
 /// A handle to the store; clones share it.
 #[derive(Clone)]
-pub struct Store {
+pub(crate) struct Store {
     shared: Arc<Shared>,
 }
 
 struct Shared {
     jobs: Mutex<Option<Sender<Job>>>,
-    queue: Semaphore,
+    queue: Arc<Semaphore>,
     readers: read::Readers,
     /// The newest committed position.
     last_seq: AtomicU64,
@@ -91,7 +102,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Store`] when the file cannot be made, is no database, or was made by a newer version.
-    pub fn open(config: &Config, publish: Publish) -> Result<Self, Error> {
+    pub(crate) fn open(config: &Config, publish: Publish) -> Result<Self, Error> {
         let failed = |reason: String| Error::Store { path: config.database.clone(), reason };
         let connection = schema::open(&config.database, config.durability).map_err(failed)?;
         let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
@@ -102,7 +113,7 @@ impl Store {
         let (jobs, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(jobs)),
-            queue: Semaphore::new(QUEUE_KIB_MAX),
+            queue: Arc::new(Semaphore::new(QUEUE_KIB_MAX)),
             readers: read::Readers::new(&config.database),
             last_seq,
             epoch,
@@ -118,27 +129,47 @@ impl Store {
         Ok(Self { shared })
     }
 
-    /// Stores events and answers when they are committed.
+    /// Stores events and answers when they are committed. Events join the queue at the call, not at the first
+    /// poll, so that callers that call in order are stored in order; only when the queue is full do they wait
+    /// for a place.
     ///
     /// # Errors
     /// [`StoreError`] when the group could not be committed; then none of these events is stored.
-    pub async fn append(&self, events: Vec<Incoming>, received_at: Timestamp) -> Result<Appended, StoreError> {
-        if events.is_empty() {
-            return Ok(Appended { seqs: Vec::new(), stored: 0, duplicates: 0 });
-        }
+    pub(crate) fn append(
+        &self,
+        events: Vec<Incoming>,
+        received_at: Timestamp,
+    ) -> impl Future<Output = Result<Appended, StoreError>> + Send + use<> {
         let bytes: usize = events.iter().map(|event| event.payload.get().len() + EVENT_OVERHEAD_BYTES).sum();
         let kib = u32::try_from((bytes / 1024).clamp(1, QUEUE_KIB_MAX)).unwrap_or(u32::MAX);
-        let _place = self.shared.queue.acquire_many(kib).await.map_err(|_| StoreError::Closed)?;
         let (reply, answer) = oneshot::channel();
-        self.send(Job::Append { events, received_at, reply })?;
-        answer.await.map_err(|_| StoreError::Closed)?
+        let job = Job::Append { events, received_at, reply };
+        let place = self.shared.queue.clone().try_acquire_many_owned(kib);
+        let store = self.clone();
+        let queued = match place {
+            Ok(place) => Ok(self.send(job).map(|()| place)),
+            Err(TryAcquireError::Closed) => Ok(Err(StoreError::Closed)),
+            Err(TryAcquireError::NoPermits) => Err(job),
+        };
+        async move {
+            let _place = match queued {
+                Ok(place) => place?,
+                Err(job) => {
+                    let waited = store.shared.queue.clone().acquire_many_owned(kib).await;
+                    let place = waited.map_err(|_| StoreError::Closed)?;
+                    store.send(job)?;
+                    place
+                }
+            };
+            answer.await.map_err(|_| StoreError::Closed)?
+        }
     }
 
     /// A page of history. Blocks on the disk: call it off the async threads.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
-    pub fn page(&self, query: &Query) -> Result<Page, StoreError> {
+    pub(crate) fn page(&self, query: &Query) -> Result<Page, StoreError> {
         self.shared.readers.with(|connection| query::page(connection, query))
     }
 
@@ -146,7 +177,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
-    pub fn event(&self, seq: Seq) -> Result<Option<Event>, StoreError> {
+    pub(crate) fn event(&self, seq: Seq) -> Result<Option<Event>, StoreError> {
         self.shared.readers.with(|connection| read::event(connection, seq))
     }
 
@@ -154,7 +185,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
-    pub fn sessions(&self, limit: usize) -> Result<Vec<protocol::Session>, StoreError> {
+    pub(crate) fn sessions(&self, limit: usize) -> Result<Vec<protocol::Session>, StoreError> {
         self.shared.readers.with(|connection| sessions::list(connection, limit))
     }
 
@@ -162,7 +193,7 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
-    pub fn session(&self, id: &str) -> Result<Option<protocol::Session>, StoreError> {
+    pub(crate) fn session(&self, id: &str) -> Result<Option<protocol::Session>, StoreError> {
         self.shared.readers.with(|connection| sessions::load(connection, id))
     }
 
@@ -170,24 +201,24 @@ impl Store {
     ///
     /// # Errors
     /// [`StoreError::Closed`] when the server is stopping.
-    pub async fn indexed(&self) -> Result<(), StoreError> {
+    pub(crate) async fn indexed(&self) -> Result<(), StoreError> {
         let (reply, answer) = oneshot::channel();
         self.send(Job::Index { up_to: self.last_seq(), reply })?;
         answer.await.map_err(|_| StoreError::Closed)
     }
 
     /// The newest committed position.
-    pub fn last_seq(&self) -> Seq {
+    pub(crate) fn last_seq(&self) -> Seq {
         Seq(self.shared.last_seq.load(Ordering::Acquire))
     }
 
     /// Identity of this database: positions of another one mean nothing here.
-    pub fn epoch(&self) -> &str {
+    pub(crate) fn epoch(&self) -> &str {
         &self.shared.epoch
     }
 
     /// `ok`, or `degraded: <reason>` after a write that failed.
-    pub fn state(&self) -> String {
+    pub(crate) fn state(&self) -> String {
         match lock(&self.shared.trouble).as_deref() {
             None => "ok".to_owned(),
             Some(reason) => format!("degraded: {reason}"),
@@ -195,7 +226,7 @@ impl Store {
     }
 
     /// Commits what waits and closes the database. Blocks until that is done.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.shared.queue.close();
         drop(lock(&self.shared.jobs).take());
         if let Some(thread) = lock(&self.shared.writer).take()

@@ -9,7 +9,7 @@ use super::{StoreError, read, search};
 
 /// Which events, and how many.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Query {
+pub(crate) struct Query {
     /// Only later positions; the page then starts right behind it.
     pub after: Option<Seq>,
     /// Only earlier positions; the page then ends right before it.
@@ -42,7 +42,7 @@ pub struct Query {
 
 /// A part of the history, oldest first.
 #[derive(Debug)]
-pub struct Page {
+pub(crate) struct Page {
     /// The events; payloads only where asked for.
     pub events: Vec<(Row, Option<Box<RawValue>>)>,
     /// Whether more events match in the direction of the page.
@@ -51,7 +51,7 @@ pub struct Page {
 
 impl Page {
     /// The events of a page that was asked for with payloads.
-    pub fn into_events(self) -> Vec<Event> {
+    pub(crate) fn into_events(self) -> Vec<Event> {
         self.events.into_iter().filter_map(|(row, payload)| Some(Event { row, payload: payload? })).collect()
     }
 }
@@ -86,9 +86,14 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
     } else {
         (read::COLUMNS.to_owned(), "")
     };
-    let filter = if conditions.sql.is_empty() { String::new() } else { format!("WHERE {}", conditions.sql.join(" AND ")) };
+    let filter = if conditions.sql.is_empty() {
+        String::new()
+    } else {
+        format!("WHERE {}", conditions.sql.join(" AND "))
+    };
     let order = if ascending { "ASC" } else { "DESC" };
-    let sql = format!("SELECT {columns} FROM events e {join} {filter} ORDER BY e.seq {order} LIMIT {}", limit + 1);
+    let sql =
+        format!("SELECT {columns} FROM events e {join} {filter} ORDER BY e.seq {order} LIMIT {}", limit + 1);
     let mut find = connection.prepare_cached(&sql)?;
     let found = find.query_map(params_from_iter(conditions.values.iter()), |found| {
         let payload = if query.payload { Some(read::payload(found, 17)?) } else { None };

@@ -3,9 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-use protocol::{
-    AgentId, Event, EventId, Kind, Row, Seq, SessionId, Source, Timestamp, ToolUseId,
-};
+use protocol::{AgentId, Event, EventId, Kind, Row, Seq, SessionId, Source, Timestamp, ToolUseId};
 use rusqlite::{Connection, OptionalExtension};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -53,7 +51,9 @@ pub(super) fn event(connection: &Connection, seq: Seq) -> Result<Option<Event>, 
         "SELECT {COLUMNS}, p.payload FROM events e JOIN payloads p ON p.seq = e.seq WHERE e.seq = ?1"
     );
     let mut find = connection.prepare_cached(&sql)?;
-    Ok(find.query_row([seq.0], |found| Ok(Event { row: row(found)?, payload: payload(found, 17)? })).optional()?)
+    Ok(find
+        .query_row([seq.0], |found| Ok(Event { row: row(found)?, payload: payload(found, 17)? }))
+        .optional()?)
 }
 
 /// A row from the first columns of a result.

@@ -122,8 +122,9 @@ fn migrate(connection: &mut Connection) -> Result<(), String> {
 
 /// Identity of this database, made with it.
 pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<String> {
-    let known =
-        connection.query_row("SELECT value FROM meta WHERE name = 'epoch'", [], |row| row.get(0)).optional()?;
+    let known = connection
+        .query_row("SELECT value FROM meta WHERE name = 'epoch'", [], |row| row.get(0))
+        .optional()?;
     if let Some(epoch) = known {
         return Ok(epoch);
     }

@@ -141,7 +141,10 @@ mod tests {
 
     #[test]
     fn values_are_searchable_and_field_names_are_not() {
-        let text = searchable("Bash  ls", r#"{"tool_name":"Bash","list":["one",{"deep":"two"}],"n":7,"none":null,"yes":true}"#);
+        let text = searchable(
+            "Bash  ls",
+            r#"{"tool_name":"Bash","list":["one",{"deep":"two"}],"n":7,"none":null,"yes":true}"#,
+        );
         assert_eq!(text, "Bash  ls\nBash\none\ntwo");
     }
 

@@ -59,8 +59,9 @@ impl Sessions {
         Ok(())
     }
 
-    /// Writes what changed.
-    pub(super) fn save(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Writes what changed and tells it.
+    pub(super) fn save(&mut self, connection: &Connection) -> rusqlite::Result<Vec<Session>> {
+        let mut saved = Vec::new();
         let mut save = connection.prepare_cached(
             "INSERT INTO sessions (session_id, last_seq, state) VALUES (?1, ?2, ?3)
              ON CONFLICT (session_id) DO UPDATE SET last_seq = ?2, state = ?3",
@@ -69,11 +70,12 @@ impl Sessions {
             let state = serde_json::to_string(&cached.session).map_err(to_sql_error)?;
             save.execute(params![id, cached.session.last_seq.0, state])?;
             cached.changed = false;
+            saved.push(cached.session.clone());
         }
         if self.cached.len() > CACHED_MAX {
             self.cached.clear();
         }
-        Ok(())
+        Ok(saved)
     }
 
     /// After a group that could not be committed: what is cached may never have been written.

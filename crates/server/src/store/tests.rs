@@ -12,9 +12,10 @@ fn config(folder: &Path) -> Config {
     Config { database: folder.join("deep/events.db"), ..Config::default() }
 }
 
-fn open(config: &Config) -> (Store, mpsc::Receiver<Vec<Arc<Event>>>) {
+fn open(config: &Config) -> (Store, mpsc::Receiver<Committed>) {
     let (sender, published) = mpsc::channel();
-    let store = Store::open(config, Box::new(move |group| drop(sender.send(group)))).expect("the store opens");
+    let store =
+        Store::open(config, Box::new(move |group| drop(sender.send(group)))).expect("the store opens");
     (store, published)
 }
 
@@ -44,7 +45,7 @@ async fn what_is_stored_comes_back_unchanged_and_in_order_also_after_a_restart()
     let sent = r#"{"hook_event_name":"Stop",  "session_id":"s","x":"\u00e9"}"#;
     let appended = append(&store, vec![event(sent), hook("SessionEnd", "")]).await;
     assert_eq!(appended, Appended { seqs: vec![Seq(1), Seq(2)], stored: 2, duplicates: 0 });
-    assert_eq!(published.recv().expect("the group is published").len(), 2);
+    assert_eq!(published.recv().expect("the group is published").events.len(), 2);
     let epoch = store.epoch().to_owned();
     store.close();
 
@@ -63,7 +64,7 @@ async fn an_event_sent_again_under_its_id_changes_nothing() {
     append(&store, vec![event(same)]).await;
     let again = append(&store, vec![event(same), event(r#"{"kind":"y","payload":1}"#), event(same)]).await;
     assert_eq!(again, Appended { seqs: vec![Seq(1), Seq(2), Seq(1)], stored: 1, duplicates: 2 });
-    let groups: Vec<usize> = published.try_iter().map(|group| group.len()).collect();
+    let groups: Vec<usize> = published.try_iter().map(|group| group.events.len()).collect();
     assert_eq!(groups, [1, 1], "nothing is published twice");
 }
 
@@ -92,7 +93,10 @@ async fn every_filter_finds_its_events_and_no_others() {
         (Query { session: text("t"), ..Query::default() }, vec![5]),
         (Query { project: text("/w/shop/"), ..Query::default() }, vec![1, 2, 3, 4]),
         (Query { project: text("/w"), ..Query::default() }, vec![1, 2, 3, 4, 5]),
-        (Query { kinds: vec!["pre_tool".to_owned(), "deploy".to_owned()], ..Query::default() }, vec![2, 4, 5]),
+        (
+            Query { kinds: vec!["pre_tool".to_owned(), "deploy".to_owned()], ..Query::default() },
+            vec![2, 4, 5],
+        ),
         (Query { tool: text("Bash"), ..Query::default() }, vec![2, 3]),
         (Query { agent: text("Explore"), ..Query::default() }, vec![4]),
         (Query { error: Some(true), ..Query::default() }, vec![3]),
@@ -142,23 +146,37 @@ async fn the_poorer_delivery_of_a_hook_is_kept_but_hidden_whichever_comes_first(
     let folder = tempfile::tempdir().expect("a folder");
     let (store, _published) = open(&config(folder.path()));
     let payload = |tool_use: &str| {
-        format!(r#"{{"hook_event_name":"PreToolUse","session_id":"s","tool_name":"Bash","tool_use_id":"{tool_use}","tool_input":{{}}}}"#)
+        format!(
+            r#"{{"hook_event_name":"PreToolUse","session_id":"s","tool_name":"Bash","tool_use_id":"{tool_use}","tool_input":{{}}}}"#
+        )
     };
     let ours = |id: &str| event(&format!(r#"{{"source":"hook","payload":{}}}"#, payload(id)));
     let bash = |id: &str| {
-        event(&format!(r#"{{"event":"claude_event","data":{{"type":"hook","source":"fast_hook","hook_event_name":"PreToolUse","data":{}}}}}"#, payload(id)))
+        event(&format!(
+            r#"{{"event":"claude_event","data":{{"type":"hook","source":"fast_hook","hook_event_name":"PreToolUse","data":{}}}}}"#,
+            payload(id)
+        ))
     };
     let python = || {
-        event(r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"pre_tool","session_id":"s","data":{"tool_name":"Bash"}}}"#)
+        event(
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"pre_tool","session_id":"s","data":{"tool_name":"Bash"}}}"#,
+        )
     };
     let report = || {
-        event(r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"hook_execution","session_id":"s","data":{"tool_name":"Bash","hook_name":"PreToolUse"}}}"#)
+        event(
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"hook_execution","session_id":"s","data":{"tool_name":"Bash","hook_name":"PreToolUse"}}}"#,
+        )
     };
     append(&store, vec![python(), report(), ours("t1"), bash("t2"), ours("t2"), bash("t1")]).await;
     assert_eq!(found(&store, Query::default()), [3, 5], "one of each hook is shown");
     let all = store.page(&Query { duplicates: true, limit: 10, ..Query::default() }).expect("a page");
-    let links: Vec<Option<u64>> = all.events.iter().map(|(row, _)| row.duplicate_of.map(|seq| seq.0)).collect();
-    assert_eq!(links, [Some(3), Some(1), None, Some(5), None, Some(3)], "a report points to what it reports on");
+    let links: Vec<Option<u64>> =
+        all.events.iter().map(|(row, _)| row.duplicate_of.map(|seq| seq.0)).collect();
+    assert_eq!(
+        links,
+        [Some(3), Some(1), None, Some(5), None, Some(3)],
+        "a report points to what it reports on"
+    );
     let session = store.session("s").expect("the store reads").expect("the session is known");
     assert_eq!(session.events, 2, "a hook counts once");
 

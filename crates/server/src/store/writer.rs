@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::duplicates::{Duplicates, Link};
 use super::sessions::{Counted, Sessions};
-use super::{Appended, Publish, StoreError, lock, retention, search};
+use super::{Appended, Committed, Publish, StoreError, lock, retention, search};
 
 /// Most events in one commit: large enough that the commit's cost vanishes, small enough to answer soon.
 const GROUP_EVENTS_MAX: usize = 4096;
@@ -58,7 +58,8 @@ impl Writer {
         publish: Publish,
         trouble: Arc<Mutex<Option<String>>>,
     ) -> rusqlite::Result<Self> {
-        let last_seq = connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
+        let last_seq =
+            connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
         let indexed = search::indexed(&connection)?;
         Ok(Self {
             connection,
@@ -85,11 +86,13 @@ impl Writer {
             match jobs.recv_timeout(wait) {
                 Ok(job) => self.take_group(job, jobs, &committed),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) if !self.chore() => match jobs.recv_timeout(RETENTION_INTERVAL) {
-                    Ok(job) => self.take_group(job, jobs, &committed),
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => break,
-                },
+                Err(RecvTimeoutError::Timeout) if !self.chore() => {
+                    match jobs.recv_timeout(RETENTION_INTERVAL) {
+                        Ok(job) => self.take_group(job, jobs, &committed),
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => break,
+                    }
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -149,13 +152,13 @@ impl Writer {
             next = if events.len() < GROUP_EVENTS_MAX { jobs.try_recv().ok() } else { None };
         }
         if events.is_empty() {
-            return;
+            return answer(replies, &[]);
         }
         match self.commit(events) {
             Ok(group) => {
                 committed(self.last_seq);
                 lock(&self.trouble).take();
-                (self.publish)(group.stored);
+                (self.publish)(group.committed);
                 answer(replies, &group.outcomes);
             }
             Err(error) => {
@@ -181,19 +184,21 @@ impl Writer {
     }
 
     fn insert(&mut self, events: Vec<(Incoming, Timestamp)>) -> rusqlite::Result<Group> {
-        let mut group = Group { stored: Vec::with_capacity(events.len()), outcomes: Vec::with_capacity(events.len()) };
+        let mut stored = Vec::with_capacity(events.len());
+        let mut outcomes = Vec::with_capacity(events.len());
         let change = self.connection.transaction()?;
         let mut last = self.last_seq;
         for (mut incoming, received_at) in events {
             let seq = Seq(last.0 + 1);
             let id = incoming.id.unwrap_or_else(|| EventId(Uuid::now_v7()));
             let key = incoming.duplicate_key.take();
-            let payload = std::mem::replace(&mut incoming.payload, serde_json::value::RawValue::NULL.to_owned());
+            let payload =
+                std::mem::replace(&mut incoming.payload, serde_json::value::RawValue::NULL.to_owned());
             let (title, model) = (incoming.session_title.take(), incoming.model.take());
             let sent_id = incoming.id.is_some();
             let mut row = Row::of(incoming, seq, id, received_at);
             if sent_id && let Some(earlier) = position_of(&change, id)? {
-                group.outcomes.push(Outcome::Duplicate(earlier));
+                outcomes.push(Outcome::Duplicate(earlier));
                 continue;
             }
             let mut link = Link::None;
@@ -212,19 +217,19 @@ impl Writer {
             }
             self.sessions.apply(&change, &row, title, model)?;
             last = seq;
-            group.outcomes.push(Outcome::Stored(seq));
-            group.stored.push(Arc::new(Event { row, payload }));
+            outcomes.push(Outcome::Stored(seq));
+            stored.push(Arc::new(Event { row, payload }));
         }
-        self.sessions.save(&change)?;
+        let sessions = self.sessions.save(&change)?;
         change.commit()?;
         self.last_seq = last;
-        Ok(group)
+        Ok(Group { committed: Committed { events: stored, sessions }, outcomes })
     }
 }
 
 /// What a commit did.
 struct Group {
-    stored: Vec<Arc<Event>>,
+    committed: Committed,
     outcomes: Vec<Outcome>,
 }
 
@@ -267,11 +272,11 @@ fn insert_row(connection: &Connection, row: &Row, payload: &str) -> rusqlite::Re
         row.occurred_at.0,
         row.source.as_str(),
         row.kind.as_str(),
-        row.session_id.as_ref().map(|id| id.as_str()),
-        row.agent_id.as_ref().map(|id| id.as_str()),
+        row.session_id.as_ref().map(protocol::SessionId::as_str),
+        row.agent_id.as_ref().map(protocol::AgentId::as_str),
         row.agent_type,
         row.project,
-        row.tool_use_id.as_ref().map(|id| id.as_str()),
+        row.tool_use_id.as_ref().map(protocol::ToolUseId::as_str),
         row.tool_name,
         row.prompt_id,
         row.duration_ms,
