@@ -94,7 +94,7 @@ pub(crate) fn wait_for(descriptor: PollFd<'_>, deadline: Instant) -> io::Result<
     let mut descriptors = [descriptor];
     loop {
         let left = time_left(deadline)?;
-        let timeout = Timespec { tv_sec: left.as_secs() as _, tv_nsec: left.subsec_nanos().into() };
+        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
         match rustix::event::poll(&mut descriptors, Some(&timeout)) {
             Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
             Ok(_) => return Ok(()),

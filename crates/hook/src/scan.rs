@@ -73,7 +73,7 @@ impl Scanner {
     }
 
     fn through_string(&mut self, bytes: &[u8]) {
-        let Some(skip) = memchr::memchr2(b'"', b'\\', &bytes[self.at..]) else {
+        let Some(skip) = find_quote_or_backslash(&bytes[self.at..]) else {
             self.at = bytes.len();
             return;
         };
@@ -88,23 +88,19 @@ impl Scanner {
 
     /// Up to the next string or the end of all nesting.
     fn through_structure(&mut self, bytes: &[u8]) {
-        while let Some(byte) = bytes.get(self.at) {
-            self.at += 1;
+        for (skip, byte) in bytes[self.at..].iter().enumerate() {
             match byte {
-                b'"' => {
-                    self.in_string = true;
-                    return;
-                }
+                b'"' => self.in_string = true,
                 b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth -= 1;
-                    if self.depth == 0 {
-                        return;
-                    }
-                }
-                _ => {}
+                b'}' | b']' => self.depth -= 1,
+                _ => continue,
+            }
+            if self.in_string || self.depth == 0 {
+                self.at += skip + 1;
+                return;
             }
         }
+        self.at = bytes.len();
     }
 
     fn find_whitespace(&mut self, bytes: &[u8]) -> bool {
@@ -112,6 +108,28 @@ impl Scanner {
         self.at = rest.map_or(bytes.len(), |length| self.at + length);
         rest.is_some()
     }
+}
+
+/// Eight bytes at a time, as payloads are mostly text: a byte of `word ^ pattern` is zero where the word holds
+/// the wanted byte, and subtracting one from each byte borrows into the high bit there. The lowest high bit is
+/// always a true one.
+fn find_quote_or_backslash(bytes: &[u8]) -> Option<usize> {
+    const EACH: u64 = u64::from_le_bytes([1; 8]);
+    const HIGH: u64 = u64::from_le_bytes([0x80; 8]);
+    const QUOTES: u64 = u64::from_le_bytes([b'"'; 8]);
+    const BACKSLASHES: u64 = u64::from_le_bytes([b'\\'; 8]);
+    let zeros = |word: u64| word.wrapping_sub(EACH) & !word & HIGH;
+
+    let (words, rest) = bytes.as_chunks();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word);
+        let found = zeros(word ^ QUOTES) | zeros(word ^ BACKSLASHES);
+        if found != 0 {
+            return Some(index * 8 + found.trailing_zeros() as usize / 8);
+        }
+    }
+    let found = rest.iter().position(|byte| matches!(byte, b'"' | b'\\'));
+    found.map(|index| words.len() * 8 + index)
 }
 
 fn is_whitespace(byte: u8) -> bool {
@@ -171,6 +189,19 @@ mod tests {
             }
             assert_eq!(value_of(text, 0..text.len()), *expected, "{text:?} byte by byte");
         }
+    }
+
+    #[test]
+    fn a_quote_or_backslash_is_found_at_every_place_behind_every_byte() {
+        for filler in 0..=255_u8 {
+            for at in 0..20 {
+                let mut bytes = [filler; 20];
+                bytes[at] = b'"';
+                let expected = if matches!(filler, b'"' | b'\\') { 0 } else { at };
+                assert_eq!(find_quote_or_backslash(&bytes), Some(expected), "at {at} behind {filler}");
+            }
+        }
+        assert_eq!(find_quote_or_backslash(&[b'#'; 20]), None);
     }
 
     #[test]

@@ -57,8 +57,8 @@ impl User {
         Home::at(self.folder.path())
     }
 
-    pub(crate) fn with(mut self, variable: &str, value: impl ToString) -> Self {
-        self.variables.push((variable.to_owned(), value.to_string()));
+    pub(crate) fn with(mut self, variable: &str, value: impl Into<String>) -> Self {
+        self.variables.push((variable.to_owned(), value.into()));
         self
     }
 
