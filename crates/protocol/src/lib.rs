@@ -12,6 +12,7 @@ pub mod names;
 pub mod paths;
 pub mod runfile;
 pub mod session;
+pub mod spool;
 pub mod stream;
 pub mod timestamp;
 #[cfg(test)]
