@@ -1,2 +1,11 @@
-//! The claude-mpm-monitor executable.
-fn main() {}
+//! The claude-mpm-monitor executable: parse, run, exit code. Everything else is in the library.
+
+use std::io;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let mut terminal = cli::Terminal::new(&mut out, &mut err);
+    let var = |name: &str| std::env::var_os(name);
+    ExitCode::from(cli::run(std::env::args_os(), &var, &mut terminal) as u8)
+}

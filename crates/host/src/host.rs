@@ -49,7 +49,7 @@ pub enum StartError {
     },
     /// Others than this machine could reach it, and it could not tell them from its user.
     #[error(
-        "listening on {host} needs an access token, which this version does not offer yet; use --host localhost"
+        "listening on {host}, a non-loopback address, needs the access token, which this version does not offer yet"
     )]
     NeedsToken {
         /// The address that was asked for.
