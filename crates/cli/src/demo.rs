@@ -28,6 +28,19 @@ struct Recorded {
     payload: Box<RawValue>,
 }
 
+/// What tells the events of a recording apart.
+#[derive(Debug, Deserialize)]
+struct Head {
+    session_id: String,
+    hook_event_name: String,
+}
+
+impl Recorded {
+    fn head(&self) -> anyhow::Result<Head> {
+        serde_json::from_str(self.payload.get()).context("could not read the recording")
+    }
+}
+
 pub(crate) fn run(demo: &Demo, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let port = context.port(demo.port)?;
     let Probe::Ours(running) = client::probe(&context.home, port) else {
@@ -44,8 +57,7 @@ pub(crate) fn run(demo: &Demo, context: &mut Context<'_, '_>) -> anyhow::Result<
     context.terminal.say("");
     let sent = replayed?;
     if sent < events.len() {
-        // Without their ends the sessions would look busy for ever.
-        for end in events[sent..].iter().filter(|event| event.payload.get().contains(r#""SessionEnd""#)) {
+        for end in ends(&events, sent)? {
             running.monitor().post_event(end.payload.get())?;
         }
         context.terminal.say(format_args!("Demo stopped after {sent} of {} events", events.len()));
@@ -75,6 +87,15 @@ async fn replay(
         context.terminal.print(format_args!("\r{} of {} events", sent + 1, events.len()));
     }
     Ok(events.len())
+}
+
+/// The ends of the sessions that began among the first `sent` events: without them they would look busy for
+/// ever.
+fn ends(events: &[Recorded], sent: usize) -> anyhow::Result<Vec<&Recorded>> {
+    let heads: Vec<Head> = events.iter().map(Recorded::head).collect::<Result<_, _>>()?;
+    let begun = |head: &Head| heads[..sent].iter().any(|sent| sent.session_id == head.session_id);
+    let late = events.iter().zip(&heads).skip(sent);
+    Ok(late.filter(|(_, h)| h.hook_event_name == "SessionEnd" && begun(h)).map(|(event, _)| event).collect())
 }
 
 fn recording(text: &str) -> anyhow::Result<Vec<Recorded>> {

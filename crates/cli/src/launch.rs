@@ -1,11 +1,16 @@
 //! Where a monitor is to be served and who is there already: common to the bare command and `start`.
 
+use std::time::Duration;
+
 use client::{Lock, Probe};
 use host::{Flags, Settings, StartError};
 use protocol::names;
 
 use crate::args::{Listen, PortChoice};
 use crate::context::Context;
+
+/// How long a monitor of this user that holds the port's lock may take until it answers or ends.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A port with its settings, and who holds it.
 pub(crate) struct Target {
@@ -23,9 +28,20 @@ impl Target {
         };
         let mut settings = context.settings(&Flags { host: listen.host.clone(), port })?;
         settings.config.working_directory = std::env::current_dir().unwrap_or_default();
-        let found = client::probe(&context.home, settings.config.port);
+        let found = settled(settings.config.port, context)?;
         Ok(Self { settings, found })
     }
+}
+
+/// Who holds a port, after a monitor of this user that is just starting or stopping there has done so.
+fn settled(port: u16, context: &Context<'_, '_>) -> anyhow::Result<Probe> {
+    let home = &context.home;
+    let found = client::probe(home, port);
+    if matches!(found, Probe::Ours(_)) || !Lock::is_held(home, port) {
+        return Ok(found);
+    }
+    let ours = client::wait_for_ours(home, port, SETTLE_LIMIT.min(context.start_limit()?));
+    Ok(ours.map_or_else(|| client::probe(home, port), Probe::Ours))
 }
 
 fn first_free(context: &Context<'_, '_>) -> anyhow::Result<u16> {

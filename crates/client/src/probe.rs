@@ -85,17 +85,17 @@ pub fn holder(owner: Option<&Owner>) -> String {
 
 /// Finds out who holds a port of this machine.
 pub fn probe(home: &Home, port: u16) -> Probe {
-    let runfile = runfiles::read(home, port);
     let mut anybody = false;
     let mut legacy = None;
-    for address in addresses(runfile.as_ref()) {
+    for address in addresses(runfiles::read(home, port).as_ref()) {
         if !listens(SocketAddr::new(address, port)) {
             continue;
         }
         anybody = true;
         let monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
         let Ok(answer) = monitor.get::<Value>(names::HEALTH) else { continue };
-        match recognise(answer, runfile.as_ref()) {
+        // Read after the answer: a server writes its runfile before it answers, but after it listens.
+        match recognise(answer, runfiles::read(home, port).as_ref()) {
             Some(Probe::Legacy { pid, version }) => legacy = Some(Probe::Legacy { pid, version }),
             Some(ours) => return ours,
             None => {}

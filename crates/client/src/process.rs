@@ -1,22 +1,20 @@
 //! Processes by pid and start time: a pid alone proves nothing, because pids are used again.
 
 use protocol::{Runfile, Timestamp};
-use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System};
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System};
 
 /// How far two readings of one process's start time may lie apart: the system derives it from its boot time,
 /// which moves when the clock is corrected.
 const START_DRIFT_MS: i64 = 2000;
 
-/// When a process started; `None` when there is none of that pid.
+/// When a process started; `None` when none runs under that pid.
 pub fn started_at(pid: u32) -> Option<Timestamp> {
-    let system = look(pid)?;
-    let process = system.process(Pid::from_u32(pid))?;
-    Some(Timestamp(i64::try_from(process.start_time()).ok()?.saturating_mul(1000)))
+    with_running(pid, |_, started| started)
 }
 
 /// Whether the process that wrote the runfile still runs.
 pub(crate) fn is_alive(runfile: &Runfile) -> bool {
-    with_proven(runfile, |process| process.status() != ProcessStatus::Zombie).unwrap_or(false)
+    with_proven(runfile, |_| ()).is_some()
 }
 
 /// Asks the process that wrote the runfile to end; false when it is gone, or its pid belongs to another now.
@@ -27,25 +25,28 @@ pub(crate) fn terminate(runfile: &Runfile) -> bool {
 
 /// Ends the process that wrote the runfile; false when it is gone, or its pid belongs to another now.
 pub(crate) fn kill(runfile: &Runfile) -> bool {
-    with_proven(runfile, sysinfo::Process::kill).unwrap_or(false)
+    with_proven(runfile, Process::kill).unwrap_or(false)
 }
 
 /// The one gate to a foreign pid: `act` sees the process only if it has the pid and the start time of the
 /// runfile.
-fn with_proven<T>(runfile: &Runfile, act: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
-    let system = look(runfile.pid)?;
-    let process = system.process(Pid::from_u32(runfile.pid))?;
-    let started_ms = i64::try_from(process.start_time()).ok()?.saturating_mul(1000);
-    let drift = started_ms.saturating_sub(runfile.process_started_at.0).saturating_abs();
-    (drift <= START_DRIFT_MS).then(|| act(process))
+fn with_proven<T>(runfile: &Runfile, act: impl FnOnce(&Process) -> T) -> Option<T> {
+    let proven = |started: Timestamp| {
+        started.0.saturating_sub(runfile.process_started_at.0).saturating_abs() <= START_DRIFT_MS
+    };
+    with_running(runfile.pid, |process, started| proven(started).then(|| act(process))).flatten()
 }
 
-/// The system with that one process read; `None` where processes cannot be read.
-fn look(pid: u32) -> Option<System> {
+/// Looks at a process and when it started; `None` when none runs under that pid.
+fn with_running<T>(pid: u32, act: impl FnOnce(&Process, Timestamp) -> T) -> Option<T> {
+    let pid = Pid::from_u32(pid);
     let mut system = System::new().ok()?;
-    let pids = [Pid::from_u32(pid)];
+    let pids = [pid];
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, ProcessRefreshKind::nothing());
-    Some(system)
+    // A process that has ended stays visible until its parent has asked for its exit code.
+    let process = system.process(pid).filter(|process| process.status() != ProcessStatus::Zombie)?;
+    let started_ms = i64::try_from(process.start_time()).ok()?.saturating_mul(1000);
+    Some(act(process, Timestamp(started_ms)))
 }
 
 #[cfg(test)]
