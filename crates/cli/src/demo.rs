@@ -53,9 +53,7 @@ pub(crate) fn run(demo: &Demo, context: &mut Context<'_, '_>) -> anyhow::Result<
     context.terminal.say(format_args!("Replaying a recorded session to {}", running.url()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("could not start the runtime")?;
-    let replayed = runtime.block_on(replay(&running.monitor(), &events, demo.speed, context));
-    context.terminal.say("");
-    let sent = replayed?;
+    let sent = runtime.block_on(replay(&running.monitor(), &events, demo.speed, context))?;
     if sent < events.len() {
         for end in ends(&events, sent)? {
             running.monitor().post_event(end.payload.get())?;
@@ -84,7 +82,7 @@ async fn replay(
             () = sleep_until(due) => {}
         }
         monitor.post_event(event.payload.get())?;
-        context.terminal.print(format_args!("\r{} of {} events", sent + 1, events.len()));
+        context.terminal.progress(format_args!("{} of {} events", sent + 1, events.len()));
     }
     Ok(events.len())
 }

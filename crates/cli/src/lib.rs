@@ -80,3 +80,44 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(line: &str, variables: &[(&str, &str)]) -> (Exit, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let var = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        let exit = run(line.split(' '), &var, &mut Terminal::new(&mut out, &mut err));
+        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn a_command_runs_in_process_with_the_environment_that_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_str().unwrap();
+        let (exit, out, err) = ran("monitor status --json", &[("CLAUDE_MPM_HOME", home)]);
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::NotRunning, "[]\n", ""));
+        let variables = [("CLAUDE_MPM_HOME", home), ("CLAUDE_MPM_MONITOR_PORT", "high")];
+        let (exit, _, err) = ran("monitor start", &variables);
+        assert_eq!(exit, Exit::Failed);
+        let expected = "Error: environment variable CLAUDE_MPM_MONITOR_PORT: port must be a port from 1 to 65535, not \"high\"\n";
+        assert_eq!(err, expected);
+    }
+
+    #[test]
+    fn a_user_without_a_home_is_told_what_to_set() {
+        let (exit, _, err) = ran("monitor status", &[]);
+        assert_eq!(exit, Exit::Failed);
+        assert!(err.contains("Suggestion: set HOME or CLAUDE_MPM_HOME"), "{err}");
+    }
+
+    #[test]
+    fn the_usage_of_an_unknown_flag_goes_to_standard_error() {
+        let (exit, out, err) = ran("monitor stop --all", &[]);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+        assert!(err.contains("--all"), "{err}");
+    }
+}

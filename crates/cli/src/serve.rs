@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::io;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Probe;
@@ -11,6 +12,9 @@ use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
 
 use crate::context::Context;
+
+/// How long work that cannot be interrupted may keep an ended server from leaving.
+const DROP_LIMIT: Duration = Duration::from_secs(1);
 
 /// Serves in this process. `ready` is called once, when the server answers. Returns who has the port when
 /// another program was quicker, and `None` after serving.
@@ -37,8 +41,8 @@ pub(crate) fn serve(
         context.terminal.say("Monitor stopped");
         Ok(None)
     });
-    // After a second signal connections may still be open; nobody waits for them.
-    runtime.shutdown_background();
+    // After a second signal connections may still be open: they are dropped, and with them the runfile.
+    runtime.shutdown_timeout(DROP_LIMIT);
     served
 }
 

@@ -5,6 +5,8 @@ use std::io::Write;
 
 /// Standard output and standard error, or what stands for them in a test.
 pub struct Terminal<'a> {
+    /// Whether somebody watches, so that a line may be written over.
+    pub live: bool,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
 }
@@ -12,7 +14,7 @@ pub struct Terminal<'a> {
 impl<'a> Terminal<'a> {
     /// A terminal that writes to these two.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { out, err }
+        Self { live: false, out, err }
     }
 
     /// A line of output.
@@ -21,10 +23,12 @@ impl<'a> Terminal<'a> {
         let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
     }
 
-    /// Output without an end of line, such as a counter that is written over.
-    pub(crate) fn print(&mut self, text: impl Display) {
-        // As above.
-        let _ = write!(self.out, "{text}").and_then(|()| self.out.flush());
+    /// A line that the next one is written over, for who watches.
+    pub(crate) fn progress(&mut self, line: impl Display) {
+        if self.live {
+            // As above.
+            let _ = write!(self.out, "{line}\r").and_then(|()| self.out.flush());
+        }
     }
 
     /// A line about what is wrong.

@@ -26,9 +26,9 @@ const POLL: Duration = Duration::from_millis(30);
 pub struct Detached<'a> {
     /// The executable.
     pub exe: &'a Path,
-    /// Its arguments; they must make it serve `port` of `home`.
+    /// Its arguments; they must make it serve `port`.
     pub args: &'a [&'a OsStr],
-    /// Where it will leave its runfile.
+    /// Whose home it serves, and where it leaves its runfile.
     pub home: &'a Home,
     /// The port that it will serve.
     pub port: u16,
@@ -78,6 +78,7 @@ pub fn start_detached(detached: &Detached<'_>) -> Result<Box<Running>, DetachedE
     let written = log.metadata().map_err(spawn_error)?.len();
     let mut child = Command::new(detached.exe)
         .args(detached.args)
+        .env("CLAUDE_MPM_HOME", detached.home.folder())
         .stdin(Stdio::null())
         .stdout(log.try_clone().map_err(spawn_error)?)
         .stderr(log)
@@ -131,6 +132,7 @@ fn last_lines(path: &Path, offset: u64) -> String {
 mod tests {
     use super::*;
 
+    #[cfg(unix)]
     #[test]
     fn a_child_that_ends_at_once_is_reported_with_its_own_words_and_not_those_of_an_earlier_start() {
         let folder = tempfile::tempdir().unwrap();

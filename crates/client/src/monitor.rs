@@ -119,3 +119,50 @@ fn decode<T: DeserializeOwned>(url: &str, response: &mut Response<Body>) -> Resu
     let body = body.map_err(|error| malformed(error.to_string()))?;
     serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    /// A monitor that answers one request with this status and body, and returns the request's first line.
+    fn answering(status: &str, body: &str) -> (Monitor, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let monitor = Monitor::at("127.0.0.1", listener.local_addr().unwrap().port());
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let first = lines.next().unwrap();
+            lines.find(String::is_empty);
+            stream.write_all(answer.as_bytes()).unwrap();
+            first
+        });
+        (monitor, asked)
+    }
+
+    #[test]
+    fn a_page_of_history_is_asked_for_by_its_query() {
+        let (monitor, asked) = answering("200 OK", r#"{"events":[],"has_more":false}"#);
+        assert_eq!(monitor.history("after=412&limit=100").unwrap()["has_more"], false);
+        assert_eq!(asked.join().unwrap(), "GET /api/events?after=412&limit=100 HTTP/1.1");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_monitor_s_own_words() {
+        let (monitor, _) = answering("400 Bad Request", r#"{"code":"bad_event","message":"no kind"}"#);
+        let error = monitor.post_event("{}").unwrap_err();
+        assert!(error.to_string().ends_with("/api/events refused with 400: no kind"), "{error}");
+        let (monitor, _) = answering("502 Bad Gateway", "<html>");
+        assert!(matches!(monitor.health().unwrap_err(), Error::Refused { status: 502, .. }));
+        let (monitor, _) = answering("200 OK", "<html>");
+        assert!(matches!(monitor.health().unwrap_err(), Error::Malformed { .. }));
+    }
+
+    #[test]
+    fn an_address_with_colons_stands_in_brackets() {
+        assert_eq!(url("::1", 8765), "http://[::1]:8765");
+        assert_eq!(url("localhost", 8765), "http://localhost:8765");
+    }
+}

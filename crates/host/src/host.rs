@@ -240,6 +240,17 @@ mod tests {
     }
 
     #[test]
+    fn the_system_s_reason_decides_what_the_user_is_told() {
+        let told = |kind: io::ErrorKind| {
+            let listen = server::Error::Listen { address: "localhost:80".to_owned(), source: kind.into() };
+            start_error(listen, 80).to_string()
+        };
+        assert_eq!(told(io::ErrorKind::PermissionDenied), "permission denied on port 80");
+        assert!(told(io::ErrorKind::AddrInUse).starts_with("port 80 is already in use by "));
+        assert!(told(io::ErrorKind::AddrNotAvailable).starts_with("could not listen on localhost:80: "));
+    }
+
+    #[test]
     fn servers_of_different_ports_write_different_stores() {
         let home = Home::at("/h");
         assert_eq!(database(&home, 8765), home.database());

@@ -1,5 +1,6 @@
 //! Background servers: started when they answer, shown, stopped, and found again after a crash.
 
+use std::io::Write;
 use std::process::Stdio;
 
 use crate::support::{Desk, Ran, free_port, wait_for};
@@ -189,6 +190,24 @@ fn a_background_start_that_fails_says_why() {
         desk.command("start").env("CLAUDE_MPM_MONITOR_TIMEOUT", "never").output().map(Ran::from).unwrap();
     assert_eq!(start.code, Some(1), "{start:?}");
     assert!(start.err.contains("could not read CLAUDE_MPM_MONITOR_TIMEOUT as seconds: never"), "{start:?}");
+}
+
+#[test]
+fn a_second_interrupt_waits_for_no_client() {
+    let desk = Desk::new();
+    let (server, _) = desk.serve("", desk.port);
+    let mut slow = std::net::TcpStream::connect(("127.0.0.1", desk.port)).unwrap();
+    slow.write_all(b"GET /health HTTP/1.1\r\n").unwrap();
+    server.signal(Signal::INT);
+    server.signal(Signal::INT);
+    let ended = wait_for(|| {
+        server.signal(Signal::INT);
+        client::started_at(server.pid()).is_none().then_some(())
+    });
+    assert!(ended.is_some());
+    let ran = server.ended();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(!desk.home.runfile(desk.port).exists());
 }
 
 #[test]
