@@ -79,7 +79,12 @@ function store(event, { announce = true } = {}) {
       errors: session.errors + (row.is_error ? 1 : 0),
       tool_calls: session.tool_calls + (row.kind === 'PreToolUse' ? 1 : 0),
       last_summary: row.summary,
-      ...(row.kind === 'SessionEnd' ? { ended_at: row.occurred_at } : {}),
+      ended_at:
+        row.kind === 'SessionEnd'
+          ? row.occurred_at
+          : row.kind === 'SessionStart'
+            ? undefined
+            : session.ended_at,
     });
     changed.add(row.session_id);
   }
@@ -94,7 +99,9 @@ function rowOf(event) {
 
 const history = Number(options.history);
 for (let n = 0; n < history; n += 1) {
-  store(invention.next(Date.now() - (history - n) * 900), { announce: false });
+  // A quiet stretch in the middle, and one over night before it.
+  const quiet = (n < history / 3 ? 14 * 3_600_000 : 0) + (n < history - 18 ? 11 * 60_000 : 0);
+  store(invention.next(Date.now() - (history - n) * 900 - quiet), { announce: false });
 }
 
 const server = createServer((request, response) => {

@@ -10,10 +10,13 @@ const PREFIX_BYTES = 200 * 1024;
 /** A refusal of the server, or no answer at all (`code` is then `unreachable`). */
 export class ApiError extends Error {
   readonly code: string;
+  /** The HTTP status; 0 when there was no answer. */
+  readonly status: number;
 
-  constructor(code: string, message: string) {
+  constructor(code: string, message: string, status = 0) {
     super(message);
     this.code = code;
+    this.status = status;
   }
 }
 
@@ -81,7 +84,11 @@ async function request(url: string, init: RequestInit): Promise<Response> {
   }
   if (response.ok) return response;
   const body = (await response.json().catch(() => ({}))) as Partial<ErrorBody>;
-  throw new ApiError(body.code ?? `http_${response.status}`, body.message ?? `HTTP ${response.status}`);
+  throw new ApiError(
+    body.code ?? `http_${response.status}`,
+    body.message ?? `HTTP ${response.status}`,
+    response.status,
+  );
 }
 
 /** Reads until the end or until there is more than `bytesMax`; the rest is then not even transferred. */

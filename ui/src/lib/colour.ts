@@ -5,6 +5,7 @@ export const HUES = 12;
 /** How many shapes of the mark there are, so that two sessions of one colour still differ. */
 export const SHAPES = 3;
 
+/** How a session is marked. */
 export interface Mark {
   hue: number;
   shape: number;
@@ -16,8 +17,13 @@ export function markOf(id: string): Mark {
   for (let at = 0; at < id.length; at += 1) {
     hash = Math.imul(hash ^ id.charCodeAt(at), 0x01000193);
   }
-  // The low bits of this hash are poorly mixed.
-  hash ^= hash >>> 15;
-  const mixed = hash >>> 0;
+  const mixed = mix(hash);
   return { hue: mixed % HUES, shape: Math.floor(mixed / HUES) % SHAPES };
+}
+
+/** Spreads every bit over all others (the finish of MurmurHash3); FNV alone leaves near ids near. */
+function mix(hash: number): number {
+  let mixed = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
+  mixed = Math.imul(mixed ^ (mixed >>> 13), 0xc2b2ae35);
+  return (mixed ^ (mixed >>> 16)) >>> 0;
 }

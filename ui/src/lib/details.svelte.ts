@@ -7,7 +7,8 @@ const SETTLE_MS = 60;
 
 export type Load =
   | { state: 'loading' }
-  | { state: 'failed'; code: string; message: string }
+  | { state: 'missing' }
+  | { state: 'failed'; message: string }
   | { state: 'ready'; body: EventBody };
 
 export class Details {
@@ -69,8 +70,9 @@ export class Details {
       this.#load = { state: 'ready', body };
     } catch (error) {
       if (signal.aborted) return;
-      const { code, message } = error instanceof ApiError ? error : new ApiError('unreadable', String(error));
-      this.#load = { state: 'failed', code, message };
+      const missing = error instanceof ApiError && error.status === 404;
+      const message = error instanceof Error ? error.message : String(error);
+      this.#load = missing ? { state: 'missing' } : { state: 'failed', message };
     }
   }
 

@@ -57,7 +57,7 @@ export const texts = {
 
   filter: {
     label: 'Filter events',
-    placeholder: 'Filter: words in summary, tool, session, project, agent',
+    placeholder: 'Filter by tool, project, text…',
     clear: 'Clear filter',
     errors: 'Errors',
     errorsTitle: 'Only failures',
@@ -65,7 +65,8 @@ export const texts = {
     allSessions: 'All sessions',
     findSession: 'Find a session',
     noSession: 'No such session',
-    sessionErrors: (count: number) => plural(count, 'error', 'errors'),
+    sessionErrors: (count: number) => `, ${plural(count, 'error', 'errors')}`,
+    sessionTitle: (title: string) => ` — ${title}`,
     sessionEvents: (count: number) => plural(count, 'event', 'events'),
     sessionEnded: 'ended',
     onlySession: (name: string) => `Show only ${name}`,
@@ -88,6 +89,7 @@ export const texts = {
     full: (max: number) => `This page holds ${integer(max)} events at most. Older ones are on the server.`,
     error: 'failed',
     noSession: 'no session',
+    later: (time: string) => `${time} later`,
   },
 
   none: {
