@@ -1,1 +1,21 @@
-//! Starts real servers and real clients for the tests.
+//! Starts real monitors and real clients for the tests, and waits for what they do with a limit on every wait.
+
+mod client;
+mod fixtures;
+mod monitor;
+mod programs;
+mod reply;
+mod socket;
+
+use std::time::Duration;
+
+pub use client::Client;
+pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
+pub use monitor::{Monitor, raw};
+pub use programs::{output, program, repository};
+pub use reply::{Page, Reply, Stored};
+pub use socket::{Library, Options, Socket};
+
+/// The longest wait for anything. Generous: it is reached only when something is broken, and machines that
+/// run tests are slow at times.
+pub const PATIENCE: Duration = Duration::from_secs(30);

@@ -1,0 +1,13 @@
+# Thin on purpose: every target is a script of the same name, which can be read and run alone.
+# Arguments go through ARGS: make run ARGS="--port 9000"
+
+.PHONY: run test lint
+
+run: # install what is missing, build, and serve in the foreground
+	@scripts/run $(ARGS)
+
+test: # every check there is; what CI runs
+	@scripts/test
+
+lint: # formatting and static checks only
+	@scripts/lint

@@ -1,0 +1,222 @@
+//! Claims about hostile and broken input at every door: a 4xx that says why, and the next request works.
+
+use e2e::{Monitor, Reply, prompt, raw};
+use protocol::names;
+
+fn post(body: &[u8]) -> Vec<u8> {
+    let head =
+        "POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\nconnection: close";
+    [format!("{head}\r\ncontent-length: {}\r\n\r\n", body.len()).as_bytes(), body].concat()
+}
+
+fn request(line: &str, headers: &str) -> String {
+    format!("{line} HTTP/1.1\r\n{headers}connection: close\r\n\r\n")
+}
+
+#[track_caller]
+fn answer(monitor: &Monitor, request: impl AsRef<[u8]>, what: &str) -> Reply {
+    let reply = raw(monitor.port(), request);
+    monitor.assert_healthy();
+    reply.unwrap_or_else(|| panic!("{what}: no answer at all"))
+}
+
+#[test]
+fn a_body_that_is_no_event_is_refused() {
+    let monitor = Monitor::start();
+    let nested = |depth: usize| "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
+    let bodies: [(&str, Vec<u8>); 14] = [
+        ("no body", b"".to_vec()),
+        ("blanks", b" \n ".to_vec()),
+        ("not JSON", b"hello".to_vec()),
+        ("cut off", br#"{"hook_event_name":"Stop","session_id":"#.to_vec()),
+        ("cut off in a text", br#"{"hook_event_name":"St"#.to_vec()),
+        ("something behind it", br#"{"hook_event_name":"Stop"} x"#.to_vec()),
+        ("a number", b"7".to_vec()),
+        ("a text", br#""Stop""#.to_vec()),
+        ("null", b"null".to_vec()),
+        ("not UTF-8", b"{\"hook_event_name\":\"\xff\xfe\"}".to_vec()),
+        ("half a surrogate", br#"{"hook_event_name":"\ud800"}"#.to_vec()),
+        ("objects 10,000 deep", nested(10_000).into_bytes()),
+        ("an object deeper than the limit", nested(names::JSON_DEPTH_MAX + 1).into_bytes()),
+        ("a zero byte", b"{\"hook_event_name\":\"Stop\x00\"}".to_vec()),
+    ];
+    for (what, body) in bodies {
+        answer(&monitor, post(&body), what).assert_refused(what);
+    }
+    let arrays = post(("[".repeat(10_000) + &"]".repeat(10_000)).as_bytes());
+    let reply = answer(&monitor, arrays, "arrays 10,000 deep");
+    assert!(reply.status < 500, "{reply:?}");
+    monitor.event(prompt("s-1", "a good one"));
+    assert_eq!(monitor.events("duplicates=true").sessions(), ["s-1"], "only the good one is stored");
+}
+
+#[test]
+fn a_body_over_the_limit_is_refused_and_one_at_the_limit_is_taken() {
+    let monitor = Monitor::start();
+    let body = |bytes: usize| {
+        let (start, end) = (r#"{"hook_event_name":"Stop","session_id":"s-1","x":""#, r#""}"#);
+        format!("{start}{}{end}", "x".repeat(bytes - start.len() - end.len()))
+    };
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let send = |bytes: usize, more: &[&str]| {
+        let file = folder.path().join("body");
+        std::fs::write(&file, body(bytes)).expect("a file can be written");
+        let data = format!("@{}", file.display());
+        monitor.curl("/api/events", &[more, &["--data-binary", &data]].concat())
+    };
+    assert_eq!(send(names::BODY_BYTES_MAX, &[]).status, 204);
+    let chunked = ["--header", "transfer-encoding: chunked"];
+    for more in [&[][..], &chunked] {
+        let reply = send(names::BODY_BYTES_MAX + 1, more);
+        assert_eq!(reply.status, 413, "{more:?}: {reply:?}");
+        reply.assert_refused("too long a body");
+        monitor.assert_healthy();
+    }
+    assert_eq!(monitor.events("duplicates=true").events.len(), 1);
+}
+
+#[test]
+fn a_wrong_method_or_route_is_refused() {
+    let monitor = Monitor::start();
+    for line in [
+        "PUT /api/events",
+        "DELETE /api/events",
+        "DELETE /health",
+        "POST /health",
+        "GET /api/shutdown",
+        "GET /compatibility",
+        "GET /api/nothing",
+        "GET /api",
+        "POST /nothing",
+        "GET /api/events/1/2",
+        "GET /../../etc/passwd",
+        "GET /assets/..%2f..%2fetc%2fpasswd",
+        "GET /%ff",
+    ] {
+        let reply = answer(&monitor, request(line, "host: localhost\r\n"), line);
+        if line.starts_with("GET /%ff") || line.contains("passwd") {
+            assert!(reply.status < 500 && !reply.body.contains("root:"), "{line}: {reply:?}");
+        } else {
+            reply.assert_refused(line);
+        }
+    }
+}
+
+#[test]
+fn a_request_to_another_host_name_is_refused() {
+    let monitor = Monitor::start();
+    let port = monitor.port();
+    for host in
+        ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "evil.example:8765", "[::2]", ""]
+    {
+        for line in ["GET /health", "GET /", "GET /api/events", "GET /socket.io/?EIO=4&transport=polling"] {
+            let what = format!("{line} to {host:?}");
+            answer(&monitor, request(line, &format!("host: {host}\r\n")), &what).assert_refused(&what);
+        }
+    }
+    for host in
+        ["localhost", "127.0.0.1", "[::1]", &format!("localhost:{port}"), &format!("127.0.0.1:{port}")]
+    {
+        let reply = answer(&monitor, request("GET /health", &format!("host: {host}\r\n")), host);
+        assert_eq!(reply.status, 200, "{host}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_page_of_another_origin_can_change_and_see_nothing() {
+    let monitor = Monitor::start();
+    let event = prompt("evil", "injected");
+    for origin in
+        ["http://evil.example", "https://localhost.evil.example", "null", "http://127.0.0.1.evil.example:80"]
+    {
+        let headers = [("origin", origin), ("content-type", "text/plain")];
+        monitor.post_with("/api/events", &headers, &event).assert_refused(origin);
+        monitor.post_with("/api/shutdown", &headers, "").assert_refused(origin);
+        let polling = "GET /socket.io/?EIO=4&transport=polling";
+        let host = format!("host: localhost\r\norigin: {origin}\r\n");
+        answer(&monitor, request(polling, &host), polling).assert_refused(&format!("polling from {origin}"));
+        let upgrade = format!(
+            "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\n{host}connection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        answer(&monitor, upgrade, "upgrade").assert_refused(&format!("upgrade from {origin}"));
+        let page = answer(&monitor, request("GET /api/events", &host), "reading");
+        let open = page.headers.lines().find(|line| line.starts_with("access-control-allow-origin"));
+        assert_eq!(open, None, "a page of {origin} must not read the answer");
+    }
+    assert!(monitor.events("duplicates=true").events.is_empty(), "nothing was stored");
+}
+
+#[test]
+fn a_page_of_this_machine_is_welcome() {
+    let monitor = Monitor::start();
+    for origin in
+        [monitor.url(), format!("http://localhost:{}", monitor.port()), "http://localhost:5173".to_owned()]
+    {
+        let headers = [("origin", origin.as_str()), ("content-type", "application/json")];
+        let reply = monitor.post_with("/api/events", &headers, prompt("s-1", "hello"));
+        assert_eq!(reply.status, 204, "{origin}: {reply:?}");
+    }
+}
+
+#[test]
+fn a_head_that_is_too_large_or_broken_is_refused() {
+    let monitor = Monitor::start();
+    let huge = format!("host: localhost\r\nx-huge: {}\r\n", "x".repeat(1024 * 1024));
+    let many =
+        (0..1000).fold("host: localhost\r\n".to_owned(), |head, number| head + &format!("x-{number}: 1\r\n"));
+    for (what, request) in [
+        ("a huge header", request("GET /health", &huge)),
+        ("a thousand headers", request("GET /health", &many)),
+        ("a huge path", request(&format!("GET /{}", "x".repeat(1024 * 1024)), "host: localhost\r\n")),
+        ("no HTTP", "hello\r\n\r\n".to_owned()),
+        (
+            "a wrong length",
+            "POST /api/events HTTP/1.1\r\nhost: localhost\r\ncontent-length: many\r\n\r\n".to_owned(),
+        ),
+    ] {
+        // The server may give up on such a caller without a word, but never with a 5xx.
+        if let Some(reply) = raw(monitor.port(), request) {
+            assert!((400..500).contains(&reply.status), "{what}: {reply:?}");
+        }
+        monitor.assert_healthy();
+    }
+}
+
+#[test]
+fn malformed_engine_io_is_refused() {
+    let monitor = Monitor::start();
+    let open =
+        answer(&monitor, request("GET /socket.io/?EIO=4&transport=polling", "host: localhost\r\n"), "open");
+    assert_eq!(open.status, 200, "{open:?}");
+    let sid = open.body.split('"').nth(3).expect("0{\"sid\":\"…\"").to_owned();
+    let poll = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    let body = |text: &str| {
+        format!("host: localhost\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{text}", text.len())
+    };
+    let cases = [
+        request("GET /socket.io/?EIO=3&transport=polling", "host: localhost\r\n"),
+        request("GET /socket.io/?EIO=4&transport=pigeon", "host: localhost\r\n"),
+        request("GET /socket.io/?EIO=4", "host: localhost\r\n"),
+        request("GET /socket.io/?transport=polling", "host: localhost\r\n"),
+        request("GET /socket.io/", "host: localhost\r\n"),
+        request("GET /socket.io/?EIO=4&transport=polling&sid=nobody", "host: localhost\r\n"),
+        request("GET /socket.io/?EIO=4&transport=websocket", "host: localhost\r\n"),
+        request("DELETE /socket.io/?EIO=4&transport=polling", "host: localhost\r\n"),
+        format!("POST /socket.io/?EIO=4&transport=polling&sid=nobody HTTP/1.1\r\n{}", body("40")),
+        format!("POST {poll} HTTP/1.1\r\n{}", body("x-nonsense")),
+    ];
+    for case in cases {
+        let what = case.lines().next().expect("a first line").to_owned();
+        let reply = answer(&monitor, &case, &what);
+        assert!((400..500).contains(&reply.status), "{what}: {reply:?}");
+    }
+    // What is no packet inside a good request may be ignored or refused.
+    for packet in
+        ["", "4", "49", "42", "42[", "42{}", "42[7]", "42/nowhere,[\"x\"]", "451-[\"x\"]", "b!!!", "40{"]
+    {
+        let reply = raw(monitor.port(), format!("POST {poll} HTTP/1.1\r\n{}", body(packet)));
+        assert!(reply.is_none_or(|reply| reply.status < 500), "{packet}");
+        monitor.assert_healthy();
+    }
+}

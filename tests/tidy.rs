@@ -1,0 +1,137 @@
+//! Rules about the sources themselves, so that `cargo test` is the whole check.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use e2e::{output, repository};
+use serde::Deserialize;
+
+/// Which of our crates each crate may depend on. `hook` runs inside Claude Code's time and `server` and `client`
+/// talk only over the wire, so none of them may know more than what crosses a process boundary.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("protocol", &[]),
+    ("server", &["protocol"]),
+    ("client", &["protocol"]),
+    ("hook", &["protocol"]),
+    ("host", &["protocol", "server", "client"]),
+    ("cli", &["protocol", "client", "host"]),
+    ("e2e", &["protocol"]),
+];
+
+/// Folders that hold nothing of ours.
+const NOT_OURS: &[&str] = &["target", "node_modules", "dist", "gen"];
+
+fn read(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()))
+}
+
+/// Folders and files of a folder, without hidden ones and those that hold nothing of ours.
+fn entries(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder of the repository can be read");
+    let ours = |path: &PathBuf| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        !name.starts_with('.') && !NOT_OURS.contains(&name.as_ref())
+    };
+    entries.map(|entry| entry.expect("an entry can be read").path()).filter(ours).collect()
+}
+
+fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for path in entries(folder) {
+        if path.is_dir() {
+            rust_files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_rust_file_opens_by_saying_what_it_owns() {
+    let mut files = Vec::new();
+    rust_files(repository(), &mut files);
+    assert!(files.len() > 20, "the sources were found: {files:?}");
+    let silent: Vec<_> = files.iter().filter(|path| !read(path).starts_with("//! ")).collect();
+    assert!(silent.is_empty(), "these do not open with `//!`: {silent:#?}");
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    packages: Vec<Package>,
+}
+
+#[derive(Deserialize)]
+struct Package {
+    name: String,
+    dependencies: Vec<Dependency>,
+}
+
+#[derive(Deserialize)]
+struct Dependency {
+    name: String,
+    kind: Option<String>,
+}
+
+#[test]
+fn crates_depend_on_each_other_in_one_direction_only() {
+    let mut metadata = Command::new(env!("CARGO"));
+    metadata.current_dir(repository()).args(["metadata", "--no-deps", "--offline", "--format-version", "1"]);
+    let metadata: Metadata =
+        serde_json::from_slice(&output(&mut metadata, b"").stdout).expect("cargo's metadata");
+    let allowed: BTreeMap<_, _> = MAY_USE.iter().copied().collect();
+    let ours: BTreeSet<&str> = metadata.packages.iter().map(|package| package.name.as_str()).collect();
+    for package in &metadata.packages {
+        let Some(allowed) = allowed.get(package.name.as_str()) else { continue };
+        for dependency in &package.dependencies {
+            let name = dependency.name.as_str();
+            // What only tests use does not reach the product.
+            if dependency.kind.as_deref() != Some("dev") && ours.contains(name) {
+                assert!(allowed.contains(&name), "{} must not depend on {name}", package.name);
+            }
+        }
+    }
+    for name in allowed.keys() {
+        assert!(ours.contains(name), "{name} has a rule but is no crate any more");
+    }
+    for path in entries(&repository().join("crates")) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        assert!(allowed.contains_key(name.as_str()), "crates/{name} needs a rule in {}", file!());
+    }
+}
+
+#[test]
+fn every_dependency_says_what_it_is_for() {
+    let manifest = read(&repository().join("Cargo.toml"));
+    let section = manifest.split("[workspace.dependencies]").nth(1).expect("the section exists");
+    let lines = section.lines().take_while(|line| !line.starts_with('['));
+    for line in lines.filter(|line| line.contains(" = ")) {
+        let comment = line.rsplit_once(" # ").map_or("", |(_, comment)| comment);
+        assert!(!comment.trim().is_empty(), "what is this dependency for? {line}");
+    }
+}
+
+#[test]
+fn the_code_map_names_every_crate_and_folder_and_nothing_else() {
+    let text = read(&repository().join("ARCHITECTURE.md"));
+    let map = text.split("\n## Code map\n").nth(1).expect("ARCHITECTURE.md has a section `## Code map`");
+    let map = map.split("\n## ").next().unwrap_or_default();
+    let named: BTreeSet<&str> = map
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|word| word.contains('/'))
+        .map(|path| path.trim_end_matches('/'))
+        .collect();
+    assert!(!named.is_empty(), "the code map names paths in backticks, folders with a slash at their end");
+    for path in &named {
+        assert!(repository().join(path).exists(), "the code map names {path}, which does not exist");
+    }
+    let folders = [entries(repository()), entries(&repository().join("crates"))].concat();
+    for folder in folders.iter().filter(|path| path.is_dir()) {
+        let path =
+            folder.strip_prefix(repository()).expect("it lies in the repository").display().to_string();
+        let inside = format!("{path}/");
+        let said = named.contains(path.as_str()) || named.iter().any(|name| name.starts_with(&inside));
+        assert!(said, "the code map does not name {path}");
+    }
+}
