@@ -1,1 +1,123 @@
-//! Placeholder.
+//! `claude-mpm-monitor` as a library: arguments in, text and an exit code out. One file per verb.
+
+mod args;
+mod bare;
+mod browser;
+mod context;
+mod demo;
+mod launch;
+mod serve;
+mod start;
+mod status;
+mod stop;
+mod terminal;
+
+use std::ffi::OsString;
+
+use clap::Parser;
+
+use args::{Arguments, Verb};
+use context::Context;
+use protocol::paths::Home;
+pub use terminal::Terminal;
+
+/// What the caller's shell learns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Done, or already so.
+    Done = 0,
+    /// Not done; the reason was printed.
+    Failed = 1,
+    /// The command line was not understood.
+    Usage = 2,
+    /// There is no monitor to ask or to stop.
+    NotRunning = 3,
+}
+
+/// Runs one command line, the program's name included. `var` looks up environment variables.
+pub fn run<A: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = A>,
+    var: &dyn Fn(&str) -> Option<OsString>,
+    terminal: &mut Terminal<'_>,
+) -> Exit {
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) if error.use_stderr() => {
+            terminal.complain(error.render().to_string().trim_end());
+            return Exit::Usage;
+        }
+        Err(help) => {
+            terminal.say(help.render().to_string().trim_end());
+            return Exit::Done;
+        }
+    };
+    let Some(home) = Home::from_env(var) else {
+        terminal.error("could not find your home folder", Some("set HOME or CLAUDE_MPM_HOME"));
+        return Exit::Failed;
+    };
+    let mut context = Context { home, var, terminal };
+    match dispatch(arguments, &mut context) {
+        Ok(exit) => exit,
+        Err(error) => {
+            let suggestion = error.downcast_ref().and_then(launch::suggestion);
+            context.terminal.error(format_args!("{error:#}"), suggestion);
+            Exit::Failed
+        }
+    }
+}
+
+fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    match arguments.verb {
+        None => bare::run(&arguments.bare, context),
+        Some(Verb::Start(start)) => start::run(&start, context),
+        Some(Verb::Stop(stop)) => stop::run(&stop, context),
+        Some(Verb::Status(status)) => status::run(&status, context),
+        Some(Verb::Demo(demo)) => demo::run(&demo, context),
+        Some(Verb::Version) => {
+            context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
+            Ok(Exit::Done)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ran(line: &str, variables: &[(&str, &str)]) -> (Exit, String, String) {
+        let (mut out, mut err) = (Vec::new(), Vec::new());
+        let var = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        let exit = run(line.split(' '), &var, &mut Terminal::new(&mut out, &mut err));
+        (exit, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+    }
+
+    #[test]
+    fn a_command_runs_in_process_with_the_environment_that_it_is_given() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = folder.path().to_str().unwrap();
+        let (exit, out, err) = ran("monitor status --json", &[("CLAUDE_MPM_HOME", home)]);
+        assert_eq!((exit, out.as_str(), err.as_str()), (Exit::NotRunning, "[]\n", ""));
+        let variables = [("CLAUDE_MPM_HOME", home), ("CLAUDE_MPM_MONITOR_PORT", "high")];
+        let (exit, _, err) = ran("monitor start", &variables);
+        assert_eq!(exit, Exit::Failed);
+        let expected = "Error: environment variable CLAUDE_MPM_MONITOR_PORT: port must be a port from 1 to 65535, not \"high\"\n";
+        assert_eq!(err, expected);
+    }
+
+    #[test]
+    fn a_user_without_a_home_is_told_what_to_set() {
+        let (exit, _, err) = ran("monitor status", &[]);
+        assert_eq!(exit, Exit::Failed);
+        assert!(err.contains("Suggestion: set HOME or CLAUDE_MPM_HOME"), "{err}");
+    }
+
+    #[test]
+    fn the_usage_of_an_unknown_flag_goes_to_standard_error() {
+        let (exit, out, err) = ran("monitor stop --all", &[]);
+        assert_eq!((exit, out.as_str()), (Exit::Usage, ""));
+        assert!(err.contains("--all"), "{err}");
+    }
+}

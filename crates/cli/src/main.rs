@@ -1,2 +1,13 @@
-//! The claude-mpm-monitor executable.
-fn main() {}
+//! The claude-mpm-monitor executable: parse, run, exit code. Everything else is in the library.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let (mut out, mut err) = (io::stdout(), io::stderr());
+    let live = out.is_terminal();
+    let mut terminal = cli::Terminal::new(&mut out, &mut err);
+    terminal.live = live;
+    let var = |name: &str| std::env::var_os(name);
+    ExitCode::from(cli::run(std::env::args_os(), &var, &mut terminal) as u8)
+}

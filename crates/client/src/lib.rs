@@ -1,1 +1,19 @@
-//! Placeholder.
+//! The other side of a monitor: who holds a port, talking to the one that is ours, starting it detached and
+//! stopping it. Blocking and small; serving is the business of `server` and `host`.
+
+mod detached;
+mod error;
+mod lock;
+mod monitor;
+mod probe;
+mod process;
+pub mod runfiles;
+mod stop;
+
+pub use detached::{Detached, DetachedError, start_detached};
+pub use error::Error;
+pub use lock::Lock;
+pub use monitor::{Monitor, url};
+pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
+pub use process::started_at;
+pub use stop::{StopError, Stopped, stop};

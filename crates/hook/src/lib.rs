@@ -1,1 +1,46 @@
-//! Placeholder.
+//! claude-mpm-hook as a library: reads one hook event from standard input and hands it to the monitor, or to
+//! the spool when there is none. One process per event, so nothing here starts a runtime.
+
+pub mod delivery;
+pub mod discovery;
+pub mod payload;
+pub mod post;
+pub mod route;
+pub mod scan;
+pub mod spool;
+pub mod stdin;
+
+use std::env;
+use std::time::SystemTime;
+
+use protocol::paths::Home;
+
+use delivery::Delivery;
+
+/// Does all the work of one run. Never prints, never fails: what no server takes goes to the spool.
+pub fn run() {
+    let now = SystemTime::now();
+    let delivery = Delivery::new(stdin::read(), now);
+    let home = Home::from_env(|name| env::var_os(name));
+    if !posted(&delivery, home.as_ref())
+        && let Some(home) = home
+    {
+        spool::keep(&home.spool(), &delivery);
+    }
+}
+
+fn posted(delivery: &Delivery, home: Option<&Home>) -> bool {
+    let target = route::target(
+        |name| env::var(name).ok(),
+        || home.map(discovery::runfiles).unwrap_or_default(),
+        || home.and_then(discovery::configured_port),
+        delivery.cwd(),
+    );
+    let Some(target) = target else { return false };
+    let token = match &target.token {
+        route::Token::None => None,
+        route::Token::Given(token) => Some(token.clone()),
+        route::Token::OfHome => home.and_then(discovery::token),
+    };
+    post::post(&target, token.as_deref(), delivery).is_ok()
+}

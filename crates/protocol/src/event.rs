@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use crate::{Kind, Timestamp};
+use crate::{Incoming, Kind, Timestamp};
 
 /// Position in the log: 1, 2, 3 … in the order in which events were stored and broadcast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -167,6 +167,31 @@ pub struct Row {
     /// A richer event about the same fact, when another sender delivered that too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub duplicate_of: Option<Seq>,
+}
+
+impl Row {
+    /// The row of a parsed event at its place in the log.
+    pub fn of(incoming: Incoming, seq: Seq, id: EventId, received_at: Timestamp) -> Self {
+        Self {
+            seq,
+            id,
+            received_at,
+            occurred_at: incoming.occurred_at.unwrap_or(received_at),
+            source: incoming.source,
+            kind: incoming.kind,
+            session_id: incoming.session_id,
+            agent_id: incoming.agent_id,
+            agent_type: incoming.agent_type,
+            project: incoming.project,
+            tool_use_id: incoming.tool_use_id,
+            tool_name: incoming.tool_name,
+            prompt_id: incoming.prompt_id,
+            duration_ms: incoming.duration_ms,
+            is_error: incoming.is_error,
+            summary: incoming.summary,
+            duplicate_of: None,
+        }
+    }
 }
 
 /// A stored event with its payload, byte for byte as it was sent.

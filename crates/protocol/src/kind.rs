@@ -173,7 +173,8 @@ impl Kind {
         if let Some(event) = HookEvent::from_name(bare).or_else(|| subtype(bare)) {
             return Self::Hook(event);
         }
-        MpmEvent::from_name(bare).map_or_else(|| Self::other(name), Self::Mpm)
+        let own = MpmEvent::from_name(bare).or_else(|| MpmEvent::from_name(&snake_case(bare)));
+        own.map_or_else(|| Self::other(name), Self::Mpm)
     }
 
     /// The name on the wire.

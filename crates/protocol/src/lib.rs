@@ -4,11 +4,15 @@
 pub mod error;
 pub mod event;
 pub mod health;
+pub mod ingest;
+pub mod instance;
 pub mod kind;
+pub mod legacy;
 pub mod names;
 pub mod paths;
 pub mod runfile;
 pub mod session;
+pub mod spool;
 pub mod stream;
 pub mod timestamp;
 #[cfg(test)]
@@ -17,6 +21,7 @@ mod typescript;
 pub use error::ErrorBody;
 pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
 pub use health::Health;
+pub use ingest::{Incoming, Refusal};
 pub use kind::{HookEvent, Kind};
 pub use runfile::Runfile;
 pub use session::Session;

@@ -64,6 +64,11 @@ impl Home {
         self.monitor().join("spool")
     }
 
+    /// The secret that a server beyond loopback asks for.
+    pub fn token(&self) -> PathBuf {
+        self.monitor().join("token")
+    }
+
     /// Log files.
     pub fn logs(&self) -> PathBuf {
         self.monitor().join("logs")

@@ -59,7 +59,8 @@ impl Filter {
             && (self.kinds.is_empty() || self.kinds.iter().any(|k| k == row.kind.as_str()))
             && self.tool.as_deref().is_none_or(|t| row.tool_name.as_deref() == Some(t))
             && agent.is_none_or(|a| {
-                row.agent_type.as_deref() == Some(a) || row.agent_id.as_ref().is_some_and(|id| id.as_str() == a)
+                row.agent_type.as_deref() == Some(a)
+                    || row.agent_id.as_ref().is_some_and(|id| id.as_str() == a)
             })
             && self.error.is_none_or(|error| row.is_error == error)
     }

@@ -6,12 +6,14 @@ use std::path::Path;
 use ts_rs::{Config, TS};
 
 use crate::health::HealthStats;
+use crate::instance::Instance;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
 use crate::{
     AgentId, ErrorBody, EventId, Health, Kind, Row, Seq, Session, SessionId, Source, Timestamp, ToolUseId,
 };
 
-const HEADER: &str = "// Generated from crates/protocol by `UPDATE=1 cargo test -p protocol typescript`. Do not edit.\n";
+const HEADER: &str =
+    "// Generated from crates/protocol by `UPDATE=1 cargo test -p protocol typescript`. Do not edit.\n";
 
 fn generated() -> String {
     let mut out = HEADER.to_owned();
@@ -25,8 +27,26 @@ fn generated() -> String {
         };
     }
     declare!(
-        Timestamp, Seq, EventId, SessionId, AgentId, ToolUseId, Kind, Source, Row, Session, Subscribe, Filter,
-        Snapshot, Batch, Gap, SessionsChanged, Health, HealthStats, ErrorBody
+        Timestamp,
+        Seq,
+        EventId,
+        SessionId,
+        AgentId,
+        ToolUseId,
+        Kind,
+        Source,
+        Row,
+        Session,
+        Subscribe,
+        Filter,
+        Snapshot,
+        Batch,
+        Gap,
+        SessionsChanged,
+        Instance,
+        Health,
+        HealthStats,
+        ErrorBody
     );
     out
 }
@@ -40,5 +60,8 @@ fn the_typescript_types_of_the_dashboard_are_those_of_the_protocol() {
         std::fs::write(&file, &generated).expect("file is writable");
     }
     let current = std::fs::read_to_string(&file).unwrap_or_default();
-    assert!(current == generated, "ui/src/lib/protocol.ts is stale: run UPDATE=1 cargo test -p protocol typescript");
+    assert!(
+        current == generated,
+        "ui/src/lib/protocol.ts is stale: run UPDATE=1 cargo test -p protocol typescript"
+    );
 }

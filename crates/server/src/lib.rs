@@ -1,29 +1,59 @@
 //! The monitor's server: one way in (`ingest`), one place that keeps (`store`), one that fans out (`hub`), and
 //! doors that only translate (`http`, `socketio`). The caller decides address, files and end.
 
+mod clients;
+mod compatibility;
 mod config;
 mod error;
+mod http;
+mod hub;
+mod ingest;
+mod listen;
+mod security;
+mod socketio;
+mod state;
+mod store;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant, SystemTime};
 
-use axum::routing::{get, post};
-use axum::{Json, Router};
-use protocol::{Health, names};
+use ::socketioxide::SocketIo;
+use axum::Router;
+use protocol::Timestamp;
+use protocol::instance::Instance;
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
+use hub::Hub;
+use state::{AppState, Instances};
+use store::Store;
+
+/// How long open requests may take to finish once the server stops. A half-sent request would hang for ever.
+const DRAIN: Duration = Duration::from_secs(2);
 
 /// A server that holds its port and its store but does not answer yet.
 pub struct Server {
     listeners: Vec<TcpListener>,
-    config: Config,
-    id: String,
-    control_token: String,
+    state: AppState,
+}
+
+/// Why a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ended {
+    /// The caller's shutdown completed.
+    Caller,
+    /// An authorised `POST /api/shutdown` came.
+    Asked,
+    /// An authorised `POST /api/restart` came: start again, on this port.
+    Restart {
+        /// The port to serve next; free a moment ago.
+        port: u16,
+    },
 }
 
 /// What a finished run can say of itself.
@@ -31,6 +61,8 @@ pub struct Server {
 pub struct Stopped {
     /// Viewers that were connected when the stop began; all were told and disconnected.
     pub clients_disconnected: usize,
+    /// Why it ended.
+    pub ended: Ended,
 }
 
 impl Server {
@@ -41,15 +73,41 @@ impl Server {
     /// [`Error::Listen`] when the address is taken or forbidden, [`Error::Store`] when the database cannot
     /// be opened.
     pub async fn bind(config: Config) -> Result<Self, Error> {
-        let listener = TcpListener::bind((config.host.as_str(), config.port))
-            .await
-            .map_err(|source| Error::Listen { address: format!("{}:{}", config.host, config.port), source })?;
-        Ok(Self {
-            listeners: vec![listener],
-            config,
-            id: format!("monitor-{}", uuid::Uuid::now_v7().simple()),
-            control_token: uuid::Uuid::now_v7().simple().to_string(),
-        })
+        let listeners = listen::bind(&config.host, config.port).await?;
+        let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
+        // The hub goes on where the store ends, so the store is opened first and gets its publisher after.
+        let publisher: Arc<OnceLock<Hub>> = Arc::default();
+        let published = publisher.clone();
+        let publish = move |group| {
+            if let Some(hub) = published.get() {
+                hub.publish(group);
+            }
+        };
+        let store = Store::open(&config, Box::new(publish))?;
+        let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
+        let state = AppState {
+            config: Arc::new(config),
+            ingest: ingest::Ingest::new(store.clone()),
+            store,
+            hub,
+            clients: clients::Clients::default(),
+            id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
+            control_token: uuid::Uuid::new_v4().simple().to_string().into(),
+            port,
+            started: Instant::now(),
+            started_at: Timestamp::from_system(SystemTime::now()),
+            instances: Arc::new(Vec::new),
+            ended: watch::Sender::new(None),
+        };
+        Ok(Self { listeners, state })
+    }
+
+    /// Where this user's other servers are noted; without it `/api/instances` knows only this one.
+    #[must_use]
+    pub fn with_instances(mut self, instances: impl Fn() -> Vec<Instance> + Send + Sync + 'static) -> Self {
+        let instances: Instances = Arc::new(instances);
+        self.state.instances = instances;
+        self
     }
 
     /// The bound addresses, IPv4 first.
@@ -59,62 +117,82 @@ impl Server {
 
     /// The bound port.
     pub fn port(&self) -> u16 {
-        self.addresses().first().map_or(self.config.port, SocketAddr::port)
+        self.state.port
     }
 
     /// Random identity of this run, also in `/health`.
     pub fn id(&self) -> &str {
-        &self.id
+        &self.state.id
     }
 
     /// The secret that authorises `POST /api/shutdown` (`Authorization: Bearer …`).
     pub fn control_token(&self) -> &str {
-        &self.control_token
+        &self.state.control_token
     }
 
-    /// Serves until `shutdown` completes or an authorised `POST /api/shutdown` arrives, then tells the clients
-    /// and disconnects them.
+    /// Serves until `shutdown` completes or an authorised request asks for the end, then tells the clients,
+    /// disconnects them, and closes the store.
     ///
     /// # Errors
-    /// [`Error::Serve`] when the listener fails.
+    /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
-        let port = self.port();
-        let started = Instant::now();
-        let asked = Arc::new(Notify::new());
-        let ask = asked.clone();
-        let id = self.id.clone();
-        let router = Router::new()
-            .route(
-                names::HEALTH,
-                get(move || async move {
-                    Json(Health {
-                        status: "running".to_owned(),
-                        service: names::SERVICE.to_owned(),
-                        version: env!("CARGO_PKG_VERSION").to_owned(),
-                        port,
-                        pid: Some(std::process::id()),
-                        uptime: started.elapsed().as_secs(),
-                        server_id: id.clone(),
-                        ..Health::default()
-                    })
-                }),
-            )
-            .route(
-                names::SHUTDOWN,
-                post(move || async move {
-                    ask.notify_one();
-                    Json(serde_json::json!({"stopping": true, "clients": 0}))
-                }),
-            );
-        let mut listeners = self.listeners.into_iter();
-        let Some(listener) = listeners.next() else { return Ok(Stopped { clients_disconnected: 0 }) };
-        let stop = async move {
-            tokio::select! {
-                () = shutdown => {}
-                () = asked.notified() => {}
+        let Self { listeners, state } = self;
+        let (layer, io) = socketio::layer(&state);
+        let router = router(&state, layer);
+        let mut serving = JoinSet::new();
+        for listener in listeners {
+            let mut ended = state.ended.subscribe();
+            let end = async move { drop(ended.wait_for(Option::is_some).await) };
+            let router = router.clone();
+            serving.spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+        }
+        let mut ended = state.ended.subscribe();
+        tokio::select! {
+            () = shutdown => state.end(Ended::Caller),
+            _ = ended.wait_for(Option::is_some) => {}
+            Some(failed) = serving.join_next() => {
+                if let Ok(Err(error)) = failed {
+                    return Err(Error::Serve(error));
+                }
+                state.end(Ended::Caller);
             }
-        };
-        axum::serve(listener, router).with_graceful_shutdown(stop).await.map_err(Error::Serve)?;
-        Ok(Stopped { clients_disconnected: 0 })
+        }
+        Ok(stop(state, io, serving).await)
     }
+}
+
+/// Routes, then Socket.IO, and the guard before all of them.
+fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Router {
+    let allowed = Arc::new(security::Allowed::of(&state.config));
+    http::router(state.clone())
+        .layer(layer)
+        .layer(axum::middleware::from_fn_with_state(allowed, security::guard))
+}
+
+/// Clients are told, then disconnected; open requests finish; the store is closed last, so that everything
+/// acknowledged is in it.
+async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Result<()>>) -> Stopped {
+    let clients_disconnected = state.clients.count();
+    let ended = state.ended.borrow().unwrap_or(Ended::Caller);
+    match ended {
+        Ended::Restart { port } => {
+            let url = format!("http://{}:{port}", state.config.host);
+            socketio::announce_end(&io, "server_restart", "restart", Some(url)).await;
+        }
+        Ended::Caller | Ended::Asked => {
+            socketio::announce_end(&io, "server_shutdown", "shutdown", None).await;
+        }
+    }
+    io.close().await;
+    let drained = tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} }).await;
+    if drained.is_err() {
+        tracing::debug!("requests that were never finished were cut off");
+        serving.shutdown().await;
+    }
+    let store = state.store.clone();
+    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    if closed.is_err() {
+        tracing::error!("closing the event store panicked");
+    }
+    Stopped { clients_disconnected, ended }
 }

@@ -274,6 +274,39 @@ export type SessionsChanged = {
 changed: Array<Session>, };
 
 /**
+ * A server that this user runs.
+ */
+export type Instance = { 
+/**
+ * Its port.
+ */
+port: number, 
+/**
+ * Where its dashboard is.
+ */
+url: string, 
+/**
+ * The serving process.
+ */
+pid: number, 
+/**
+ * Random identity of its run.
+ */
+server_id: string, 
+/**
+ * Its version.
+ */
+version: string, 
+/**
+ * The project it was started for; none takes every project.
+ */
+project?: string, 
+/**
+ * `running`, or `not answering`.
+ */
+status: string, };
+
+/**
  * Who serves and how it fares. The fields of a foreign or older monitor that are missing take defaults, so
  * that a probe can read any of them.
  */

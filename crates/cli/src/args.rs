@@ -1,0 +1,179 @@
+//! The command line: every verb and flag, with the help that the user reads.
+
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// Watch Claude Code sessions live.
+///
+/// Without a verb: serve on port 8765 (or the configured one) in this terminal and open the dashboard. If the
+/// monitor already runs, open that one.
+#[derive(Debug, Parser)]
+#[command(name = "claude-mpm-monitor", version, args_conflicts_with_subcommands = true)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    pub(crate) verb: Option<Verb>,
+    #[command(flatten)]
+    pub(crate) bare: Bare,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Verb {
+    /// Start the monitor in the background
+    Start(Start),
+    /// Stop the monitor
+    Stop(Stop),
+    /// Show which monitors run
+    Status(Status),
+    /// Replay a recorded session, to see the dashboard at work
+    Demo(Demo),
+    /// Print the version
+    Version,
+}
+
+/// Where to listen.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Listen {
+    /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
+    #[arg(long, value_name = "PORT|auto")]
+    pub(crate) port: Option<PortChoice>,
+    /// Address to listen on [default: localhost]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Bare {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+    /// Do not open a browser
+    #[arg(long)]
+    pub(crate) no_browser: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+    /// Serve in this terminal until Ctrl-C
+    #[arg(long)]
+    pub(crate) foreground: bool,
+    /// Serve in the background; this is the default
+    #[arg(long, conflicts_with = "foreground")]
+    pub(crate) background: bool,
+    /// Accepted, because scripts pass it: `start` never opens a browser
+    #[arg(long, hide = true)]
+    pub(crate) no_browser: bool,
+    /// What a foreground server is part of; `background` detaches it from the terminal
+    #[arg(long, hide = true, default_value = "foreground")]
+    pub(crate) mode: Mode,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    Foreground,
+    Background,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stop {
+    /// Port of the monitor to stop [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Do not wait for clients to be disconnected gracefully; never reaches another program
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Port of the monitor to show [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Show host, start, events and clients too
+    #[arg(long)]
+    pub(crate) verbose: bool,
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    /// Port of the monitor to replay to [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// How many times faster than it was recorded
+    #[arg(long, default_value = "1", value_parser = speed)]
+    pub(crate) speed: f64,
+}
+
+/// A port as the user names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum PortChoice {
+    /// The first free one of the range.
+    Auto,
+    /// Exactly this one.
+    Exact(u16),
+}
+
+impl FromStr for PortChoice {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self::Auto);
+        }
+        match text.parse() {
+            Ok(port) if port > 0 => Ok(Self::Exact(port)),
+            _ => Err("expected a port from 1 to 65535, or auto".to_owned()),
+        }
+    }
+}
+
+fn speed(text: &str) -> Result<f64, String> {
+    match text.parse() {
+        Ok(speed) if (0.01..=100_000.0).contains(&speed) => Ok(speed),
+        _ => Err("expected a number from 0.01 to 100000".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn what_is_not_offered_is_refused() {
+        let cases = [
+            "--port 0",
+            "--port 65536",
+            "--port some",
+            "--background",
+            "start --foreground --background",
+            "start --force",
+            "stop --port auto",
+            "demo --speed 0",
+            "demo --speed nan",
+            "restart",
+            "--port 9000 start",
+        ];
+        for line in cases {
+            let args = ["claude-mpm-monitor"].into_iter().chain(line.split(' '));
+            assert!(Arguments::try_parse_from(args).is_err(), "{line:?} is refused");
+        }
+    }
+
+    #[test]
+    fn a_port_is_a_number_or_auto() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' ')).unwrap().bare.listen.port;
+        assert_eq!(parse("monitor"), None);
+        assert_eq!(parse("monitor --port 9000"), Some(PortChoice::Exact(9000)));
+        assert_eq!(parse("monitor --port auto"), Some(PortChoice::Auto));
+    }
+}

@@ -1,0 +1,82 @@
+//! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
+
+use client::{Probe, url};
+use host::Origin;
+use protocol::names;
+
+use crate::args::Bare;
+use crate::context::Context;
+use crate::launch::{self, Target};
+use crate::serve::serve;
+use crate::{Exit, browser};
+
+pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let Target { settings, found } = Target::find(&bare.listen, context)?;
+    let (port, origin) = (settings.config.port, settings.port_origin.clone());
+    if !matches!(found, Probe::Free) {
+        return already(found, port, &origin, bare, context);
+    }
+    context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
+    let found = serve(settings, context, |runfile, context| {
+        let url = url(&runfile.host, port);
+        context.terminal.say(format_args!("Monitor running on port {port}"));
+        context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
+        show(&url, "Opening browser to", bare, context);
+    })?;
+    match found {
+        None => Ok(Exit::Done),
+        Some(found) => already(found, port, &origin, bare, context),
+    }
+}
+
+/// Reports who has the port.
+fn already(
+    found: Probe,
+    port: u16,
+    origin: &Origin,
+    bare: &Bare,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Exit> {
+    match found {
+        Probe::Ours(running) => {
+            let url = running.url();
+            context.terminal.say(format_args!("Monitor already running at {url}"));
+            show(&url, "Opening browser to existing instance:", bare, context);
+            return Ok(Exit::Done);
+        }
+        Probe::Legacy { pid, version } => {
+            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+            context.terminal.complain(text);
+            context.terminal.complain(way_out);
+        }
+        Probe::Foreign { owner } => {
+            let holder = client::holder(owner.as_ref());
+            let (start, way_out) = match origin {
+                Origin::Flag(_) => ("Port", "Choose a different port."),
+                _ => ("Default port", "Stop that program or choose another port with --port."),
+            };
+            context.terminal.complain(format_args!("{start} {port} is already in use by {holder}."));
+            let hung = launch::hung(port, context).map(|way_out| format!("To free it, {way_out}."));
+            context.terminal.complain(hung.as_deref().unwrap_or(way_out));
+        }
+        Probe::Free => anyhow::bail!("the monitor on port {port} ended while this one started; try again"),
+    }
+    Ok(Exit::Failed)
+}
+
+/// Opens the dashboard, or says where it is.
+fn show(url: &str, opening: &str, bare: &Bare, context: &mut Context<'_, '_>) {
+    if !bare.no_browser && browser::has_display(context) {
+        context.terminal.say(format_args!("{opening} {url}"));
+        if browser::open(url, context) {
+            return;
+        }
+    }
+    context.terminal.say(format_args!("Open {url} in your browser to view the dashboard."));
+}
+
+/// The command that sends a first event, to be copied.
+fn first_event(url: &str) -> String {
+    let event = r#"{"hook_event_name":"UserPromptSubmit","session_id":"try","prompt":"hello"}"#;
+    format!("curl {url}{} -d '{event}'", names::EVENTS)
+}

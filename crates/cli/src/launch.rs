@@ -1,0 +1,79 @@
+//! Where a monitor is to be served and who is there already: common to the bare command and `start`.
+
+use std::time::Duration;
+
+use client::{Lock, Probe};
+use host::{Flags, Settings, StartError};
+use protocol::names;
+
+use crate::args::{Listen, PortChoice};
+use crate::context::Context;
+
+/// How long a monitor of this user that holds the port's lock may take until it answers or ends.
+const SETTLE_LIMIT: Duration = Duration::from_secs(5);
+
+/// A port with its settings, and who holds it.
+pub(crate) struct Target {
+    pub(crate) settings: Settings,
+    pub(crate) found: Probe,
+}
+
+impl Target {
+    /// Chooses the port: the named one, the first free one for `auto`, else the configured one. Never another.
+    pub(crate) fn find(listen: &Listen, context: &mut Context<'_, '_>) -> anyhow::Result<Self> {
+        let port = match listen.port {
+            Some(PortChoice::Exact(port)) => Some(port),
+            Some(PortChoice::Auto) => Some(first_free(context)?),
+            None => None,
+        };
+        let mut settings = context.settings(&Flags { host: listen.host.clone(), port })?;
+        settings.config.working_directory = std::env::current_dir().unwrap_or_default();
+        let found = settled(settings.config.port, context)?;
+        Ok(Self { settings, found })
+    }
+}
+
+/// Who holds a port, after a monitor of this user that is just starting or stopping there has done so.
+fn settled(port: u16, context: &Context<'_, '_>) -> anyhow::Result<Probe> {
+    let home = &context.home;
+    let found = client::probe(home, port);
+    if matches!(found, Probe::Ours(_)) || !Lock::is_held(home, port) {
+        return Ok(found);
+    }
+    let ours = client::wait_for_ours(home, port, SETTLE_LIMIT.min(context.start_limit()?));
+    Ok(ours.map_or_else(|| client::probe(home, port), Probe::Ours))
+}
+
+fn first_free(context: &Context<'_, '_>) -> anyhow::Result<u16> {
+    let (first, last) = (names::PORT_RANGE.start(), names::PORT_RANGE.end());
+    let free = names::PORT_RANGE.into_iter().find(|port| {
+        matches!(client::probe(&context.home, *port), Probe::Free) && !Lock::is_held(&context.home, *port)
+    });
+    free.ok_or_else(|| anyhow::anyhow!("no port from {first} to {last} is free; choose another with --port"))
+}
+
+/// What to say of claude-mpm's Python monitor, and the way out.
+pub(crate) fn legacy(port: u16, pid: Option<u32>, version: Option<&str>) -> (String, String) {
+    let version = version.map(|version| format!(" {version}")).unwrap_or_default();
+    let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    (
+        format!("Port {port} is served by claude-mpm's Python monitor{version}{pid}."),
+        format!("Stop it with 'claude-mpm monitor stop --port {port}' or choose another port with --port."),
+    )
+}
+
+/// The way out when a monitor of this user holds the port's lock but does not answer.
+pub(crate) fn hung(port: u16, context: &Context<'_, '_>) -> Option<String> {
+    Lock::is_held(&context.home, port).then(|| {
+        format!("stop the monitor that does not answer with 'claude-mpm-monitor stop --port {port}'")
+    })
+}
+
+/// The way out of a failed start.
+pub(crate) fn suggestion(error: &StartError) -> Option<&'static str> {
+    match error {
+        StartError::Forbidden { .. } => Some("choose a port above 1024"),
+        StartError::NeedsToken { .. } => Some("use --host localhost"),
+        _ => None,
+    }
+}

@@ -1,0 +1,141 @@
+//! A server in this process until a signal, an order to stop, or its failure.
+
+use std::future::Future;
+use std::io;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::Probe;
+use host::{Host, LogLevel, Settings, StartError};
+use protocol::Runfile;
+use tokio::sync::oneshot;
+use tracing_subscriber::EnvFilter;
+
+use crate::context::Context;
+
+/// How long work that cannot be interrupted may keep an ended server from leaving.
+const DROP_LIMIT: Duration = Duration::from_secs(1);
+
+/// Serves in this process. `ready` is called once, when the server answers. Returns who has the port when
+/// another program was quicker, and `None` after serving.
+pub(crate) fn serve(
+    settings: Settings,
+    context: &mut Context<'_, '_>,
+    ready: impl FnOnce(&Runfile, &mut Context<'_, '_>),
+) -> anyhow::Result<Option<Probe>> {
+    let port = settings.config.port;
+    start_log(&settings);
+    let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
+    let served = runtime.block_on(async {
+        // Before the port is taken: whoever sees us serve may stop us right away.
+        let (first, second) = signals().context("could not listen for signals")?;
+        let host = match Host::start(settings.config, context.home.clone(), None).await {
+            Ok(host) => host,
+            Err(error) => return taken(error, port, context).map(Some),
+        };
+        ready(host.runfile(), context);
+        tokio::select! {
+            ended = host.serve_until(first) => { ended?; }
+            () = second => {}
+        }
+        context.terminal.say("Monitor stopped");
+        Ok(None)
+    });
+    // After a second signal connections may still be open: they are dropped, and with them the runfile.
+    runtime.shutdown_timeout(DROP_LIMIT);
+    served
+}
+
+/// Who has the port, when that is why the start failed.
+fn taken(error: StartError, port: u16, context: &Context<'_, '_>) -> anyhow::Result<Probe> {
+    match error {
+        StartError::PortTaken { owner, .. } => Ok(Probe::Foreign { owner }),
+        StartError::Locked { .. } => {
+            let ours = client::wait_for_ours(&context.home, port, context.start_limit()?);
+            Ok(ours.map_or_else(|| client::probe(&context.home, port), Probe::Ours))
+        }
+        other => Err(other.into()),
+    }
+}
+
+/// The log goes to standard error: in the foreground only what may be wrong, in the background (where it is a
+/// file) what the server does.
+fn start_log(settings: &Settings) {
+    let level = match settings.log_level {
+        Some(LogLevel::Debug) => "debug",
+        Some(LogLevel::Info) => "info",
+        Some(LogLevel::Error) => "error",
+        None if settings.config.mode == "background" => "info",
+        Some(LogLevel::Warn) | None => "warn",
+    };
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(io::stderr);
+    // A second server in one process, as in tests, keeps the first one's log.
+    let _ = log.with_ansi(false).try_init();
+}
+
+/// Two futures: the first signal to stop, and the second, which means at once.
+fn signals() -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+    let mut signals = Signals::new()?;
+    let (first, first_came) = oneshot::channel::<()>();
+    let (second, second_came) = oneshot::channel::<()>();
+    tokio::spawn(async move {
+        for told in [first, second] {
+            signals.next().await;
+            // Nobody listens any more when the server has ended by itself.
+            let _ = told.send(());
+        }
+    });
+    Ok((came(first_came), came(second_came)))
+}
+
+/// Completes when the signal came, and never because the listener went away.
+async fn came(signal: oneshot::Receiver<()>) {
+    if signal.await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Ctrl-C, a request to end, and a closed terminal.
+#[cfg(unix)]
+struct Signals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+    hangup: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = self.hangup.recv() => {}
+        }
+    }
+}
+
+/// Ctrl-C.
+#[cfg(not(unix))]
+struct Signals;
+
+#[cfg(not(unix))]
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self)
+    }
+
+    async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

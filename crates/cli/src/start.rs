@@ -1,0 +1,140 @@
+//! `start`: a monitor in the background, reported as started when it answers; or in this terminal.
+
+use std::ffi::{OsStr, OsString};
+
+use anyhow::Context as _;
+use client::{Detached, DetachedError, Probe, Running, start_detached, url};
+use host::Settings;
+use protocol::Runfile;
+
+use crate::Exit;
+use crate::args::{Mode, Start};
+use crate::context::Context;
+use crate::launch::{self, Target};
+use crate::serve::serve;
+
+pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if start.mode == Mode::Background {
+        detach();
+    }
+    let Target { settings, found } = Target::find(&start.listen, context)?;
+    let port = settings.config.port;
+    if !matches!(found, Probe::Free) {
+        return already(found, port, context);
+    }
+    context.terminal.say("Starting Socket.IO monitoring server...\n");
+    if start.foreground {
+        in_foreground(start.mode, settings, context)
+    } else {
+        in_background(&settings, context)
+    }
+}
+
+fn in_foreground(mode: Mode, mut settings: Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let port = settings.config.port;
+    if mode == Mode::Background {
+        settings.config.mode = "background".to_owned();
+    }
+    match serve(settings, context, report)? {
+        None => Ok(Exit::Done),
+        Some(found) => already(found, port, context),
+    }
+}
+
+fn in_background(settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let port = settings.config.port;
+    let exe = std::env::current_exe().context("could not find this executable")?;
+    let (port_text, host) = (port.to_string(), settings.config.host.as_str());
+    let args =
+        ["start", "--foreground", "--mode", "background", "--port", port_text.as_str(), "--host", host];
+    let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+    let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
+    let home = context.home.clone();
+    let detached = Detached { exe: &exe, args: &args, home: &home, port, limit: context.start_limit()? };
+    match start_detached(&detached) {
+        Ok(running) => {
+            report(&running.runfile, context);
+            Ok(Exit::Done)
+        }
+        Err(DetachedError::Ended { status, output }) => match client::probe(&home, port) {
+            // Another start was quicker, or another program.
+            found @ (Probe::Ours(_) | Probe::Foreign { .. }) => already(found, port, context),
+            _ => {
+                context.terminal.complain(failure(&output, &status.to_string()));
+                Ok(Exit::Failed)
+            }
+        },
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// A background server's own words when it failed: from its `Error:` line on, else all that it wrote.
+fn failure(output: &str, status: &str) -> String {
+    match output.find("Error: ") {
+        Some(at) => output[at..].to_owned(),
+        None => {
+            format!("Error: the monitor ended during its start ({status})\n{output}").trim_end().to_owned()
+        }
+    }
+}
+
+/// Tells of a server that has just been started.
+fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
+    let url = url(&runfile.host, runfile.port);
+    let Runfile { pid, mode, .. } = runfile;
+    context.terminal.say(format_args!(
+        "✓ Server started successfully\n  \
+           - Server URL: {url}\n  \
+           - Dashboard URL: {url}\n  \
+           - Process ID: {pid}\n  \
+           - Mode: {mode}\n\n\
+         Monitoring server is ready for connections.\n\
+         Open {url} in your browser to view the dashboard."
+    ));
+}
+
+/// Reports who has the port.
+fn already(found: Probe, port: u16, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    match found {
+        Probe::Ours(running) => {
+            let (url, Running { runfile, .. }) = (running.url(), *running);
+            context.terminal.say(format_args!("Monitor already running at {url} (pid {})", runfile.pid));
+            return Ok(Exit::Done);
+        }
+        Probe::Legacy { pid, version } => {
+            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+            context.terminal.error(text, Some(&way_out));
+        }
+        Probe::Foreign { owner } => {
+            let holder = client::holder(owner.as_ref());
+            let way_out = launch::hung(port, context);
+            let way_out = way_out.as_deref().unwrap_or("use --port to choose another port");
+            context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(way_out));
+        }
+        Probe::Free => anyhow::bail!("the monitor on port {port} ended while this one started; try again"),
+    }
+    Ok(Exit::Failed)
+}
+
+/// Leaves the terminal's session, so that closing the terminal does not end the server.
+fn detach() {
+    // It fails only for a process that leads a group already: then it is detached.
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_background_server_is_quoted_from_its_error_on() {
+        let output =
+            "Starting Socket.IO monitoring server...\n\nError: permission denied on port 1\nSuggestion: x";
+        assert_eq!(failure(output, "exit status: 1"), "Error: permission denied on port 1\nSuggestion: x");
+        assert_eq!(
+            failure("panicked", "exit status: 101"),
+            "Error: the monitor ended during its start (exit status: 101)\npanicked"
+        );
+    }
+}

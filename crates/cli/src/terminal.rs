@@ -1,0 +1,47 @@
+//! Where a command writes. A closed pipe is no reason to stop a server, so write errors are passed over.
+
+use std::fmt::Display;
+use std::io::Write;
+
+/// Standard output and standard error, or what stands for them in a test.
+pub struct Terminal<'a> {
+    /// Whether somebody watches, so that a line may be written over.
+    pub live: bool,
+    out: &'a mut dyn Write,
+    err: &'a mut dyn Write,
+}
+
+impl<'a> Terminal<'a> {
+    /// A terminal that writes to these two.
+    pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
+        Self { live: false, out, err }
+    }
+
+    /// A line of output.
+    pub(crate) fn say(&mut self, line: impl Display) {
+        // See the module: who reads no more shall not stop us.
+        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+    }
+
+    /// A line that the next one is written over, for who watches.
+    pub(crate) fn progress(&mut self, line: impl Display) {
+        if self.live {
+            // As above.
+            let _ = write!(self.out, "{line}\r").and_then(|()| self.out.flush());
+        }
+    }
+
+    /// A line about what is wrong.
+    pub(crate) fn complain(&mut self, line: impl Display) {
+        // A background server's log may be on a full disk.
+        let _ = writeln!(self.err, "{line}");
+    }
+
+    /// What went wrong, and the way out where there is one.
+    pub(crate) fn error(&mut self, error: impl Display, suggestion: Option<&str>) {
+        self.complain(format_args!("Error: {error}"));
+        if let Some(suggestion) = suggestion {
+            self.complain(format_args!("Suggestion: {suggestion}"));
+        }
+    }
+}

@@ -1,0 +1,220 @@
+//! One monitor per port: first start, second start, foreign programs, races, and what the user reads.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use crate::support::{Desk, Ran, free_port, wait_for};
+use rustix::process::Signal;
+
+/// A program that is not a monitor but answers every request with 200 and some JSON.
+fn http_program() -> TcpListener {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let serving = listener.try_clone().unwrap();
+    std::thread::spawn(move || {
+        for stream in serving.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let _ = stream.read(&mut [0; 1024]);
+            let body = r#"{"status":"ok"}"#;
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    listener
+}
+
+#[test]
+fn the_bare_command_serves_and_a_second_one_finds_the_first() {
+    let desk = Desk::new();
+    let port = desk.port;
+    let (first, running) = desk.serve("", port);
+    assert_eq!(running.health.pid, Some(first.pid()));
+    let second = desk.run("");
+    assert_eq!(second.code, Some(0), "{second:?}");
+    assert!(second.out.starts_with(&format!("Monitor already running at http://localhost:{port}\n")));
+    let explicit = desk.run(&format!("--port {port}"));
+    assert_eq!(explicit.code, Some(0), "an explicit port is the same: {explicit:?}");
+    first.signal(Signal::INT);
+    let Ran { code, out, err } = first.ended();
+    assert_eq!((code, err.as_str()), (Some(0), ""), "Ctrl-C ends it cleanly: {out}");
+    assert!(out.starts_with(&format!(
+        "Starting Claude MPM monitor on localhost:{port}\nMonitor running on port {port}\n"
+    )));
+    assert!(out.contains(&format!(
+        "curl http://localhost:{port}/api/events -d \
+         '{{\"hook_event_name\":\"UserPromptSubmit\",\"session_id\":\"try\",\"prompt\":\"hello\"}}'"
+    )));
+    assert!(desk.is_free(port));
+}
+
+#[test]
+fn a_request_to_end_leaves_no_runfile_and_a_free_port() {
+    let desk = Desk::new();
+    let (server, _) = desk.serve("start --foreground", desk.port);
+    assert!(desk.home.runfile(desk.port).exists());
+    server.signal(Signal::TERM);
+    let ran = server.ended();
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    assert!(ran.out.contains("✓ Server started successfully\n"), "{}", ran.out);
+    assert!(ran.out.contains("  - Mode: foreground\n"), "{}", ran.out);
+    assert!(!desk.home.runfile(desk.port).exists());
+    assert!(desk.is_free(desk.port));
+}
+
+#[test]
+fn a_foreign_program_is_named_and_left_alone() {
+    let silent = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let exe = std::env::current_exe().unwrap();
+    let program = exe.file_name().unwrap().to_str().unwrap();
+    for listener in [silent, http_program()] {
+        let port = listener.local_addr().unwrap().port();
+        let desk = Desk::at(port);
+        let in_use = format!("ort {port} is already in use by {program} (pid {})", std::process::id());
+        let cases = [
+            ("", format!("Default p{in_use}.\nStop that program or choose another port with --port.\n")),
+            (&format!("--port {port}"), format!("P{in_use}.\nChoose a different port.\n")),
+            ("start", format!("Error: P{in_use}\nSuggestion: use --port to choose another port\n")),
+            (
+                "start --foreground",
+                format!("Error: P{in_use}\nSuggestion: use --port to choose another port\n"),
+            ),
+        ];
+        for (line, expected) in cases {
+            let ran = desk.run(line);
+            assert_eq!((ran.code, ran.err), (Some(1), expected), "{line:?}");
+            assert_eq!(ran.out, "", "nothing is being started");
+        }
+        let stop = desk.run(&format!("stop --port {port} --force"));
+        assert_eq!(stop.code, Some(3), "{stop:?}");
+        assert!(stop.err.contains("--force never applies to another program"), "{stop:?}");
+        assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_ok(), "it still listens");
+        assert!(!desk.home.runfile(port).exists());
+    }
+}
+
+#[test]
+fn the_python_monitor_is_recognised_and_left_alone() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let desk = Desk::at(listener.local_addr().unwrap().port());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let _ = stream.read(&mut [0; 1024]);
+            let body = r#"{"status":"running","service":"claude-mpm-monitor","version":"6.5.83","pid":77}"#;
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        }
+    });
+    for line in ["", "start"] {
+        let ran = desk.run(line);
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(ran.err.contains("claude-mpm's Python monitor 6.5.83 (pid 77)"), "{ran:?}");
+    }
+}
+
+#[test]
+fn another_user_s_monitor_is_foreign() {
+    let (mine, theirs) = (Desk::new(), Desk::new());
+    let (_server, _) = theirs.serve("", theirs.port);
+    let start = mine.run(&format!("start --port {}", theirs.port));
+    assert_eq!(start.code, Some(1), "{start:?}");
+    assert!(start.err.contains("is already in use by claude-mpm-monitor (pid"), "{start:?}");
+    let stop = mine.run(&format!("stop --port {}", theirs.port));
+    assert_eq!(stop.code, Some(3), "{stop:?}");
+    assert!(!theirs.is_free(theirs.port), "it was left alone");
+}
+
+#[test]
+fn of_ten_simultaneous_starts_one_serves_and_all_succeed() {
+    for verb in ["start", "start --foreground --mode background"] {
+        let desk = Desk::new();
+        let spawn = |_| desk.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let children: Vec<_> = (0..10).map(spawn).collect();
+        let serving = desk.wait_for_ours(desk.port).runfile.pid;
+        let (winner, losers): (Vec<_>, Vec<_>) = children.into_iter().partition(|c| c.id() == serving);
+        for loser in losers {
+            let ran = Ran::from(loser.wait_with_output().unwrap());
+            assert_eq!(ran.code, Some(0), "{verb}: {ran:?}");
+            assert!(ran.out.contains(&serving.to_string()), "it names the one that serves: {ran:?}");
+        }
+        assert_eq!(client::runfiles::list(&desk.home).len(), 1);
+        assert_eq!(desk.wait_for_ours(desk.port).runfile.pid, serving, "nobody took its place");
+        assert_eq!(desk.run("stop").code, Some(0));
+        for child in winner {
+            assert!(child.wait_with_output().unwrap().status.success());
+        }
+    }
+}
+
+#[test]
+fn the_configured_port_is_used_and_never_another() {
+    let desk = Desk::new();
+    std::fs::create_dir_all(desk.home.folder()).unwrap();
+    let other = free_port();
+    std::fs::write(desk.home.config(), format!(r#"{{"port": {other}, "prot": 1}}"#)).unwrap();
+    let start = desk.command("start").env_remove("CLAUDE_MPM_SOCKETIO_PORT").output().map(Ran::from).unwrap();
+    assert_eq!(start.code, Some(0), "{start:?}");
+    assert!(start.out.contains(&format!("  - Server URL: http://localhost:{other}\n")), "{start:?}");
+    assert!(start.err.contains(r#"unknown key "prot"; did you mean "port"?"#), "{start:?}");
+    let stop = desk.run("stop");
+    assert_eq!(stop.code, Some(0), "{stop:?}");
+}
+
+#[test]
+fn the_file_in_the_working_directory_configures_nothing() {
+    let desk = Desk::new();
+    std::fs::write(desk.path("socketio_config.json"), r#"{"port": 1, "host": "0.0.0.0"}"#).unwrap();
+    let start = desk.run("start");
+    assert_eq!(start.code, Some(0), "{start:?}");
+    assert!(start.out.contains(&format!("http://localhost:{}", desk.port)), "{start:?}");
+    assert_eq!(desk.run("stop").code, Some(0));
+}
+
+#[test]
+fn auto_takes_a_free_port_of_the_range_and_prints_it() {
+    let desk = Desk::new();
+    let start = desk.run("start --port auto");
+    if start.err.contains("no port from 8765 to 8785 is free") {
+        return; // A machine whose whole range is in use has said so.
+    }
+    assert_eq!(start.code, Some(0), "{start:?}");
+    let port = client::runfiles::list(&desk.home)[0].port;
+    assert!((8765..=8785).contains(&port));
+    assert!(start.out.contains(&format!("  - Server URL: http://localhost:{port}\n")), "{start:?}");
+    assert_eq!(desk.run(&format!("stop --port {port}")).code, Some(0));
+}
+
+#[test]
+fn an_address_that_others_reach_is_refused() {
+    let desk = Desk::new();
+    for verb in ["", "start", "start --foreground"] {
+        let ran = desk.run(&format!("{verb} --host 0.0.0.0"));
+        assert_eq!(ran.code, Some(1), "{ran:?}");
+        assert!(
+            ran.err.contains("Error: listening on 0.0.0.0, a non-loopback address, needs the access token")
+        );
+        assert!(desk.is_free(desk.port));
+    }
+}
+
+#[test]
+fn the_browser_is_opened_when_there_is_a_display_and_nobody_forbids_it() {
+    use std::os::unix::fs::PermissionsExt;
+    let desk = Desk::new();
+    let (bin, opened) = (desk.path("bin"), desk.path("opened"));
+    std::fs::create_dir(&bin).unwrap();
+    std::fs::write(bin.join("xdg-open"), format!("#!/bin/sh\necho \"$1\" >> {}\n", opened.display()))
+        .unwrap();
+    std::fs::set_permissions(bin.join("xdg-open"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let (_server, _) = desk.serve("--no-browser", desk.port);
+    let with_display = |line: &str| {
+        let path = format!("{}:/usr/bin:/bin", bin.display());
+        Ran::from(desk.command(line).env("DISPLAY", ":99").env("PATH", path).output().unwrap())
+    };
+    let quiet = with_display("--no-browser");
+    assert!(!quiet.out.contains("Opening browser"), "{quiet:?}");
+    assert!(!opened.exists());
+    let url = format!("http://localhost:{}", desk.port);
+    let ran = with_display("");
+    assert!(ran.out.ends_with(&format!("Opening browser to existing instance: {url}\n")), "{ran:?}");
+    let page = wait_for(|| std::fs::read_to_string(&opened).ok().filter(|text| text.ends_with('\n')));
+    assert_eq!(page.as_deref(), Some(format!("{url}\n").as_str()), "once, and after the first was forbidden");
+}

@@ -1,0 +1,162 @@
+//! A private home, a free port and the real executable, cleaned up at the end of each test.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use client::{Probe, Running};
+use protocol::paths::Home;
+
+/// How long anything may take before the test gives up. Only reached when something is broken.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// One user's home and the port that is configured in it.
+pub(crate) struct Desk {
+    folder: tempfile::TempDir,
+    pub(crate) home: Home,
+    pub(crate) port: u16,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Self {
+        Self::at(free_port())
+    }
+
+    /// A desk on which this port is configured.
+    pub(crate) fn at(port: u16) -> Self {
+        let folder = tempfile::tempdir().expect("temporary folder");
+        let home = Home::at(folder.path().join("home"));
+        Self { folder, home, port }
+    }
+
+    /// A file or folder beside the home.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The executable with the desk's port configured, no display, and nothing of the caller's settings.
+    pub(crate) fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_claude-mpm-monitor"));
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("CLAUDE_MPM") {
+                command.env_remove(name);
+            }
+        }
+        command
+            .args(line.split_whitespace())
+            .env("CLAUDE_MPM_HOME", self.home.folder())
+            .env("CLAUDE_MPM_SOCKETIO_PORT", self.port.to_string())
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, line: &str) -> Ran {
+        Ran::from(self.command(line).output().expect("the executable starts"))
+    }
+
+    /// Starts a command that serves in the foreground and waits until it answers.
+    pub(crate) fn serve(&self, line: &str, port: u16) -> (Foreground, Box<Running>) {
+        let child = self.command(line).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+        let foreground = Foreground(Some(child.expect("the executable starts")));
+        (foreground, self.wait_for_ours(port))
+    }
+
+    pub(crate) fn wait_for_ours(&self, port: u16) -> Box<Running> {
+        let found = wait_for(|| match client::probe(&self.home, port) {
+            Probe::Ours(running) => Some(running),
+            _ => None,
+        });
+        found.unwrap_or_else(|| panic!("no monitor answers on port {port}"))
+    }
+
+    pub(crate) fn is_free(&self, port: u16) -> bool {
+        matches!(client::probe(&self.home, port), Probe::Free)
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        for runfile in client::runfiles::list(&self.home) {
+            // A test that failed may have left a server; one that passed has none.
+            let _ = client::stop(&self.home, runfile.port, true);
+        }
+    }
+}
+
+/// What a command printed and returned.
+#[derive(Debug)]
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+impl From<Output> for Ran {
+    fn from(output: Output) -> Self {
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        Self { code: output.status.code(), out: text(output.stdout), err: text(output.stderr) }
+    }
+}
+
+/// A server in the foreground; killed when the test fails before it ended.
+pub(crate) struct Foreground(Option<Child>);
+
+impl Foreground {
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.as_ref().expect("it was started").id()
+    }
+
+    /// Sends SIGINT, SIGTERM …
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_raw(self.pid().cast_signed()).expect("a pid");
+        rustix::process::kill_process(pid, signal).expect("the child is ours");
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) fn ended(mut self) -> Ran {
+        let mut child = self.0.take().expect("it was started");
+        let ended = wait_for(|| child.try_wait().expect("the child is ours"));
+        let Some(status) = ended else {
+            child.kill().expect("the child is ours");
+            panic!("it did not end");
+        };
+        let mut ran = Ran { code: status.code(), out: String::new(), err: String::new() };
+        child.stdout.take().expect("piped").read_to_string(&mut ran.out).expect("text");
+        child.stderr.take().expect("piped").read_to_string(&mut ran.err).expect("text");
+        ran
+    }
+}
+
+impl Drop for Foreground {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // The test has failed already; there is nothing better to do about a child that cannot be killed.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// A port that was free a moment ago.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a free port");
+    listener.local_addr().expect("bound").port()
+}
+
+/// Asks until there is an answer; `None` when there is none for too long.
+pub(crate) fn wait_for<T>(mut ask: impl FnMut() -> Option<T>) -> Option<T> {
+    let started = Instant::now();
+    while started.elapsed() < LIMIT {
+        if let Some(answer) = ask() {
+            return Some(answer);
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    None
+}

@@ -1,0 +1,168 @@
+//! A handle to one running monitor: the questions and orders that HTTP offers.
+
+use std::time::Duration;
+
+use protocol::{ErrorBody, Health, names};
+use serde::de::DeserializeOwned;
+use ureq::http::Response;
+use ureq::{Agent, Body};
+
+use crate::Error;
+
+/// How long an answer may take; a monitor on this machine needs milliseconds.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+
+/// The largest answer read, a page of history with payloads.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// One monitor, by its address. Cheap to clone; connections are reused.
+#[derive(Clone, Debug)]
+pub struct Monitor {
+    url: String,
+    agent: Agent,
+}
+
+/// The address under which a browser finds a monitor.
+pub fn url(host: &str, port: u16) -> String {
+    if host.contains(':') { format!("http://[{host}]:{port}") } else { format!("http://{host}:{port}") }
+}
+
+impl Monitor {
+    /// The monitor at this host and port; nothing is sent yet.
+    pub fn at(host: &str, port: u16) -> Self {
+        Self::with_limit(host, port, ANSWER_LIMIT)
+    }
+
+    /// Same, with another limit for each answer.
+    pub(crate) fn with_limit(host: &str, port: u16, limit: Duration) -> Self {
+        // No proxy and no redirects: the answer must come from this very address.
+        let config = Agent::config_builder()
+            .proxy(None)
+            .max_redirects(0)
+            .http_status_as_error(false)
+            .timeout_global(Some(limit))
+            .build();
+        Self { url: url(host, port), agent: config.new_agent() }
+    }
+
+    /// Its address.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Who serves and how it fares.
+    ///
+    /// # Errors
+    /// When it does not answer, or with something else.
+    pub fn health(&self) -> Result<Health, Error> {
+        self.get(names::HEALTH)
+    }
+
+    /// Sends one event, or an array or lines of events; success means that it is stored.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the event.
+    pub fn post_event(&self, body: &str) -> Result<(), Error> {
+        let url = format!("{}{}", self.url, names::EVENTS);
+        let sent = self.agent.post(&url).header("content-type", "application/json").send(body);
+        accepted(&url, sent).map(drop)
+    }
+
+    /// A page of history: `{"events":[…],"has_more"}`. The query is that of `GET /api/events`, such as
+    /// `after=412&limit=100`.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the query.
+    pub fn history(&self, query: &str) -> Result<serde_json::Value, Error> {
+        self.get(&format!("{}?{query}", names::EVENTS))
+    }
+
+    /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the token.
+    pub fn shutdown(&self, control_token: &str) -> Result<u64, Error> {
+        let url = format!("{}{}", self.url, names::SHUTDOWN);
+        let request = self.agent.post(&url).header("authorization", format!("Bearer {control_token}"));
+        let answer: serde_json::Value = decode(&url, &mut accepted(&url, request.send_empty())?)?;
+        Ok(answer["clients"].as_u64().unwrap_or(0))
+    }
+
+    /// Reads any route as JSON.
+    pub(crate) fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Error> {
+        let url = format!("{}{route}", self.url);
+        let mut response = accepted(&url, self.agent.get(&url).call())?;
+        decode(&url, &mut response)
+    }
+}
+
+/// The response of a request that was answered with success.
+fn accepted(url: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, Error> {
+    let unreachable =
+        |error: ureq::Error| Error::Unreachable { url: url.to_owned(), reason: error.to_string() };
+    let mut response = sent.map_err(unreachable)?;
+    if response.status().is_success() {
+        return Ok(response);
+    }
+    let status = response.status();
+    let text = response.body_mut().with_config().limit(64 * 1024).read_to_string().unwrap_or_default();
+    let message = match serde_json::from_str::<ErrorBody>(&text) {
+        Ok(error) => error.message,
+        Err(_) => status.canonical_reason().unwrap_or("no reason given").to_owned(),
+    };
+    Err(Error::Refused { url: url.to_owned(), status: status.as_u16(), message })
+}
+
+fn decode<T: DeserializeOwned>(url: &str, response: &mut Response<Body>) -> Result<T, Error> {
+    let malformed = |reason: String| Error::Malformed { url: url.to_owned(), reason };
+    let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
+    let body = body.map_err(|error| malformed(error.to_string()))?;
+    serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::TcpListener;
+
+    /// A monitor that answers one request with this status and body, and returns the request's first line.
+    fn answering(status: &str, body: &str) -> (Monitor, std::thread::JoinHandle<String>) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let monitor = Monitor::at("127.0.0.1", listener.local_addr().unwrap().port());
+        let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        let asked = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut lines = BufReader::new(stream.try_clone().unwrap()).lines().map(Result::unwrap);
+            let first = lines.next().unwrap();
+            lines.find(String::is_empty);
+            stream.write_all(answer.as_bytes()).unwrap();
+            first
+        });
+        (monitor, asked)
+    }
+
+    #[test]
+    fn a_page_of_history_is_asked_for_by_its_query() {
+        let (monitor, asked) = answering("200 OK", r#"{"events":[],"has_more":false}"#);
+        assert_eq!(monitor.history("after=412&limit=100").unwrap()["has_more"], false);
+        assert_eq!(asked.join().unwrap(), "GET /api/events?after=412&limit=100 HTTP/1.1");
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_monitor_s_own_words() {
+        let (monitor, _) = answering("400 Bad Request", r#"{"code":"bad_event","message":"no kind"}"#);
+        let error = monitor.post_event("{}").unwrap_err();
+        assert!(error.to_string().ends_with("/api/events refused with 400: no kind"), "{error}");
+        let (monitor, _) = answering("502 Bad Gateway", "<html>");
+        assert!(matches!(monitor.health().unwrap_err(), Error::Refused { status: 502, .. }));
+        let (monitor, _) = answering("200 OK", "<html>");
+        assert!(matches!(monitor.health().unwrap_err(), Error::Malformed { .. }));
+    }
+
+    #[test]
+    fn an_address_with_colons_stands_in_brackets() {
+        assert_eq!(url("::1", 8765), "http://[::1]:8765");
+        assert_eq!(url("localhost", 8765), "http://localhost:8765");
+    }
+}

@@ -1,0 +1,237 @@
+//! Who holds a port: nobody, this user's monitor, claude-mpm's Python monitor, or somebody else.
+
+use std::fmt;
+use std::io::ErrorKind;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use protocol::paths::Home;
+use protocol::{Health, Runfile, names};
+use serde_json::Value;
+
+use crate::{Lock, Monitor, runfiles, url};
+
+/// How long a connection may take. On this machine it is made or refused at once.
+const CONNECT_LIMIT: Duration = Duration::from_millis(500);
+
+/// How long `/health` may take. A listener that stays silent for longer is not a monitor.
+const HEALTH_LIMIT: Duration = Duration::from_secs(1);
+
+/// How often a waiter probes again.
+const POLL: Duration = Duration::from_millis(50);
+
+/// Who holds a port.
+#[derive(Debug)]
+pub enum Probe {
+    /// Nobody listens there.
+    Free,
+    /// A monitor of this user: `/health` names the `server_id` that its runfile has.
+    Ours(Box<Running>),
+    /// claude-mpm's own monitor, written in Python.
+    Legacy {
+        /// Its process, as it says itself.
+        pid: Option<u32>,
+        /// Its version, as it says itself.
+        version: Option<String>,
+    },
+    /// Anybody else, another user's monitor too.
+    Foreign {
+        /// The program, when the system lets this user see it.
+        owner: Option<Owner>,
+    },
+}
+
+/// A monitor of this user that answers.
+#[derive(Debug)]
+pub struct Running {
+    /// What it says.
+    pub health: Health,
+    /// What it left on disk.
+    pub runfile: Runfile,
+}
+
+impl Running {
+    /// Where a browser finds it.
+    pub fn url(&self) -> String {
+        url(&self.runfile.host, self.runfile.port)
+    }
+
+    /// A handle to talk to it.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::at(&self.runfile.host, self.runfile.port)
+    }
+}
+
+/// The program that listens on a port, as the operating system tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The process.
+    pub pid: u32,
+    /// The name of its program.
+    pub program: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.program, self.pid)
+    }
+}
+
+/// The owner as it reads in a sentence; never a guess.
+pub fn holder(owner: Option<&Owner>) -> String {
+    owner.map_or_else(|| "another program".to_owned(), Owner::to_string)
+}
+
+/// Finds out who holds a port of this machine.
+pub fn probe(home: &Home, port: u16) -> Probe {
+    let mut anybody = false;
+    let mut legacy = None;
+    for address in addresses(runfiles::read(home, port).as_ref()) {
+        if !listens(SocketAddr::new(address, port)) {
+            continue;
+        }
+        anybody = true;
+        let monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+        let Ok(answer) = monitor.get::<Value>(names::HEALTH) else { continue };
+        // Read after the answer: a server writes its runfile before it answers, but after it listens.
+        match recognise(answer, runfiles::read(home, port).as_ref()) {
+            Some(Probe::Legacy { pid, version }) => legacy = Some(Probe::Legacy { pid, version }),
+            Some(ours) => return ours,
+            None => {}
+        }
+    }
+    match legacy {
+        Some(legacy) => legacy,
+        None if anybody => Probe::Foreign { owner: owner(port) },
+        None => Probe::Free,
+    }
+}
+
+/// Waits until this user's monitor answers on a port; `None` when it does not within `limit`, or when nobody
+/// is about to serve there any more.
+pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Running>> {
+    let started = Instant::now();
+    while started.elapsed() < limit {
+        match probe(home, port) {
+            Probe::Ours(running) => return Some(running),
+            _ if !Lock::is_held(home, port) => return None,
+            _ => std::thread::sleep(POLL),
+        }
+    }
+    None
+}
+
+/// The program that listens on a TCP port; `None` when the system does not tell, as for other users' programs.
+pub fn owner(port: u16) -> Option<Owner> {
+    let listeners = listeners::get_all().ok()?;
+    let listener = listeners.into_iter().find(|listener| {
+        listener.socket.port() == port
+            && listener.protocol == listeners::Protocol::TCP
+            && listener.state == listeners::SocketState::Listen
+    })?;
+    let process = listener.process;
+    // Linux cuts the name after 15 bytes; the executable's own name is whole when it continues it.
+    let file = Path::new(&process.path).file_name().map(|name| name.to_string_lossy().into_owned());
+    let program = file.filter(|file| file.starts_with(&process.name)).unwrap_or(process.name);
+    Some(Owner { pid: process.pid, program })
+}
+
+/// Both loopback addresses, and the one that the runfile names.
+fn addresses(runfile: Option<&Runfile>) -> Vec<IpAddr> {
+    let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+    let named = runfile.and_then(|runfile| runfile.host.parse::<IpAddr>().ok());
+    addresses.extend(named.filter(|address| !addresses.contains(address) && !address.is_unspecified()));
+    addresses
+}
+
+/// Whether anybody listens. A listener too busy to accept is one too.
+fn listens(address: SocketAddr) -> bool {
+    match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
+        Ok(_) => true,
+        Err(error) => matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock),
+    }
+}
+
+/// What an answer of `/health` proves; `None` when it is neither ours nor the Python monitor's.
+fn recognise(answer: Value, runfile: Option<&Runfile>) -> Option<Probe> {
+    let text = |key: &str| answer[key].as_str().filter(|text| !text.is_empty());
+    let service = text("service") == Some(names::SERVICE);
+    let server_id = text("server_id");
+    if service && let Some(runfile) = runfile.filter(|runfile| server_id == Some(&runfile.server_id)) {
+        let health = serde_json::from_value(answer).ok()?;
+        return Some(Probe::Ours(Box::new(Running { health, runfile: runfile.clone() })));
+    }
+    // The Python monitor never had a server_id; its predecessor had one, and named Python among its parts.
+    let monitor = service && server_id.is_none();
+    let predecessor = !service && answer["dependencies"]["python_version"].is_string();
+    (monitor || predecessor).then(|| Probe::Legacy {
+        pid: answer["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
+        version: text("version").or_else(|| text("server_version")).map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Timestamp;
+    use serde_json::json;
+
+    fn runfile() -> Runfile {
+        Runfile {
+            pid: 1,
+            process_started_at: Timestamp(1),
+            version: "0.1.0".to_owned(),
+            host: "localhost".to_owned(),
+            port: 9000,
+            server_id: "monitor-1".to_owned(),
+            control_token: "secret".to_owned(),
+            project: None,
+            mode: "background".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_the_service_with_the_runfile_s_server_id_is_ours() {
+        let ours = json!({"service": "claude-mpm-monitor", "server_id": "monitor-1", "status": "running"});
+        let python = json!({"service": "claude-mpm-monitor", "version": "6.5.83", "pid": 7, "uptime": 8});
+        let older = json!({"status": "healthy", "server_id": "x", "server_version": "1.0.0", "pid": 8,
+            "health_stats": {"last_activity": "2025-07-30"}, "dependencies": {"python_version": "3.11"}});
+        let foreign = json!({"service": "claude-mpm-monitor", "server_id": "monitor-2"});
+        let cases = [
+            (&ours, Some(runfile()), "ours"),
+            (&ours, None, "nobody"),
+            (&foreign, Some(runfile()), "nobody"),
+            (&python, Some(runfile()), "legacy 7 6.5.83"),
+            (&python, None, "legacy 7 6.5.83"),
+            (&older, None, "legacy 8 1.0.0"),
+            (&json!({"status": "ok"}), Some(runfile()), "nobody"),
+            (&json!("ok"), Some(runfile()), "nobody"),
+        ];
+        for (answer, runfile, expected) in cases {
+            let found = match recognise(answer.clone(), runfile.as_ref()) {
+                None => "nobody".to_owned(),
+                Some(Probe::Ours(_)) => "ours".to_owned(),
+                Some(Probe::Legacy { pid, version }) => {
+                    format!("legacy {} {}", pid.unwrap_or(0), version.unwrap_or_default())
+                }
+                Some(other) => format!("{other:?}"),
+            };
+            assert_eq!(found, expected, "{answer} with {runfile:?}");
+        }
+    }
+
+    #[test]
+    fn a_listener_that_says_nothing_is_foreign_and_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let Probe::Foreign { owner: Some(owner) } = probe(&home, port) else {
+            panic!("a silent listener is foreign, and this user can see whose it is");
+        };
+        assert_eq!(owner.pid, std::process::id());
+        drop(listener);
+        assert!(matches!(probe(&home, port), Probe::Free));
+    }
+}

@@ -1,0 +1,83 @@
+//! Processes by pid and start time: a pid alone proves nothing, because pids are used again.
+
+use protocol::{Runfile, Timestamp};
+use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System};
+
+/// How far two readings of one process's start time may lie apart: the system derives it from its boot time,
+/// which moves when the clock is corrected.
+const START_DRIFT_MS: i64 = 2000;
+
+/// When a process started; `None` when none runs under that pid.
+pub fn started_at(pid: u32) -> Option<Timestamp> {
+    with_running(pid, |_, started| started)
+}
+
+/// Whether the process that wrote the runfile still runs.
+pub(crate) fn is_alive(runfile: &Runfile) -> bool {
+    with_proven(runfile, |_| ()).is_some()
+}
+
+/// Asks the process that wrote the runfile to end; false when it is gone, or its pid belongs to another now.
+pub(crate) fn terminate(runfile: &Runfile) -> bool {
+    with_proven(runfile, |process| process.kill_with(Signal::Term).unwrap_or_else(|| process.kill()))
+        .unwrap_or(false)
+}
+
+/// Ends the process that wrote the runfile; false when it is gone, or its pid belongs to another now.
+pub(crate) fn kill(runfile: &Runfile) -> bool {
+    with_proven(runfile, Process::kill).unwrap_or(false)
+}
+
+/// The one gate to a foreign pid: `act` sees the process only if it has the pid and the start time of the
+/// runfile.
+fn with_proven<T>(runfile: &Runfile, act: impl FnOnce(&Process) -> T) -> Option<T> {
+    let proven = |started: Timestamp| {
+        started.0.saturating_sub(runfile.process_started_at.0).saturating_abs() <= START_DRIFT_MS
+    };
+    with_running(runfile.pid, |process, started| proven(started).then(|| act(process))).flatten()
+}
+
+/// Looks at a process and when it started; `None` when none runs under that pid.
+fn with_running<T>(pid: u32, act: impl FnOnce(&Process, Timestamp) -> T) -> Option<T> {
+    let pid = Pid::from_u32(pid);
+    let mut system = System::new().ok()?;
+    let pids = [pid];
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, ProcessRefreshKind::nothing());
+    // A process that has ended stays visible until its parent has asked for its exit code.
+    let process = system.process(pid).filter(|process| process.status() != ProcessStatus::Zombie)?;
+    let started_ms = i64::try_from(process.start_time()).ok()?.saturating_mul(1000);
+    Some(act(process, Timestamp(started_ms)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn runfile(pid: u32, process_started_at: Timestamp) -> Runfile {
+        Runfile {
+            pid,
+            process_started_at,
+            version: String::new(),
+            host: String::new(),
+            port: 9000,
+            server_id: String::new(),
+            control_token: String::new(),
+            project: None,
+            mode: String::new(),
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_process_is_only_signalled_when_its_start_time_is_that_of_the_runfile() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let started = started_at(child.id()).expect("it runs");
+        let reused = runfile(child.id(), Timestamp(started.0 - 60_000));
+        assert!(!is_alive(&reused) && !terminate(&reused) && !kill(&reused), "another process by that pid");
+        assert!(child.try_wait().unwrap().is_none(), "it was left alone");
+        let own = runfile(child.id(), started);
+        assert!(is_alive(&own) && terminate(&own));
+        assert!(!child.wait().unwrap().success(), "ended by the signal");
+        assert!(!is_alive(&own));
+    }
+}

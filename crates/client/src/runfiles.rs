@@ -1,0 +1,115 @@
+//! Runfiles on disk: written whole or not at all, readable by this user only.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Write};
+use std::path::Path;
+
+use protocol::Runfile;
+use protocol::paths::Home;
+
+/// The runfile of a port; `None` when there is none that can be read.
+pub fn read(home: &Home, port: u16) -> Option<Runfile> {
+    read_file(&home.runfile(port))
+}
+
+/// Every readable runfile, by port. Stale ones too: who needs a living server asks its lock.
+pub fn list(home: &Home) -> Vec<Runfile> {
+    let Ok(entries) = fs::read_dir(home.run()) else { return Vec::new() };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    let mut runfiles: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|e| e == "json"))
+        .filter_map(|p| read_file(&p))
+        .collect();
+    runfiles.sort_by_key(|runfile| runfile.port);
+    runfiles
+}
+
+/// Puts a runfile in place of any former one of its port; readers see the old or the new one, never a half.
+///
+/// # Errors
+/// When the folder or the file cannot be written.
+pub fn write(home: &Home, runfile: &Runfile) -> io::Result<()> {
+    make_folders(home)?;
+    let path = home.runfile(runfile.port);
+    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
+    let mut options = OpenOptions::new();
+    options.create(true).write(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&draft)?.write_all(&serde_json::to_vec_pretty(runfile)?)?;
+    fs::rename(&draft, &path)
+}
+
+/// Removes the runfile of a port; that there is none is fine.
+pub fn remove(home: &Home, port: u16) {
+    // Whoever finds a leftover takes it for stale, because nobody holds its lock.
+    let _ = fs::remove_file(home.runfile(port));
+}
+
+/// Makes the folders of runfiles and logs, for this user only. An existing home keeps its own mode.
+///
+/// # Errors
+/// When a folder cannot be made.
+pub fn make_folders(home: &Home) -> io::Result<()> {
+    for folder in [home.run(), home.logs()] {
+        let mut builder = DirBuilder::new();
+        builder.recursive(true);
+        #[cfg(unix)]
+        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+        builder.create(folder)?;
+    }
+    Ok(())
+}
+
+fn read_file(path: &Path) -> Option<Runfile> {
+    serde_json::from_slice(&fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Timestamp;
+
+    fn runfile(port: u16) -> Runfile {
+        Runfile {
+            pid: 1,
+            process_started_at: Timestamp(1),
+            version: "0.1.0".to_owned(),
+            host: "localhost".to_owned(),
+            port,
+            server_id: "monitor-1".to_owned(),
+            control_token: "secret".to_owned(),
+            project: None,
+            mode: "background".to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_runfile_is_read_as_it_was_written_and_listed_by_port() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        assert_eq!(list(&home), [], "no folder, no runfile");
+        write(&home, &runfile(9001)).unwrap();
+        write(&home, &runfile(9000)).unwrap();
+        fs::write(home.run().join("9002.json"), "half a runf").unwrap();
+        assert_eq!(read(&home, 9001), Some(runfile(9001)));
+        assert_eq!(read(&home, 9002), None, "what cannot be read is no runfile");
+        assert_eq!(list(&home), [runfile(9000), runfile(9001)]);
+        remove(&home, 9001);
+        remove(&home, 9001);
+        assert_eq!(list(&home), [runfile(9000)]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_this_user_can_read_a_runfile() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path().join("home"));
+        write(&home, &runfile(9000)).unwrap();
+        let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&home.runfile(9000)), 0o600);
+        assert_eq!(mode(&home.monitor()), 0o700);
+        assert_eq!(mode(&home.run()), 0o700);
+    }
+}

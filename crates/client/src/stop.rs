@@ -1,0 +1,158 @@
+//! Stopping a monitor: asked first, signalled only if it is proven ours and does not listen.
+
+use std::io;
+use std::time::{Duration, Instant};
+
+use protocol::Runfile;
+use protocol::paths::Home;
+
+use crate::{Error, Lock, Monitor, process, runfiles};
+
+/// How long a monitor may take to say goodbye to its clients, and again to obey SIGTERM.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The same with `--force`.
+const FORCED_GRACE: Duration = Duration::from_secs(1);
+
+/// How long the answer to the order may take. A monitor that hangs is signalled after that.
+const ORDER_LIMIT: Duration = Duration::from_secs(3);
+
+/// How long a killed process may take to vanish.
+const KILL_LIMIT: Duration = Duration::from_secs(5);
+
+/// How often a waiter looks again.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A monitor that was stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Viewers that were told and disconnected; `None` when it did not answer and had to be signalled.
+    pub clients: Option<u64>,
+    /// Its process, which has ended, unless it is the desktop app.
+    pub pid: u32,
+}
+
+/// Why no monitor was stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum StopError {
+    /// None of this user's monitors serves the port.
+    #[error("no monitor of yours runs on port {port}")]
+    NotRunning {
+        /// The port.
+        port: u16,
+    },
+    /// It does not answer, and its process cannot be proven to be a monitor's.
+    #[error(
+        "the monitor on port {port} does not answer, and process {pid} is not proven to be it; it was left alone"
+    )]
+    Unproven {
+        /// The port.
+        port: u16,
+        /// The pid in the runfile.
+        pid: u32,
+    },
+    /// Even SIGKILL did not end it.
+    #[error("process {pid} on port {port} did not end")]
+    Stuck {
+        /// The port.
+        port: u16,
+        /// The pid in the runfile.
+        pid: u32,
+    },
+    /// The lock cannot be read.
+    #[error("could not look at the lock of port {port}: {source}")]
+    Lock {
+        /// The port.
+        port: u16,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+}
+
+/// Stops this user's monitor on a port and returns when it is gone. `force` shortens every grace, and never
+/// reaches a process that is not proven to be the monitor. A runfile that a crash left is removed.
+///
+/// # Errors
+/// [`StopError::NotRunning`] when there is none; the others when it could not be stopped.
+pub fn stop(home: &Home, port: u16, force: bool) -> Result<Stopped, StopError> {
+    let runfile = runfiles::read(home, port);
+    let runfile = runfile.filter(|_| Lock::is_held(home, port));
+    let Some(runfile) = runfile else {
+        gone_within(home, port, Duration::ZERO)?;
+        return Err(StopError::NotRunning { port });
+    };
+    let grace = if force { FORCED_GRACE } else { GRACE };
+    let clients = order(&runfile).ok();
+    if clients.is_none() || !gone_within(home, port, grace)? {
+        signal(home, &runfile, grace)?;
+    }
+    wait_for_end(&runfile);
+    Ok(Stopped { clients, pid: runfile.pid })
+}
+
+/// Tells a monitor to stop, after it has shown that it is the one of the runfile: nobody else gets the token.
+fn order(runfile: &Runfile) -> Result<u64, Error> {
+    let monitor = Monitor::with_limit(&runfile.host, runfile.port, ORDER_LIMIT);
+    let health = monitor.health()?;
+    if health.server_id != runfile.server_id {
+        let reason = "another server_id than that of the runfile".to_owned();
+        return Err(Error::Malformed { url: monitor.url().to_owned(), reason });
+    }
+    monitor.shutdown(&runfile.control_token)
+}
+
+/// Ends the process: SIGTERM, and SIGKILL when the grace is over.
+fn signal(home: &Home, runfile: &Runfile, grace: Duration) -> Result<(), StopError> {
+    let (port, pid) = (runfile.port, runfile.pid);
+    if !process::terminate(runfile) && Lock::is_held(home, port) {
+        return Err(StopError::Unproven { port, pid });
+    }
+    if gone_within(home, port, grace)? {
+        return Ok(());
+    }
+    process::kill(runfile);
+    if gone_within(home, port, KILL_LIMIT)? { Ok(()) } else { Err(StopError::Stuck { port, pid }) }
+}
+
+/// Whether the lock becomes free within `limit`; removes what the server may have left.
+fn gone_within(home: &Home, port: u16, limit: Duration) -> Result<bool, StopError> {
+    let lock = Lock::take_within(home, port, limit).map_err(|source| StopError::Lock { port, source })?;
+    if lock.is_some() {
+        runfiles::remove(home, port);
+    }
+    Ok(lock.is_some())
+}
+
+/// Waits until the process is gone too, so that "terminated" is true; the desktop app lives on.
+fn wait_for_end(runfile: &Runfile) {
+    let started = Instant::now();
+    while runfile.mode != "desktop" && process::is_alive(runfile) && started.elapsed() < KILL_LIMIT {
+        std::thread::sleep(POLL);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::Timestamp;
+
+    #[test]
+    fn a_runfile_whose_lock_nobody_holds_is_removed_and_its_pid_left_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let runfile = Runfile {
+            pid: std::process::id(),
+            process_started_at: crate::started_at(std::process::id()).unwrap_or(Timestamp(0)),
+            version: "0.1.0".to_owned(),
+            host: "localhost".to_owned(),
+            port: 9000,
+            server_id: "monitor-1".to_owned(),
+            control_token: "secret".to_owned(),
+            project: None,
+            mode: "background".to_owned(),
+        };
+        runfiles::write(&home, &runfile).unwrap();
+        assert!(matches!(stop(&home, 9000, true), Err(StopError::NotRunning { port: 9000 })));
+        assert_eq!(runfiles::read(&home, 9000), None, "a stale runfile is cleared away");
+    }
+}

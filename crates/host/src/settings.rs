@@ -1,0 +1,382 @@
+//! What a server is told and who told it: flag, else environment, else file, else default. The working
+//! directory's file is never read: a cloned project must not configure a server.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use protocol::paths::Home;
+use serde_json::{Map, Value};
+use server::Config;
+
+use crate::key::{KEYS, Key, UNUSED_KEYS};
+
+/// Where the system's administrator configures every user's server.
+const SYSTEM_FILE: &str = "/etc/claude-mpm/socketio_config.json";
+
+/// What the command line says.
+#[derive(Clone, Debug, Default)]
+pub struct Flags {
+    /// `--host`.
+    pub host: Option<String>,
+    /// `--port`.
+    pub port: Option<u16>,
+}
+
+/// The settings of one server, and what the user should know about them.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// What the server is told.
+    pub config: Config,
+    /// How much goes to the log; `None` leaves it to the mode.
+    pub log_level: Option<LogLevel>,
+    /// Who chose the port.
+    pub port_origin: Origin,
+    /// Keys that nobody knows, one sentence each.
+    pub warnings: Vec<String>,
+}
+
+/// How much goes to the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Everything.
+    Debug,
+    /// What the server does.
+    Info,
+    /// What may be wrong.
+    Warn,
+    /// What is wrong.
+    Error,
+}
+
+/// Who said so.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Origin {
+    /// An argument of the command line, such as `--port`.
+    Flag(&'static str),
+    /// An environment variable.
+    Environment(&'static str),
+    /// A configuration file.
+    File(PathBuf),
+    /// Nobody.
+    #[default]
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flag(name) => write!(f, "--{name}"),
+            Self::Environment(name) => write!(f, "environment variable {name}"),
+            Self::File(path) => path.display().fmt(f),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// A file exists but cannot be read.
+    #[error("could not read {}: {source}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// The operating system's reason.
+        source: io::Error,
+    },
+    /// A file is no JSON object.
+    #[error("could not read {} as a JSON object: {reason}", path.display())]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        reason: String,
+    },
+    /// A value is not of its key's kind.
+    #[error("{origin}: {key} must be {expected}, not {value}")]
+    BadValue {
+        /// Who said so.
+        origin: Origin,
+        /// The key of the configuration file.
+        key: &'static str,
+        /// What it may be.
+        expected: &'static str,
+        /// What it is.
+        value: String,
+    },
+}
+
+/// A configuration file that was read.
+struct File {
+    path: PathBuf,
+    values: Map<String, Value>,
+}
+
+impl Settings {
+    /// Reads the settings of this user: `~/.claude-mpm/socketio_config.json` goes before the system's file.
+    ///
+    /// # Errors
+    /// When a file cannot be read, or a value is not of its key's kind.
+    pub fn load(
+        flags: &Flags,
+        var: impl Fn(&str) -> Option<OsString>,
+        home: &Home,
+    ) -> Result<Self, SettingsError> {
+        Self::from_files(flags, var, &[home.config(), PathBuf::from(SYSTEM_FILE)])
+    }
+
+    fn from_files(
+        flags: &Flags,
+        var: impl Fn(&str) -> Option<OsString>,
+        paths: &[PathBuf],
+    ) -> Result<Self, SettingsError> {
+        let mut files = Vec::new();
+        for path in paths {
+            files.extend(read(path)?);
+        }
+        let mut settings = Self { warnings: warnings(&files), ..Self::default() };
+        for key in KEYS {
+            let Some((origin, value)) = chosen(key, flags, &var, &files) else { continue };
+            (key.apply)(&value, &mut settings).ok_or_else(|| SettingsError::BadValue {
+                origin: origin.clone(),
+                key: key.name,
+                expected: key.expected,
+                value: value.to_string(),
+            })?;
+            if key.name == "port" {
+                settings.port_origin = origin;
+            }
+        }
+        Ok(settings)
+    }
+}
+
+/// The value of a key, and who said so; `None` leaves the default.
+fn chosen(
+    key: &Key,
+    flags: &Flags,
+    var: impl Fn(&str) -> Option<OsString>,
+    files: &[File],
+) -> Option<(Origin, Value)> {
+    let flag = match key.name {
+        "host" => flags.host.clone().map(Value::from),
+        "port" => flags.port.map(Value::from),
+        _ => None,
+    };
+    let flag = flag.map(|value| (Origin::Flag(key.name), value));
+    let environment = || {
+        let set = |name: &&'static str| {
+            let value = var(name).filter(|value| !value.is_empty())?;
+            Some((Origin::Environment(name), Value::from(value.to_string_lossy().into_owned())))
+        };
+        key.environment.iter().find_map(set)
+    };
+    let file = || {
+        let set = |file: &File| {
+            let value = file.values.get(key.name).filter(|value| !value.is_null())?;
+            Some((Origin::File(file.path.clone()), value.clone()))
+        };
+        files.iter().find_map(set)
+    };
+    flag.or_else(environment).or_else(file)
+}
+
+/// A configuration file; `None` when there is none.
+fn read(path: &Path) -> Result<Option<File>, SettingsError> {
+    let text = match fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(source) => return Err(SettingsError::Unreadable { path: path.to_owned(), source }),
+    };
+    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+        Ok(values) => Ok(Some(File { path: path.to_owned(), values })),
+        Err(error) => Err(SettingsError::Malformed { path: path.to_owned(), reason: error.to_string() }),
+    }
+}
+
+/// One sentence for each key that nobody knows, with the nearest one that somebody does.
+fn warnings(files: &[File]) -> Vec<String> {
+    let known = || KEYS.iter().map(|key| key.name).chain(UNUSED_KEYS.iter().copied());
+    let mut warnings = Vec::new();
+    for file in files {
+        for name in file.values.keys().filter(|name| !known().any(|known| known == name.as_str())) {
+            let nearest = known().min_by_key(|known| distance(known, name)).unwrap_or_default();
+            warnings
+                .push(format!("{}: unknown key {name:?}; did you mean {nearest:?}?", file.path.display()));
+        }
+    }
+    warnings
+}
+
+/// How many letters must be inserted, removed or replaced to turn one word into the other.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, letter) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, other) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(letter != *other);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use server::{Durability, EventNames};
+
+    const MONITOR_PORT: &str = "CLAUDE_MPM_MONITOR_PORT";
+    const SOCKETIO_PORT: &str = "CLAUDE_MPM_SOCKETIO_PORT";
+    const SERVER_PORT: &str = "CLAUDE_MPM_SERVER_PORT";
+
+    /// Settings from flags, variables, the user's file and the system's file; an empty text is no file.
+    fn load(
+        flags: &Flags,
+        variables: &[(&str, &str)],
+        user: &str,
+        system: &str,
+    ) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = [folder.path().join("user.json"), folder.path().join("system.json")];
+        for (path, text) in paths.iter().zip([user, system]).filter(|(_, text)| !text.is_empty()) {
+            fs::write(path, text).unwrap();
+        }
+        let var = |name: &str| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        };
+        Settings::from_files(flags, var, &paths)
+    }
+
+    #[test]
+    fn a_flag_goes_before_the_environment_before_the_user_s_file_before_the_system_s_file() {
+        let flag = Flags { port: Some(1), ..Flags::default() };
+        let none = Flags::default();
+        let file = |port: u16| json!({ "port": port }).to_string();
+        let variables = [(SERVER_PORT, "4"), (SOCKETIO_PORT, "3"), (MONITOR_PORT, "2")];
+        let cases = [
+            (&flag, &variables[..], file(5), file(6), 1),
+            (&none, &variables[..], file(5), file(6), 2),
+            (&none, &variables[..2], file(5), file(6), 3),
+            (&none, &variables[..1], file(5), file(6), 4),
+            (&none, &[(MONITOR_PORT, "")][..], file(5), file(6), 5),
+            (&none, &[][..], file(5), file(6), 5),
+            (&none, &[][..], r#"{"port":null}"#.to_owned(), file(6), 6),
+            (&none, &[][..], String::new(), file(6), 6),
+            (&none, &[][..], String::new(), String::new(), 8765),
+        ];
+        for (flags, variables, user, system, expected) in cases {
+            let settings = load(flags, variables, &user, &system).unwrap();
+            assert_eq!(settings.config.port, expected, "{flags:?} {variables:?} {user:?} {system:?}");
+        }
+    }
+
+    #[test]
+    fn the_origin_of_the_port_is_known() {
+        let flags = Flags { port: Some(1), ..Flags::default() };
+        assert_eq!(load(&flags, &[], "", "").unwrap().port_origin, Origin::Flag("port"));
+        let none = Flags::default();
+        let environment = load(&none, &[(SOCKETIO_PORT, "3")], "", "").unwrap().port_origin;
+        assert_eq!(environment, Origin::Environment(SOCKETIO_PORT));
+        assert!(matches!(load(&none, &[], r#"{"port":5}"#, "").unwrap().port_origin, Origin::File(_)));
+        assert_eq!(load(&none, &[], r#"{"host":"::1"}"#, "").unwrap().port_origin, Origin::Default);
+    }
+
+    #[test]
+    fn no_key_is_ignored() {
+        type Check = fn(&Settings) -> bool;
+        let cases: [(Value, Check); 16] = [
+            (json!({"host": "::1"}), |s| s.config.host == "::1"),
+            (json!({"port": 9000}), |s| s.config.port == 9000),
+            (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
+            (json!({"cors_allowed_origins": "http://a, http://b"}), |s| {
+                s.config.cors_allowed_origins == ["http://a", "http://b"]
+            }),
+            (json!({"cors_allowed_origins": ["http://a"]}), |s| {
+                s.config.cors_allowed_origins == ["http://a"]
+            }),
+            (json!({"allowed_hosts": ["box.lan"]}), |s| s.config.allowed_hosts == ["box.lan"]),
+            (json!({"max_http_buffer_size": 1e8}), |s| s.config.body_bytes_max == 100_000_000),
+            (json!({"max_history_size": 7}), |s| s.config.history_max == 7),
+            (json!({"socketio_event_names": "category"}), |s| s.config.event_names == EventNames::Category),
+            (json!({"ping_interval": 25}), |s| s.config.ping_interval_s == 25),
+            (json!({"ping_timeout": 20}), |s| s.config.ping_timeout_s == 20),
+            (json!({"retention_days": 0}), |s| s.config.retention_days == 0),
+            (json!({"retention_mib": 5}), |s| s.config.retention_mib == 5),
+            (json!({"durability": "power"}), |s| s.config.durability == Durability::Power),
+            (json!({"log_level": "DEBUG"}), |s| s.log_level == Some(LogLevel::Debug)),
+            (json!({"log_level": "WARNING"}), |s| s.log_level == Some(LogLevel::Warn)),
+        ];
+        for (file, check) in &cases {
+            let settings = load(&Flags::default(), &[], &file.to_string(), "").unwrap();
+            assert!(check(&settings), "{file} is ignored");
+            assert!(settings.warnings.is_empty(), "{file} is known");
+        }
+        for key in KEYS {
+            assert!(cases.iter().any(|(file, _)| !file[key.name].is_null()), "{} has no case", key.name);
+        }
+    }
+
+    #[test]
+    fn no_environment_variable_is_ignored() {
+        type Check = fn(&Settings) -> bool;
+        let cases: [(&str, &str, Check); 10] = [
+            ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
+            ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
+            ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
+            ("CLAUDE_MPM_SOCKETIO_PING_TIMEOUT", "9", |s| s.config.ping_timeout_s == 9),
+            ("CLAUDE_MPM_SOCKETIO_PING_INTERVAL", "8", |s| s.config.ping_interval_s == 8),
+            ("CLAUDE_MPM_SOCKETIO_LOG_LEVEL", "error", |s| s.log_level == Some(LogLevel::Error)),
+            ("CLAUDE_MPM_SOCKETIO_HISTORY_SIZE", "77", |s| s.config.history_max == 77),
+            (MONITOR_PORT, "9000", |s| s.config.port == 9000),
+            (SOCKETIO_PORT, "9000", |s| s.config.port == 9000),
+            (SERVER_PORT, "9000", |s| s.config.port == 9000),
+        ];
+        for (name, value, check) in cases {
+            let settings = load(&Flags::default(), &[(name, value)], "", "").unwrap();
+            assert!(check(&settings), "{name}={value} is ignored");
+        }
+        for name in KEYS.iter().flat_map(|key| key.environment) {
+            assert!(cases.iter().any(|(known, ..)| known == name), "{name} has no case");
+        }
+    }
+
+    #[test]
+    fn a_bad_value_is_an_error_that_names_who_said_it_the_key_and_the_value() {
+        let cases = [
+            (vec![(SOCKETIO_PORT, "high")], "", [SOCKETIO_PORT, "port", "high"]),
+            (vec![], r#"{"port":70000}"#, ["user.json", "port", "70000"]),
+            (vec![], r#"{"port":0}"#, ["user.json", "port", "0"]),
+            (vec![], r#"{"durability":"maybe"}"#, ["user.json", "durability", "maybe"]),
+            (vec![], r#"{"cors_allowed_origins":[1]}"#, ["user.json", "cors_allowed_origins", "[1]"]),
+            (vec![], r#"{"ping_interval":-1}"#, ["user.json", "ping_interval", "-1"]),
+            (vec![], r#"{"port":"#, ["user.json", "JSON", "line 1"]),
+            (vec![], r#"[]"#, ["user.json", "JSON object", "sequence"]),
+        ];
+        for (variables, user, parts) in cases {
+            let error = load(&Flags::default(), &variables, user, "").unwrap_err().to_string();
+            assert!(parts.iter().all(|part| error.contains(part)), "{error:?} lacks one of {parts:?}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_key_is_a_warning_that_names_the_nearest_known_one() {
+        let file = r#"{"prot": 9000, "auto_start": true, "min_client_version": "0.7.0"}"#;
+        let settings = load(&Flags::default(), &[], file, "").unwrap();
+        assert_eq!(
+            settings.warnings.len(),
+            1,
+            "the reference's own keys are silent: {:?}",
+            settings.warnings
+        );
+        assert!(settings.warnings[0].ends_with(r#"unknown key "prot"; did you mean "port"?"#));
+        assert_eq!(settings.config.port, 8765, "an unknown key changes nothing");
+    }
+}

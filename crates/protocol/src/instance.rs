@@ -1,0 +1,25 @@
+//! One of this user's servers, as `/api/instances` lists them.
+
+use serde::{Deserialize, Serialize};
+
+/// A server that this user runs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct Instance {
+    /// Its port.
+    pub port: u16,
+    /// Where its dashboard is.
+    pub url: String,
+    /// The serving process.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub pid: u32,
+    /// Random identity of its run.
+    pub server_id: String,
+    /// Its version.
+    pub version: String,
+    /// The project it was started for; none takes every project.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// `running`, or `not answering`.
+    pub status: String,
+}

@@ -1,0 +1,88 @@
+//! The spool: how events that no server could take lie on disk. Names and limits only; the hook writes, the
+//! server takes. One file per event, holding the body that would have been posted.
+
+use uuid::Uuid;
+
+use crate::{EventId, Timestamp};
+
+/// How an event's file ends.
+pub const EXTENSION: &str = "json";
+
+/// Beside the events: one byte per [`BLOCK_BYTES`] spooled, so that its length says in one look how full the
+/// spool is. Who empties the spool truncates it before listing the folder.
+pub const USAGE: &str = "usage";
+
+/// Beside the events: one byte per event that was refused because the spool was full or the disk was.
+pub const REFUSED: &str = "refused";
+
+/// What a file system gives to a small file; counting in blocks bounds bytes and files by one number.
+pub const BLOCK_BYTES: u64 = 4096;
+
+/// The most that the spool holds: 256 MiB, hence at most 65,536 files. Days of work without a monitor.
+pub const BLOCKS_MAX: u64 = 256 * 1024 * 1024 / BLOCK_BYTES;
+
+/// Digits of the time in a file name, enough for the next two centuries: names sort as times do.
+const TIME_DIGITS: usize = 13;
+
+/// The blocks that an event of this size counts as: at least one.
+pub fn blocks(bytes: u64) -> u64 {
+    bytes.div_ceil(BLOCK_BYTES).max(1)
+}
+
+/// `1795225603281-<uuid>.json`.
+pub fn file_name(occurred_at: Timestamp, id: EventId) -> String {
+    let ms = occurred_at.0.max(0);
+    format!("{ms:0TIME_DIGITS$}-{}.{EXTENSION}", id.0)
+}
+
+/// The name under which that file is written before it is renamed; never taken for an event.
+pub fn unfinished_name(file_name: &str) -> String {
+    format!(".{file_name}.tmp")
+}
+
+/// When the event of that file happened, and its id; `None` for anything that is no event's file.
+pub fn parse_file_name(name: &str) -> Option<(Timestamp, EventId)> {
+    let stem = name.strip_suffix(EXTENSION)?.strip_suffix('.')?;
+    let (ms, id) = stem.split_once('-')?;
+    let is_time = ms.len() >= TIME_DIGITS && ms.bytes().all(|byte| byte.is_ascii_digit());
+    let ms = is_time.then(|| ms.parse().ok()).flatten()?;
+    Some((Timestamp(ms), EventId(Uuid::parse_str(id).ok()?)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ID: EventId = EventId(Uuid::from_u128(0x0199_0000_0000_7000_8000_0000_0000_0001));
+
+    #[test]
+    fn a_file_name_leads_back_to_its_event() {
+        for ms in [0, 1_795_225_603_281, 10_000_000_000_000] {
+            let name = file_name(Timestamp(ms), ID);
+            assert_eq!(parse_file_name(&name), Some((Timestamp(ms), ID)), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_sort_as_times_do() {
+        let names = [0, 7, 999_999_999_999, 1_795_225_603_281].map(|ms| file_name(Timestamp(ms), ID));
+        assert!(names.is_sorted(), "{names:?}");
+    }
+
+    #[test]
+    fn only_finished_events_have_an_event_s_name() {
+        let finished = file_name(Timestamp(1_795_225_603_281), ID);
+        let others = ["", "usage", "refused", ".json", "12-34.json", "179522560328x-a.json"];
+        for other in others.map(str::to_owned).into_iter().chain([unfinished_name(&finished)]) {
+            assert_eq!(parse_file_name(&other), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn even_an_empty_event_takes_a_block() {
+        let cases = [(0, 1), (1, 1), (4096, 1), (4097, 2), (16 * 1024 * 1024, 4096)];
+        for (bytes, expected) in cases {
+            assert_eq!(blocks(bytes), expected, "{bytes}");
+        }
+    }
+}

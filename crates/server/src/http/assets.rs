@@ -1,0 +1,40 @@
+//! The dashboard, embedded in the executable.
+
+use axum::http::{StatusCode, Uri, header};
+use axum::response::{Html, IntoResponse, Response};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+use super::ApiError;
+
+/// The built dashboard. Empty when it was not built before the server.
+#[derive(RustEmbed)]
+#[folder = "$CARGO_MANIFEST_DIR/../../ui/dist"]
+#[allow_missing = true]
+struct Dashboard;
+
+/// Shown in place of a dashboard that was not built.
+const NOT_BUILT: &str = "<!doctype html><meta charset=utf-8><title>Claude MPM monitor</title>\
+    <p>The monitor runs, but its dashboard was not built. <code>make run</code> builds it; \
+    events are at <a href=/api/events>/api/events</a>.";
+
+pub(super) async fn index() -> Response {
+    match Dashboard::get("index.html") {
+        // The page names its assets by content, so only the page itself must be asked for anew.
+        Some(page) => respond(page, "no-cache"),
+        None => (StatusCode::OK, Html(NOT_BUILT)).into_response(),
+    }
+}
+
+/// Files below `/assets/` carry a hash of their content in their name.
+pub(super) async fn asset(uri: Uri) -> Result<Response, ApiError> {
+    let path = uri.path().trim_start_matches('/');
+    let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
+    let file = Dashboard::get(path);
+    file.map(|file| respond(file, cache))
+        .ok_or_else(|| ApiError::not_found("unknown_asset", format!("there is no file {}", uri.path())))
+}
+
+fn respond(file: EmbeddedFile, cache: &'static str) -> Response {
+    let kind = file.metadata.mimetype().to_owned();
+    ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, cache.to_owned())], file.data).into_response()
+}

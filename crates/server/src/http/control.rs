@@ -1,0 +1,81 @@
+//! Stopping and restarting from outside, for this user's own programs only; and this user's other servers.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::IntoResponse;
+use protocol::instance::Instance;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::ApiError;
+use crate::Ended;
+use crate::state::AppState;
+
+pub(super) async fn shutdown(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+) -> Result<Json<Value>, ApiError> {
+    authorise(&app, &headers)?;
+    let clients = app.clients.count();
+    app.end(Ended::Asked);
+    Ok(Json(json!({ "stopping": true, "clients": clients })))
+}
+
+#[derive(Default, Deserialize)]
+struct Restart {
+    port: Option<u16>,
+}
+
+/// Restarts, on another port when asked. A port that is taken is refused and the server goes on.
+pub(super) async fn restart(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<impl IntoResponse, ApiError> {
+    authorise(&app, &headers)?;
+    let body = body?;
+    let Restart { port } = if body.is_empty() {
+        Restart::default()
+    } else {
+        serde_json::from_slice(&body).map_err(|error| {
+            ApiError::bad_request("invalid_json", format!("expected {{\"port\":N}}: {error}"))
+        })?
+    };
+    let port = port.unwrap_or(app.port);
+    if port != app.port {
+        crate::listen::bind(&app.config.host, port).await.map_err(|error| {
+            ApiError::conflict("port_unavailable", format!("{error}; this server keeps port {}", app.port))
+        })?;
+    }
+    app.end(Ended::Restart { port });
+    Ok((StatusCode::ACCEPTED, Json(json!({ "restarting": true, "port": port }))))
+}
+
+/// This user's servers.
+pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<Instance>>, ApiError> {
+    let own = app.instance();
+    let instances = app.instances.clone();
+    let mut all = tokio::task::spawn_blocking(move || instances()).await.unwrap_or_default();
+    if !all.iter().any(|other| other.server_id == own.server_id) {
+        all.insert(0, own);
+    }
+    Ok(Json(all))
+}
+
+/// Only who can read this user's runfile knows the token.
+fn authorise(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
+    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
+    if is_equal(given.as_bytes(), app.control_token.as_bytes()) {
+        return Ok(());
+    }
+    Err(ApiError::unauthorized("this needs the control token of the server's runfile as a Bearer token"))
+}
+
+/// Takes the same time wherever two tokens of one length differ.
+fn is_equal(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
+}

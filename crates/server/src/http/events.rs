@@ -1,0 +1,148 @@
+//! Events in and history out.
+
+use std::borrow::Cow;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{Path, Query as QueryString, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use protocol::{Event, Row, Seq, Session, Source, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::ApiError;
+use crate::ingest::Taken;
+use crate::state::AppState;
+use crate::store::Query;
+
+/// How many events a page has when nobody says.
+const PAGE_DEFAULT: usize = 100;
+
+/// How many sessions are listed at most.
+const SESSIONS_MAX: usize = 500;
+
+/// `POST /api/events`: 204 for one event that is stored, counts for several.
+pub(super) async fn take(
+    State(app): State<AppState>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, ApiError> {
+    Ok(match app.ingest.take(body?, Source::Http).await? {
+        Taken::One(_) => StatusCode::NO_CONTENT.into_response(),
+        Taken::Many(summary) => Json(summary).into_response(),
+    })
+}
+
+/// A page of history, oldest first.
+#[derive(Serialize)]
+pub(super) struct PageBody {
+    events: Vec<EventBody>,
+    has_more: bool,
+}
+
+#[derive(Serialize)]
+struct EventBody {
+    #[serde(flatten)]
+    row: Row,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    payload: Option<Box<RawValue>>,
+}
+
+/// `GET /api/events`.
+pub(super) async fn page(
+    State(app): State<AppState>,
+    QueryString(pairs): QueryString<Vec<(String, String)>>,
+) -> Result<Json<PageBody>, ApiError> {
+    let query = query(&pairs)?;
+    let page = app.page(query).await?;
+    let events = page.events.into_iter().map(|(row, payload)| EventBody { row, payload });
+    Ok(Json(PageBody { events: events.collect(), has_more: page.has_more }))
+}
+
+/// `GET /api/events/{seq}`: the whole event.
+pub(super) async fn one(
+    State(app): State<AppState>,
+    Path(seq): Path<String>,
+) -> Result<Json<Event>, ApiError> {
+    let seq = Seq(number("seq", &seq)?);
+    let event = app.read(move |store| store.event(seq)).await?;
+    event.map(Json).ok_or_else(|| {
+        ApiError::not_found(
+            "unknown_event",
+            format!("there is no event {seq}; it may have been too old to keep"),
+        )
+    })
+}
+
+/// `GET /api/sessions`, the most recently active first.
+pub(super) async fn sessions(State(app): State<AppState>) -> Result<Json<serde_json::Value>, ApiError> {
+    let sessions = app.read(|store| store.sessions(SESSIONS_MAX)).await?;
+    Ok(Json(serde_json::json!({ "sessions": sessions })))
+}
+
+/// `GET /api/sessions/{id}`.
+pub(super) async fn session(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<Session>, ApiError> {
+    let wanted = id.clone();
+    let session = app.read(move |store| store.session(&wanted)).await?;
+    session
+        .map(Json)
+        .ok_or_else(|| ApiError::not_found("unknown_session", format!("there is no session {id:?}")))
+}
+
+/// The query string of a page. An unknown name is refused: silently ignored, it would look like a filter.
+fn query(pairs: &[(String, String)]) -> Result<Query, ApiError> {
+    let mut query = Query { limit: PAGE_DEFAULT, ..Query::default() };
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        let text = || Some(value.clone());
+        match name.as_str() {
+            "after" => query.after = Some(Seq(number(name, value)?)),
+            "before" => query.before = Some(Seq(number(name, value)?)),
+            "limit" => query.limit = usize::try_from(number(name, value)?).unwrap_or(usize::MAX),
+            "session" => query.session = text(),
+            "project" => query.project = text(),
+            "kind" => query.kinds.extend(value.split(',').map(str::to_owned)),
+            "tool" => query.tool = text(),
+            "agent" => query.agent = text(),
+            "error" => query.error = Some(boolean(name, value)?),
+            "from" => query.from = Some(time(name, value)?),
+            "to" => query.to = Some(time(name, value)?),
+            "q" => query.text = text(),
+            "payload" => query.payload = boolean(name, value)?,
+            "duplicates" => query.duplicates = boolean(name, value)?,
+            _ => {
+                return Err(ApiError::bad_request(
+                    "unknown_parameter",
+                    format!("there is no parameter {name:?}"),
+                ));
+            }
+        }
+    }
+    Ok(query)
+}
+
+fn number(name: &str, value: &str) -> Result<u64, ApiError> {
+    let number = value.parse().ok().filter(|number| i64::try_from(*number).is_ok());
+    number.ok_or_else(|| invalid(name, value, "a whole number"))
+}
+
+fn boolean(name: &str, value: &str) -> Result<bool, ApiError> {
+    match value {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        _ => Err(invalid(name, value, "true or false")),
+    }
+}
+
+fn time(name: &str, value: &str) -> Result<Timestamp, ApiError> {
+    // A `+` of an offset arrives as a space when the sender did not encode it.
+    let value = if value.contains('T') { Cow::Owned(value.replace(' ', "+")) } else { Cow::Borrowed(value) };
+    Timestamp::parse(&value).ok_or_else(|| invalid(name, &value, "RFC 3339 or milliseconds since 1970"))
+}
+
+fn invalid(name: &str, value: &str, expected: &str) -> ApiError {
+    ApiError::bad_request("invalid_parameter", format!("{name}={value:?} is not {expected}"))
+}

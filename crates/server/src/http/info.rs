@@ -1,0 +1,87 @@
+//! Who serves: health, versions, statistics, and what claude-mpm's viewers ask of the working directory.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use protocol::{Health, Timestamp};
+use serde_json::{Value, json};
+
+use super::ApiError;
+use crate::compatibility;
+use crate::state::AppState;
+
+pub(super) async fn health(State(app): State<AppState>) -> Json<Health> {
+    Json(app.health())
+}
+
+/// `/version` of the reference's standalone server.
+pub(super) async fn version(State(app): State<AppState>) -> Json<Value> {
+    Json(compatibility::version_info(&app.id))
+}
+
+/// `/version.json` of the reference's newest monitor.
+pub(super) async fn version_json() -> Json<Value> {
+    let version = env!("CARGO_PKG_VERSION");
+    Json(json!({
+        "version": version,
+        "build": 1,
+        "formatted_build": "0001",
+        "full_version": format!("v{version}-build.1"),
+        "service": "unified-monitor",
+    }))
+}
+
+pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
+    let health = app.health();
+    let last_activity = health.health_stats.last_activity.map(Timestamp::rfc3339);
+    Json(json!({
+        "server_info": { "version": health.version, "id": health.server_id, "uptime": health.uptime_seconds },
+        "connections": {
+            "current_clients": health.clients_connected,
+            "total_served": health.health_stats.clients_served,
+            "client_versions": health.client_versions,
+        },
+        "events": {
+            "total_processed": health.health_stats.events_processed,
+            "history_size": health.last_seq,
+            "last_activity": last_activity,
+            "not_delivered": app.clients.not_delivered(),
+        },
+        "errors": health.health_stats.errors,
+        "store": health.store,
+    }))
+}
+
+/// `POST /compatibility {"client_version"}`, whatever the Content-Type.
+pub(super) async fn compatibility(body: Result<Bytes, BytesRejection>) -> Result<Json<Value>, ApiError> {
+    let body: Value = serde_json::from_slice(&body?)
+        .map_err(|error| ApiError::bad_request("invalid_json", format!("not JSON: {error}")))?;
+    let client = body.get("client_version").and_then(Value::as_str).unwrap_or("unknown");
+    Ok(Json(compatibility::answer(client)))
+}
+
+pub(super) async fn config(State(app): State<AppState>) -> Json<Value> {
+    let folder = &app.config.working_directory;
+    Json(json!({
+        "workingDirectory": folder,
+        "gitBranch": git_branch(folder),
+        "serverTime": Timestamp::from_system(SystemTime::now()).rfc3339(),
+        "service": "unified-monitor",
+    }))
+}
+
+pub(super) async fn working_directory(State(app): State<AppState>) -> Json<Value> {
+    Json(json!({ "working_directory": app.config.working_directory, "success": true }))
+}
+
+/// The branch that a folder or one above it has checked out; `Unknown` as in the reference.
+fn git_branch(folder: &Path) -> String {
+    let heads = folder.ancestors().map(|folder| folder.join(".git/HEAD"));
+    let head = heads.filter(|head| head.is_file()).find_map(|head| std::fs::read_to_string(head).ok());
+    let branch = head.as_deref().and_then(|head| head.trim().strip_prefix("ref: refs/heads/"));
+    branch.unwrap_or("Unknown").to_owned()
+}

@@ -1,0 +1,55 @@
+//! HTTP: the table of routes, and the one form of an error.
+
+mod assets;
+mod control;
+mod error;
+mod events;
+mod info;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::Uri;
+use axum::routing::{get, post};
+use protocol::names;
+use tower_http::compression::CompressionLayer;
+
+pub(crate) use error::ApiError;
+
+use crate::state::AppState;
+
+/// Every route of the server.
+pub(crate) fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/", get(assets::index))
+        .route("/assets/{*path}", get(assets::asset))
+        .route("/favicon.svg", get(assets::asset))
+        .route(names::HEALTH, get(info::health))
+        .route("/api/health", get(info::health))
+        .route("/status", get(info::health))
+        .route("/version", get(info::version))
+        .route("/version.json", get(info::version_json))
+        .route("/stats", get(info::stats))
+        .route("/compatibility", post(info::compatibility))
+        .route("/api/config", get(info::config))
+        .route("/api/working-directory", get(info::working_directory))
+        .route(names::EVENTS, get(events::page).post(events::take))
+        .route("/api/events/{seq}", get(events::one))
+        .route(names::SESSIONS, get(events::sessions))
+        .route("/api/sessions/{id}", get(events::session))
+        .route("/api/instances", get(control::instances))
+        .route(names::SHUTDOWN, post(control::shutdown))
+        .route("/api/restart", post(control::restart))
+        .fallback(unknown_route)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
+        .layer(CompressionLayer::new())
+        .with_state(state)
+}
+
+async fn unknown_route(uri: Uri) -> ApiError {
+    ApiError::not_found("unknown_route", format!("there is nothing at {}", uri.path()))
+}
+
+async fn wrong_method(uri: Uri, method: axum::http::Method) -> ApiError {
+    ApiError::wrong_method(format!("{} does not take {method}", uri.path()))
+}

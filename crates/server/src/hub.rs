@@ -1,0 +1,204 @@
+//! Hands stored events to whoever watches: a bounded ring of the newest ones, and subscribers that each read it
+//! at their own pace. Publishing never waits; a subscriber that falls out of the ring is told what it missed.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use protocol::stream::Gap;
+use protocol::{Event, Seq, Session, SessionId};
+use tokio::sync::watch;
+
+use crate::store::Committed;
+
+/// Events kept for subscribers that lag: several seconds of a heavy load.
+const RING_EVENTS_MAX: usize = 16 * 1024;
+
+/// Bytes of payload kept for them, however few events that is.
+const RING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Sessions whose newest state is at hand; older changes are in the store.
+const SESSIONS_MAX: usize = 1024;
+
+/// A handle to the hub; clones share it.
+#[derive(Clone)]
+pub(crate) struct Hub {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ring: Mutex<Ring>,
+    sessions: Mutex<HashMap<SessionId, Session>>,
+    latest: watch::Sender<Seq>,
+}
+
+/// The newest events, without a hole between them.
+#[derive(Default)]
+struct Ring {
+    events: VecDeque<Arc<Event>>,
+    bytes: usize,
+}
+
+/// What a subscriber gets next.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    /// What it was too slow for, before `events`.
+    pub gap: Option<Gap>,
+    /// The next events, oldest first.
+    pub events: Vec<Arc<Event>>,
+}
+
+/// One reader of the hub, at a position of its own.
+pub(crate) struct Subscriber {
+    hub: Hub,
+    position: Seq,
+    latest: watch::Receiver<Seq>,
+}
+
+impl Hub {
+    /// A hub that goes on after the newest stored event.
+    pub(crate) fn new(last_seq: Seq) -> Self {
+        let shared = Shared {
+            ring: Mutex::default(),
+            sessions: Mutex::default(),
+            latest: watch::Sender::new(last_seq),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Makes a committed group visible. Called by the store's writer only, in order.
+    pub(crate) fn publish(&self, group: Committed) {
+        let Some(last) = group.events.last().map(|event| event.row.seq) else { return };
+        lock(&self.shared.ring).extend(group.events);
+        remember(&mut lock(&self.shared.sessions), group.sessions);
+        self.shared.latest.send_replace(last);
+    }
+
+    /// The newest published position.
+    pub(crate) fn latest(&self) -> Seq {
+        *self.shared.latest.borrow()
+    }
+
+    /// A reader of everything after a position.
+    pub(crate) fn subscribe(&self, after: Seq) -> Subscriber {
+        Subscriber { hub: self.clone(), position: after, latest: self.shared.latest.subscribe() }
+    }
+
+    /// The sessions that changed after a position.
+    pub(crate) fn sessions_after(&self, position: Seq) -> Vec<Session> {
+        lock(&self.shared.sessions).values().filter(|session| session.last_seq > position).cloned().collect()
+    }
+}
+
+impl Subscriber {
+    /// Waits until there is something after its position, and takes at most `count` of it. `None` when the
+    /// hub is gone.
+    pub(crate) async fn next(&mut self, count: usize) -> Option<Delivery> {
+        let position = self.position;
+        self.latest.wait_for(|latest| *latest > position).await.ok()?;
+        let delivery = lock(&self.hub.shared.ring).after(position, count);
+        if let Some(last) = delivery.events.last() {
+            self.position = last.row.seq;
+        }
+        Some(delivery)
+    }
+}
+
+impl Ring {
+    fn extend(&mut self, events: Vec<Arc<Event>>) {
+        for event in events {
+            self.bytes += event.payload.get().len();
+            self.events.push_back(event);
+            while self.events.len() > RING_EVENTS_MAX
+                || (self.bytes > RING_BYTES_MAX && self.events.len() > 1)
+            {
+                let oldest = self.events.pop_front();
+                self.bytes -= oldest.map_or(0, |event| event.payload.get().len());
+            }
+        }
+    }
+
+    fn after(&self, position: Seq, count: usize) -> Delivery {
+        let Some(first) = self.events.front().map(|event| event.row.seq) else { return Delivery::default() };
+        let from = Seq(position.0 + 1);
+        let gap = (from < first).then(|| Gap { from, to: Seq(first.0 - 1) });
+        let skip = usize::try_from(from.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
+        Delivery { gap, events: self.events.iter().skip(skip).take(count).cloned().collect() }
+    }
+}
+
+fn remember(known: &mut HashMap<SessionId, Session>, changed: Vec<Session>) {
+    for session in changed {
+        known.insert(session.session_id.clone(), session);
+    }
+    if known.len() > SESSIONS_MAX {
+        let mut positions: Vec<Seq> = known.values().map(|session| session.last_seq).collect();
+        positions.sort_unstable();
+        let keep_after = positions[known.len() - SESSIONS_MAX / 2];
+        known.retain(|_, session| session.last_seq > keep_after);
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{EventId, Row, Source, Timestamp, ingest};
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    fn group(from: u64, count: u64, payload_bytes: usize) -> Committed {
+        let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));
+        let raw = RawValue::from_string(json).expect("the sample is JSON");
+        let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
+        let event = |seq| {
+            let row = Row::of(incoming.clone(), Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
+            Arc::new(Event { row, payload: incoming.payload.clone() })
+        };
+        Committed { events: (from..from + count).map(event).collect(), sessions: Vec::new() }
+    }
+
+    fn seqs(delivery: &Delivery) -> Vec<u64> {
+        delivery.events.iter().map(|event| event.row.seq.0).collect()
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_gets_everything_after_its_position_once_and_in_order() {
+        let hub = Hub::new(Seq(10));
+        let mut early = hub.subscribe(Seq(10));
+        hub.publish(group(11, 3, 1));
+        let mut late = hub.subscribe(Seq(12));
+        assert_eq!(seqs(&early.next(2).await.expect("a delivery")), [11, 12]);
+        assert_eq!(seqs(&early.next(2).await.expect("a delivery")), [13]);
+        assert_eq!(seqs(&late.next(9).await.expect("a delivery")), [13]);
+        hub.publish(group(14, 1, 1));
+        assert_eq!(seqs(&early.next(9).await.expect("a delivery")), [14]);
+    }
+
+    #[tokio::test]
+    async fn a_subscriber_that_lags_behind_the_ring_is_told_exactly_what_it_missed() {
+        let hub = Hub::new(Seq(0));
+        let mut slow = hub.subscribe(Seq(0));
+        let count = RING_EVENTS_MAX as u64 + 5;
+        hub.publish(group(1, count, 1));
+        let delivery = slow.next(1).await.expect("a delivery");
+        assert_eq!(delivery.gap, Some(Gap { from: Seq(1), to: Seq(5) }));
+        assert_eq!(seqs(&delivery), [6]);
+        assert_eq!(slow.next(1).await.expect("a delivery").gap, None, "a gap is told once");
+    }
+
+    #[test]
+    fn large_payloads_do_not_grow_the_ring_beyond_its_bytes() {
+        let hub = Hub::new(Seq(0));
+        hub.publish(group(1, 100, RING_BYTES_MAX / 10));
+        let ring = lock(&hub.shared.ring);
+        assert!(
+            ring.bytes <= RING_BYTES_MAX && ring.events.len() >= 9,
+            "{} bytes, {}",
+            ring.bytes,
+            ring.events.len()
+        );
+    }
+}

@@ -1,0 +1,171 @@
+//! The one way in: every door hands its bytes here; only this writes the store.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use bytes::Bytes;
+use protocol::ingest::{Body, parse, split};
+use protocol::{Incoming, Refusal, Seq, Source, Timestamp};
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::store::{Appended, Store, StoreError};
+
+/// Bodies larger than this are parsed off the async threads: they would hold up everybody else.
+const PARSE_INLINE_BYTES_MAX: usize = 256 * 1024;
+
+/// A handle to the way in; clones share it.
+#[derive(Clone)]
+pub(crate) struct Ingest {
+    store: Store,
+    counters: Arc<Counters>,
+}
+
+/// Counters since start.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    /// Events stored.
+    pub stored: AtomicU64,
+    /// Events refused.
+    pub refused: AtomicU64,
+    /// When the newest event was stored, in ms since the epoch; 0 for none.
+    pub last_activity: AtomicU64,
+}
+
+/// What became of a body.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Taken {
+    /// It was one event.
+    One(Seq),
+    /// It was several.
+    Many(Summary),
+}
+
+/// What became of several events.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Summary {
+    /// Stored now.
+    pub stored: usize,
+    /// Stored before, by their id.
+    pub duplicates: usize,
+    /// Refused, each for itself.
+    pub refused: Vec<Refused>,
+}
+
+/// One refused event among several.
+#[derive(Debug, PartialEq, Eq, Serialize)]
+pub(crate) struct Refused {
+    /// Its place in the body, from 0.
+    pub index: usize,
+    /// Why, for programs.
+    pub code: &'static str,
+    /// Why, for people.
+    pub message: String,
+}
+
+/// Why a body was not taken.
+#[derive(Debug)]
+pub(crate) enum Rejected {
+    /// The sender's mistake.
+    Refused(Refusal),
+    /// Our trouble.
+    Store(StoreError),
+}
+
+enum Parsed {
+    One(Box<Incoming>),
+    Many { events: Vec<Incoming>, refused: Vec<Refused> },
+}
+
+impl Ingest {
+    pub(crate) fn new(store: Store) -> Self {
+        Self { store, counters: Arc::default() }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Takes a body of one or several events; answers when all that is good in it is stored.
+    pub(crate) async fn take(&self, body: Bytes, door: Source) -> Result<Taken, Rejected> {
+        let parsed = if body.len() <= PARSE_INLINE_BYTES_MAX {
+            parse_body(&body, door)
+        } else {
+            let parsing = tokio::task::spawn_blocking(move || parse_body(&body, door));
+            parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?
+        };
+        match parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)? {
+            Parsed::One(event) => {
+                let appended = self.append(vec![*event]).await.map_err(Rejected::Store)?;
+                Ok(Taken::One(appended.seqs[0]))
+            }
+            Parsed::Many { events, refused } => {
+                self.count_refused(refused.len());
+                let appended = self.append(events).await.map_err(Rejected::Store)?;
+                let Appended { stored, duplicates, .. } = appended;
+                Ok(Taken::Many(Summary { stored, duplicates, refused }))
+            }
+        }
+    }
+
+    /// Takes one event that was already cut out of a message. Calls in order are stored in order.
+    pub(crate) fn take_one(
+        &self,
+        raw: &RawValue,
+        door: Source,
+    ) -> impl Future<Output = Result<Seq, Rejected>> + Send + use<> {
+        // The limits of a body hold here too: a message may have come past them.
+        let event = split(raw.get().as_bytes()).and_then(|_| parse(raw, door)).map_err(Rejected::Refused);
+        let appending = match event {
+            Ok(event) => Ok(self.append(vec![event])),
+            Err(rejected) => {
+                self.count_refused(1);
+                Err(rejected)
+            }
+        };
+        async move {
+            let appended = appending?.await.map_err(Rejected::Store)?;
+            Ok(appended.seqs[0])
+        }
+    }
+
+    fn append(
+        &self,
+        events: Vec<Incoming>,
+    ) -> impl Future<Output = Result<Appended, StoreError>> + Send + use<> {
+        let now = Timestamp::from_system(SystemTime::now());
+        let appending = self.store.append(events, now);
+        let counters = self.counters.clone();
+        async move {
+            let appended = appending.await?;
+            if appended.stored > 0 {
+                counters.stored.fetch_add(appended.stored as u64, Ordering::Relaxed);
+                counters.last_activity.store(now.0.unsigned_abs(), Ordering::Relaxed);
+            }
+            Ok(appended)
+        }
+    }
+
+    fn count_refused(&self, count: usize) {
+        self.counters.refused.fetch_add(count as u64, Ordering::Relaxed);
+    }
+}
+
+fn parse_body(body: &[u8], door: Source) -> Result<Parsed, Refusal> {
+    match split(body)? {
+        Body::One(raw) => parse(raw, door).map(|event| Parsed::One(Box::new(event))),
+        Body::Many(all) => {
+            let mut events = Vec::with_capacity(all.len());
+            let mut refused = Vec::new();
+            for (index, raw) in all.into_iter().enumerate() {
+                match raw.and_then(|raw| parse(raw, door)) {
+                    Ok(event) => events.push(event),
+                    Err(Refusal { code, message }) => refused.push(Refused { index, code, message }),
+                }
+            }
+            Ok(Parsed::Many { events, refused })
+        }
+    }
+}

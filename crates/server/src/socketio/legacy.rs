@@ -1,0 +1,451 @@
+//! The namespace `/`: what claude-mpm's clients emit, and what they are answered.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::{Duration, SystemTime};
+
+use protocol::{Seq, Source, Timestamp, names};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json, to_value};
+use socketioxide::SocketIo;
+use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
+use tokio::time::MissedTickBehavior;
+
+use super::args::Args;
+use super::broadcast::{self, Broadcaster};
+use super::replay;
+use crate::clients::Client;
+use crate::compatibility;
+use crate::ingest::Rejected;
+use crate::state::AppState;
+use crate::store::Query;
+
+/// How many events a client gets when it connects.
+const HISTORY_ON_CONNECT: usize = 50;
+
+/// How many events `get_history` answers when nobody says.
+const HISTORY_DEFAULT: usize = 100;
+
+/// The reference's heartbeat.
+const HEARTBEAT: Duration = Duration::from_secs(180);
+
+/// Emits that the reference answers by reading files of this machine. We do not: design, not omission.
+const NOT_OFFERED: &[(&str, &str)] = &[
+    ("read_file", "file_content_response"),
+    ("get_git_branch", "git_branch_response"),
+    ("check_file_tracked", "file_tracked_response"),
+    ("check_git_status", "git_status_response"),
+    ("git_add_file", "git_add_response"),
+];
+
+/// Opens the namespace.
+pub(super) fn open(io: &SocketIo, broadcaster: Broadcaster) {
+    io.ns("/", move |socket: SocketRef, auth: TryData<Value>, io: SocketIo, app: State<AppState>| {
+        connect(socket, auth, io, app, broadcaster)
+    });
+    let io = io.clone();
+    tokio::spawn(async move { heartbeat(io).await });
+}
+
+/// The table of everything a client can emit.
+fn handlers(socket: &SocketRef) {
+    socket.on("claude_event", take_event);
+    socket.on("hook:ingest", take_hook);
+    socket.on("ping", ping);
+    socket.on("dashboard:ping", dashboard_ping);
+    socket.on("get_version", get_version);
+    socket.on("get_status", get_status);
+    socket.on("request.status", get_status);
+    socket.on("dashboard:status", dashboard_status);
+    socket.on("dashboard:info", dashboard_info);
+    socket.on("get_history", get_history);
+    socket.on("request_history", get_history);
+    socket.on("hook:history:get", hook_history);
+    socket.on("subscribe", subscribe);
+    socket.on("client:register", register);
+    socket.on("client:list", list_clients);
+    socket.on("hook:session:start", session_start);
+    socket.on("hook:session:end", session_end);
+    socket.on("hook:sessions:list", list_sessions);
+    socket.on("hook:session:info", session_info);
+    socket.on("hook:replay:start", replay::start);
+    socket.on("pong", async || {});
+    socket.on_fallback(not_offered);
+    socket.on_disconnect(disconnect);
+}
+
+async fn connect(
+    socket: SocketRef,
+    TryData(auth): TryData<Value>,
+    io: SocketIo,
+    State(app): State<AppState>,
+    broadcaster: Broadcaster,
+) {
+    handlers(&socket);
+    let auth = auth.unwrap_or_default();
+    let version = auth["claude_mpm_version"].as_str().map(str::to_owned);
+    let client = Client {
+        name: auth["client_id"].as_str().map(str::to_owned),
+        kind: None,
+        version: version.clone(),
+        connected_at: now(),
+    };
+    app.clients.joined(socket.id.as_str(), client);
+    // A client that named a port or an unknown version is served like any other.
+    let version = version.unwrap_or_else(|| "unknown".to_owned());
+    greet(&socket, &app, &version);
+    let position = broadcaster.join(&socket).await;
+    let query = Query { before: Some(Seq(position.0 + 1)), limit: HISTORY_ON_CONNECT, ..Query::default() };
+    let history = history(&app, query).await;
+    emit(&socket, "event_history", &history);
+    emit(&socket, "history", &history);
+    count_changed(&io, &app).await;
+}
+
+fn greet(socket: &SocketRef, app: &AppState, version: &str) {
+    let health = app.health();
+    let compatibility = compatibility::answer(version);
+    emit(
+        socket,
+        "connection_ack",
+        &json!({
+            "server_version": health.version,
+            "server_id": health.server_id,
+            "compatibility": compatibility,
+            "timestamp": health.timestamp,
+        }),
+    );
+    if !compatibility::is_compatible(version) {
+        emit(socket, "compatibility_warning", &compatibility);
+    }
+    emit(
+        socket,
+        "server_status",
+        &json!({
+            "server_version": health.version,
+            "server_id": health.server_id,
+            "uptime": health.uptime_seconds,
+            "clients_connected": health.clients_connected,
+            "events_processed": health.health_stats.events_processed,
+            "timestamp": health.timestamp,
+        }),
+    );
+    emit(socket, "status", &to_value(&health).unwrap_or_default());
+    let welcome = json!({
+        "message": "Connected to Claude MPM Unified Monitor",
+        "session_id": socket.id,
+        "client_id": socket.id,
+        "server_time": health.timestamp,
+        "server_info": { "service": "unified-monitor", "version": health.version },
+    });
+    emit(socket, "welcome", &welcome);
+    emit(socket, "dashboard:welcome", &welcome);
+}
+
+async fn disconnect(socket: SocketRef, io: SocketIo, State(app): State<AppState>) {
+    app.clients.left(socket.id.as_str());
+    count_changed(&io, &app).await;
+}
+
+async fn count_changed(io: &SocketIo, app: &AppState) {
+    let count = json!({ "count": app.clients.count() });
+    if let Some(everybody) = io.of("/") {
+        let _ = everybody.emit("dashboard:client:count", &count).await;
+    }
+}
+
+/// The event joins the queue at the call, before the client's next emit is looked at; only the answer waits.
+#[allow(clippy::needless_pass_by_value, reason = "an extractor is handed over by value")]
+fn take_event(
+    socket: SocketRef,
+    args: Args,
+    ack: AckSender,
+    State(app): State<AppState>,
+) -> impl Future<Output = ()> + Send {
+    take(socket, args.first(), ack, &app)
+}
+
+/// A hook's data without type and time is refused; otherwise as above.
+#[allow(clippy::needless_pass_by_value, reason = "an extractor is handed over by value")]
+fn take_hook(
+    socket: SocketRef,
+    args: Args,
+    ack: AckSender,
+    State(app): State<AppState>,
+) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    let event: Value = args.parsed();
+    if event["type"].is_null() || event["timestamp"].is_null() {
+        let error = json!({ "error": "Invalid hook data format", "code": "invalid_hook" });
+        return Box::pin(async move { answer(&socket, ack, "hook:error", &error) });
+    }
+    Box::pin(take(socket, args.first(), ack, &app))
+}
+
+fn take(
+    socket: SocketRef,
+    raw: &RawValue,
+    ack: AckSender,
+    app: &AppState,
+) -> impl Future<Output = ()> + Send + use<> {
+    let taking = app.ingest.take_one(raw, Source::Socketio);
+    async move {
+        let answer = match taking.await {
+            Ok(seq) => json!({ "seq": seq }),
+            Err(rejected) => {
+                let (code, message) = reason(&rejected);
+                emit(&socket, "hook:error", &json!({ "error": message, "code": code }));
+                json!({ "error": { "code": code, "message": message } })
+            }
+        };
+        // The client may be gone, or may not have asked for an answer.
+        let _ = ack.send(&answer);
+    }
+}
+
+fn reason(rejected: &Rejected) -> (&'static str, String) {
+    match rejected {
+        Rejected::Refused(refusal) => (refusal.code, refusal.message.clone()),
+        Rejected::Store(error) => ("store_failed", error.to_string()),
+    }
+}
+
+async fn ping(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    answer(&socket, ack, "pong", &json!({ "timestamp": now().rfc3339(), "server_id": &*app.id }));
+}
+
+async fn dashboard_ping(socket: SocketRef, args: Args, ack: AckSender) {
+    let sent: Value = args.parsed();
+    let pong = json!({ "timestamp": sent["timestamp"], "server_time": now().rfc3339() });
+    answer(&socket, ack, "dashboard:pong", &pong);
+}
+
+async fn get_version(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    answer(&socket, ack, "version_info", &compatibility::version_info(&app.id));
+}
+
+async fn get_status(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    answer(&socket, ack, "status", &to_value(app.health()).unwrap_or_default());
+}
+
+async fn dashboard_status(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    let health = app.health();
+    let status = json!({
+        "service": "unified-monitor",
+        "status": health.status,
+        "clients_connected": health.clients_connected,
+        "uptime": health.uptime_seconds,
+        "features": {
+            "code_analysis": false, "real_ast": false, "file_monitoring": false, "dashboard": true,
+        },
+    });
+    answer(&socket, ack, "dashboard:status:response", &status);
+}
+
+async fn dashboard_info(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    let info = json!({
+        "service_name": names::SERVICE,
+        "description": "Shows live what Claude Code does, and keeps it",
+        "features": ["events", "history", "search"],
+        "endpoints": { "dashboard": app.url(), "health": names::HEALTH, "api": names::EVENTS },
+        "events": { "code_analysis": [], "dashboard": ["claude_event", "event_history", "heartbeat"] },
+    });
+    answer(&socket, ack, "dashboard:info:response", &info);
+}
+
+/// `{limit=100, event_types?, type?, session_id?}`
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HistoryRequest {
+    limit: Option<usize>,
+    event_types: Vec<String>,
+    r#type: Option<String>,
+    session_id: Option<String>,
+}
+
+impl HistoryRequest {
+    fn query(&self, app: &AppState) -> Query {
+        let limit = self.limit.unwrap_or(HISTORY_DEFAULT).min(app.config.history_max);
+        let kinds = self.event_types.iter().chain(&self.r#type).cloned().collect();
+        Query { limit, kinds, session: self.session_id.clone(), ..Query::default() }
+    }
+}
+
+async fn get_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: HistoryRequest = args.parsed();
+    let history = history(&app, request.query(&app)).await;
+    emit(&socket, "event_history", &history);
+    answer(&socket, ack, "history", &history);
+}
+
+async fn hook_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: HistoryRequest = args.parsed();
+    let query = request.query(&app);
+    let filters = json!({ "type": request.r#type, "session_id": request.session_id, "limit": query.limit });
+    let history = history(&app, query).await;
+    let response = json!({ "events": history["events"], "total": history["count"], "filters": filters });
+    answer(&socket, ack, "hook:history:response", &response);
+}
+
+/// Both generations' shape of a history answer.
+async fn history(app: &AppState, query: Query) -> Value {
+    let page = app.page(Query { payload: true, ..query }).await;
+    let events = match page {
+        Ok(page) => page.into_events(),
+        Err(error) => {
+            tracing::warn!(%error, "could not read the history");
+            Vec::new()
+        }
+    };
+    let count = events.len();
+    let events: Vec<Value> = events.iter().map(protocol::legacy::message).collect();
+    json!({ "events": events, "count": count, "returned": count, "total_available": app.hub.latest() })
+}
+
+async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
+    let request: Value = args.parsed();
+    let channels: Vec<String> = match &request["channels"] {
+        Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        Value::String(one) => vec![one.clone()],
+        _ => vec!["*".to_owned()],
+    };
+    broadcast::subscribe(&socket, &channels);
+    answer(&socket, ack, "subscribed", &json!({ "channels": channels }));
+}
+
+async fn register(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: Value = args.parsed();
+    let text = |name: &str| request[name].as_str().map(str::to_owned);
+    app.clients.register(socket.id.as_str(), text("name"), text("type"));
+    let registered = json!({ "name": request["name"], "type": request["type"], "session_id": socket.id });
+    answer(&socket, ack, "client:registered", &registered);
+}
+
+async fn list_clients(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    let clients: Vec<Value> = app
+        .clients
+        .all()
+        .into_iter()
+        .map(|(id, client)| {
+            json!({
+                "session_id": id,
+                "registered": client.name.is_some(),
+                "name": client.name,
+                "type": client.kind,
+                "connected_at": client.connected_at.rfc3339(),
+            })
+        })
+        .collect();
+    let list = json!({ "total": clients.len(), "clients": clients });
+    answer(&socket, ack, "client:list:response", &list);
+}
+
+async fn session_start(
+    socket: SocketRef,
+    args: Args,
+    ack: AckSender,
+    io: SocketIo,
+    State(app): State<AppState>,
+) {
+    session_marker(socket, &args, ack, io, &app, ["session.started", "hook:session:started"]).await;
+}
+
+async fn session_end(
+    socket: SocketRef,
+    args: Args,
+    ack: AckSender,
+    io: SocketIo,
+    State(app): State<AppState>,
+) {
+    session_marker(socket, &args, ack, io, &app, ["session.ended", "hook:session:ended"]).await;
+}
+
+/// A client says that a session starts or ends: an event like any other, and a notice to everybody.
+async fn session_marker(
+    socket: SocketRef,
+    args: &Args,
+    ack: AckSender,
+    io: SocketIo,
+    app: &AppState,
+    [kind, notice]: [&str; 2],
+) {
+    let request: Value = args.parsed();
+    let Some(session_id) = request["session_id"].as_str() else {
+        let error = json!({ "error": "session_id is required", "code": "missing_session" });
+        return answer(&socket, ack, "hook:error", &error);
+    };
+    let body = json!({ "type": kind, "session_id": session_id, "data": request });
+    let Ok(event) = RawValue::from_string(body.to_string()) else { return };
+    take(socket, &event, ack, app).await;
+    if let Some(everybody) = io.of("/") {
+        let _ = everybody.emit(notice, &request).await;
+    }
+}
+
+async fn list_sessions(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    let limit = app.config.history_max;
+    let sessions = app.read(move |store| store.sessions(limit)).await.unwrap_or_default();
+    let list = json!({ "total": sessions.len(), "sessions": sessions });
+    answer(&socket, ack, "hook:sessions:response", &list);
+}
+
+async fn session_info(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: Value = args.parsed();
+    let id = request["session_id"].as_str().unwrap_or_default().to_owned();
+    let wanted = id.clone();
+    match app.read(move |store| store.session(&wanted)).await {
+        Ok(Some(session)) => {
+            answer(&socket, ack, "hook:session:info:response", &to_value(session).unwrap_or_default());
+        }
+        _ => answer(&socket, ack, "hook:error", &json!({ "error": format!("Session not found: {id}") })),
+    }
+}
+
+/// What we do not offer is said; what nobody knows is acknowledged as such and otherwise ignored.
+async fn not_offered(socket: SocketRef, Event(name): Event, ack: AckSender) {
+    let error = "this monitor does not read files or run analyses for its viewers";
+    if let Some((_, response)) = NOT_OFFERED.iter().find(|(known, _)| *known == name) {
+        answer(&socket, ack, response, &json!({ "success": false, "error": error }));
+    } else if name.starts_with("code:") {
+        answer(&socket, ack, "code:error", &json!({ "success": false, "error": error }));
+    } else {
+        let message = format!("there is no event {name:?}");
+        let _ = ack.send(&json!({ "error": { "code": "unknown_event", "message": message } }));
+    }
+}
+
+async fn heartbeat(io: SocketIo) {
+    let mut tick = tokio::time::interval_at(tokio::time::Instant::now() + HEARTBEAT, HEARTBEAT);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    for number in 1u64.. {
+        tick.tick().await;
+        let Some(everybody) = io.of("/") else { return };
+        let sockets = everybody.clone().sockets().len();
+        let beat = json!({
+            "type": "heartbeat",
+            "timestamp": now().rfc3339(),
+            "connected_clients": sockets,
+            "heartbeat_number": number,
+            "service": "unified-monitor",
+            "message": "the monitor is alive",
+        });
+        let _ = everybody.emit("heartbeat", &beat).await;
+    }
+}
+
+/// To the sender as an event, and as an acknowledgement where one was asked for.
+pub(super) fn answer(socket: &SocketRef, ack: AckSender, event: &str, data: &Value) {
+    emit(socket, event, data);
+    let _ = ack.send(data);
+}
+
+/// A client that is gone or does not read is not waited for.
+pub(super) fn emit(socket: &SocketRef, event: &str, data: &Value) {
+    if let Err(error) = socket.emit(event, data) {
+        tracing::debug!(%error, event, "could not answer a client");
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}

@@ -1,0 +1,46 @@
+//! Socket.IO: the namespace `/` in the reference's words, and `/stream` for our own dashboard.
+
+mod args;
+mod broadcast;
+mod legacy;
+mod replay;
+mod stream;
+
+use std::time::Duration;
+
+use serde_json::json;
+use socketioxide::SocketIo;
+use socketioxide::layer::SocketIoLayer;
+
+use crate::state::AppState;
+
+/// Packets that may wait for one connection. A client that lets more pile up loses broadcasts, counted.
+const CONNECTION_PACKETS_MAX: usize = 1024;
+
+/// Both namespaces, as a layer for the router and a handle to speak through.
+pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
+    let (layer, io) = SocketIo::builder()
+        .ping_interval(Duration::from_secs(state.config.ping_interval_s))
+        .ping_timeout(Duration::from_secs(state.config.ping_timeout_s))
+        .max_buffer_size(CONNECTION_PACKETS_MAX)
+        .max_payload(state.config.body_bytes_max as u64)
+        .ws_max_message_size(state.config.body_bytes_max)
+        .ws_max_frame_size(state.config.body_bytes_max)
+        .with_state(state.clone())
+        .build_layer();
+    let broadcaster = broadcast::Broadcaster::start(&io, state);
+    legacy::open(&io, broadcaster);
+    stream::open(&io);
+    (layer, io)
+}
+
+/// Tells every client why it is about to lose its connection.
+pub(crate) async fn announce_end(io: &SocketIo, event: &str, reason: &str, url: Option<String>) {
+    let notice = json!({ "reason": reason, "url": url });
+    for namespace in ["/", protocol::names::STREAM] {
+        if let Some(everybody) = io.of(namespace) {
+            // A client that cannot take the notice sees the connection close.
+            let _ = everybody.emit(event, &notice).await;
+        }
+    }
+}

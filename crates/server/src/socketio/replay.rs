@@ -1,0 +1,71 @@
+//! Replaying a stored session to one client, with the pauses between its events as they were.
+
+use std::time::Duration;
+
+use protocol::{Event, legacy};
+use serde::Deserialize;
+use serde_json::json;
+use socketioxide::extract::{AckSender, SocketRef, State};
+
+use super::args::Args;
+use super::legacy::{answer, emit};
+use crate::state::AppState;
+use crate::store::Query;
+
+/// Longest pause between two events of a replay: a night between two prompts is not replayed.
+const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// `{session_id, speed=1}`
+#[derive(Deserialize)]
+#[serde(default)]
+struct Request {
+    session_id: String,
+    speed: f64,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self { session_id: String::new(), speed: 1.0 }
+    }
+}
+
+pub(super) async fn start(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: Request = args.parsed();
+    let query = Query {
+        session: Some(request.session_id.clone()),
+        limit: app.config.history_max,
+        payload: true,
+        ..Query::default()
+    };
+    let events = app.page(query).await.map(crate::store::Page::into_events).unwrap_or_default();
+    if events.is_empty() {
+        let error = json!({ "error": format!("Session not found: {}", request.session_id) });
+        return answer(&socket, ack, "hook:error", &error);
+    }
+    let total = events.len();
+    let started = json!({ "session_id": request.session_id, "total": total, "speed": request.speed });
+    answer(&socket, ack, "hook:replay:started", &started);
+    tokio::spawn(play(socket, request, events));
+}
+
+async fn play(socket: SocketRef, request: Request, events: Vec<Event>) {
+    let total = events.len();
+    let mut before = None;
+    for (index, event) in events.iter().enumerate() {
+        let at = event.row.occurred_at;
+        tokio::time::sleep(before.map_or(Duration::ZERO, |before: i64| pause(at.0 - before, request.speed)))
+            .await;
+        before = Some(at.0);
+        if !socket.connected() {
+            return;
+        }
+        let message = json!({ "index": index, "total": total, "event": legacy::message(event) });
+        emit(&socket, "hook:replay:event", &message);
+    }
+    emit(&socket, "hook:replay:completed", &json!({ "session_id": request.session_id, "total": total }));
+}
+
+fn pause(ms: i64, speed: f64) -> Duration {
+    let speed = if speed.is_finite() && speed > 0.0 { speed } else { 1.0 };
+    Duration::try_from_secs_f64(ms.max(0) as f64 / 1000.0 / speed).unwrap_or(PAUSE_MAX).min(PAUSE_MAX)
+}

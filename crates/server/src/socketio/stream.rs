@@ -1,0 +1,142 @@
+//! The namespace `/stream`: a snapshot, then batches of rows in order, with counted gaps for who is too slow.
+
+use std::time::{Duration, SystemTime};
+
+use protocol::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
+use protocol::{Row, Seq, Timestamp, names};
+use serde_json::json;
+use socketioxide::SocketIo;
+use socketioxide::extract::{AckSender, SocketRef, State};
+use tokio::task::AbortHandle;
+
+use super::args::Args;
+use crate::clients::Client;
+use crate::hub::{Delivery, Subscriber};
+use crate::state::AppState;
+use crate::store::{Page, Query, StoreError};
+
+/// Rows of a snapshot when nobody says.
+const SNAPSHOT_DEFAULT: usize = 500;
+
+/// Sessions of a snapshot.
+const SNAPSHOT_SESSIONS: usize = 200;
+
+/// At most so many rows in one batch; a client that catches up gets several.
+const BATCH_ROWS_MAX: usize = 1000;
+
+/// Between two batches: at most 20 a second, and a burst becomes one.
+const COALESCE: Duration = Duration::from_millis(50);
+
+/// The running feed of a connection; a new subscription replaces it.
+#[derive(Clone)]
+struct Feed(AbortHandle);
+
+/// Opens the namespace.
+pub(super) fn open(io: &SocketIo) {
+    io.ns(names::STREAM, connect);
+}
+
+async fn connect(socket: SocketRef, State(app): State<AppState>) {
+    let connected_at = Timestamp::from_system(SystemTime::now());
+    let client = Client { name: None, kind: Some("dashboard".to_owned()), version: None, connected_at };
+    app.clients.joined(&client_id(&socket), client);
+    socket.on("subscribe", subscribe);
+    socket.on_disconnect(disconnect);
+}
+
+async fn disconnect(socket: SocketRef, State(app): State<AppState>) {
+    app.clients.left(&client_id(&socket));
+    stop_feed(&socket);
+}
+
+/// A connection can be in both namespaces under one id.
+fn client_id(socket: &SocketRef) -> String {
+    format!("{}{}", socket.id, names::STREAM)
+}
+
+fn stop_feed(socket: &SocketRef) {
+    if let Some(Feed(feed)) = socket.extensions.remove::<Feed>() {
+        feed.abort();
+    }
+}
+
+async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    stop_feed(&socket);
+    let request: Subscribe = args.parsed();
+    // First the position, then the snapshot up to it, then everything after it: nothing between, nothing twice.
+    let position = app.hub.latest();
+    let subscriber = app.hub.subscribe(position);
+    match snapshot(&app, &request, position).await {
+        Ok(snapshot) => {
+            let _ = ack.send(&snapshot);
+            let feed =
+                tokio::spawn(feed(socket.clone(), app, subscriber, request.filter.unwrap_or_default()));
+            socket.extensions.insert(Feed(feed.abort_handle()));
+        }
+        Err(error) => {
+            let _ = ack.send(&json!({ "error": { "code": "store_failed", "message": error.to_string() } }));
+        }
+    }
+}
+
+async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<Snapshot, StoreError> {
+    let filter = request.filter.clone().unwrap_or_default();
+    let query = Query {
+        after: request.after,
+        before: Some(Seq(position.0 + 1)),
+        limit: request.limit.unwrap_or(SNAPSHOT_DEFAULT),
+        session: filter.session,
+        project: filter.project,
+        kinds: filter.kinds,
+        tool: filter.tool,
+        agent: filter.agent,
+        error: filter.error,
+        ..Query::default()
+    };
+    let read =
+        move |store: &crate::store::Store| Ok((store.page(&query)?, store.sessions(SNAPSHOT_SESSIONS)?));
+    let (Page { events, has_more }, sessions) = app.read(read).await?;
+    Ok(Snapshot {
+        epoch: app.store.epoch().to_owned(),
+        server_version: env!("CARGO_PKG_VERSION").to_owned(),
+        last_seq: position,
+        snapshot: events.into_iter().map(|(row, _)| row).collect(),
+        sessions,
+        has_more,
+    })
+}
+
+/// Sends what comes, as fast as this client takes it and no faster than the batches allow.
+async fn feed(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
+    while let Some(Delivery { gap, events }) = subscriber.next(BATCH_ROWS_MAX).await {
+        let before = events.first().map_or(Seq(0), |event| Seq(event.row.seq.0 - 1));
+        let rows = events.iter().map(|event| &event.row);
+        let rows: Vec<Row> =
+            rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
+        if let Some(gap) = gap {
+            send::<Gap>(&socket, "gap", &gap).await;
+        }
+        if !rows.is_empty() {
+            send(&socket, "events", &Batch { rows }).await;
+        }
+        let changed = app.hub.sessions_after(before);
+        if !changed.is_empty() {
+            send(&socket, "sessions", &SessionsChanged { changed }).await;
+        }
+        if !socket.connected() {
+            return;
+        }
+        tokio::time::sleep(COALESCE).await;
+    }
+}
+
+/// Waits for room: while this client does not read, its position stands still, and what it misses becomes a
+/// gap.
+async fn send<T: serde::Serialize>(socket: &SocketRef, event: &str, data: &T) {
+    while socket.connected() {
+        match socket.emit(event, data) {
+            Ok(()) => return,
+            Err(_) => tokio::time::sleep(COALESCE).await,
+        }
+    }
+}

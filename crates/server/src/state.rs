@@ -1,0 +1,114 @@
+//! What every door can reach: cheap handles, cloned into each handler.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Instant, SystemTime};
+
+use protocol::health::HealthStats;
+use protocol::instance::Instance;
+use protocol::{Health, Timestamp, names};
+use tokio::sync::watch;
+
+use crate::Ended;
+use crate::clients::Clients;
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::ingest::Ingest;
+use crate::store::{Page, Query, Store, StoreError};
+
+/// Lists this user's servers; provided by the host, who knows where they are noted.
+pub(crate) type Instances = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
+
+/// Handles to everything a door needs.
+#[derive(Clone)]
+pub(crate) struct AppState {
+    pub config: Arc<Config>,
+    pub store: Store,
+    pub hub: Hub,
+    pub ingest: Ingest,
+    pub clients: Clients,
+    pub id: Arc<str>,
+    pub control_token: Arc<str>,
+    pub port: u16,
+    pub started: Instant,
+    pub started_at: Timestamp,
+    pub instances: Instances,
+    pub ended: watch::Sender<Option<Ended>>,
+}
+
+impl AppState {
+    /// Reads the store off the async threads.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        read: impl FnOnce(&Store) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || read(&store)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// A page of history; a full-text search waits until what is stored is searchable.
+    pub(crate) async fn page(&self, query: Query) -> Result<Page, StoreError> {
+        if query.text.is_some() {
+            self.store.indexed().await?;
+        }
+        self.read(move |store| store.page(&query)).await
+    }
+
+    /// Asks the server to end; the first reason counts.
+    pub(crate) fn end(&self, reason: Ended) {
+        self.ended.send_if_modified(|ended| {
+            let is_first = ended.is_none();
+            ended.get_or_insert(reason);
+            is_first
+        });
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}:{}", self.config.host, self.port)
+    }
+
+    pub(crate) fn instance(&self) -> Instance {
+        Instance {
+            port: self.port,
+            url: self.url(),
+            pid: std::process::id(),
+            server_id: self.id.to_string(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            project: None,
+            status: "running".to_owned(),
+        }
+    }
+
+    pub(crate) fn health(&self) -> Health {
+        let counters = self.ingest.counters();
+        let last_activity = counters.last_activity.load(Ordering::Relaxed);
+        let version = env!("CARGO_PKG_VERSION").to_owned();
+        Health {
+            status: "running".to_owned(),
+            service: names::SERVICE.to_owned(),
+            version: version.clone(),
+            port: self.port,
+            pid: Some(std::process::id()),
+            uptime: self.started.elapsed().as_secs(),
+            host: self.config.host.clone(),
+            server_version: version,
+            server_id: self.id.to_string(),
+            uptime_seconds: self.started.elapsed().as_secs_f64(),
+            start_time: self.started_at.rfc3339(),
+            timestamp: Timestamp::from_system(SystemTime::now()).rfc3339(),
+            clients_connected: self.clients.count() as u64,
+            client_versions: self.clients.versions(),
+            health_stats: HealthStats {
+                events_processed: counters.stored.load(Ordering::Relaxed),
+                clients_served: self.clients.served(),
+                errors: counters.refused.load(Ordering::Relaxed),
+                last_activity: i64::try_from(last_activity).ok().filter(|at| *at > 0).map(Timestamp),
+            },
+            dependencies: BTreeMap::from([("sqlite".to_owned(), rusqlite::version().to_owned())]),
+            store: self.store.state(),
+            last_seq: self.hub.latest(),
+            mode: self.config.mode.clone(),
+        }
+    }
+}

@@ -1,0 +1,260 @@
+//! Keeps events: an SQLite database with one writer thread that commits in groups, and readers that never
+//! wait for it.
+//!
+//! An event is acknowledged after its group is committed, published in the order of its position right after
+//! that, and indexed for full-text search when the writer has nothing better to do.
+
+mod duplicates;
+mod query;
+mod read;
+mod retention;
+mod schema;
+mod search;
+mod sessions;
+mod writer;
+
+use std::future::Future;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, Sender};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use protocol::{Event, Incoming, Seq, Timestamp};
+use tokio::sync::{Semaphore, TryAcquireError, oneshot};
+
+use crate::config::Config;
+use crate::error::Error;
+pub(crate) use query::{Page, Query};
+
+use writer::{Job, Writer};
+
+/// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, so
+/// memory stays bounded however fast events come.
+const QUEUE_KIB_MAX: usize = 64 * 1024;
+
+/// What the queue counts for an event beside its payload, in bytes.
+const EVENT_OVERHEAD_BYTES: usize = 1024;
+
+/// Why events could not be kept or read.
+#[derive(Clone, Debug, thiserror::Error)]
+pub(crate) enum StoreError {
+    /// The database refused; the text is SQLite's.
+    #[error("the event store failed: {0}")]
+    Database(String),
+    /// The server is stopping.
+    #[error("the event store is closed")]
+    Closed,
+    /// The search text holds nothing to search for.
+    #[error("the search text needs a letter or a digit")]
+    EmptySearch,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+/// What became of the events of one append.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Appended {
+    /// The position of each event, in the order given; of the first delivery for one delivered before.
+    pub seqs: Vec<Seq>,
+    /// How many were stored now.
+    pub stored: usize,
+    /// How many had been stored before, by their id.
+    pub duplicates: usize,
+}
+
+/// A committed group: its new events in order of position, and the sessions that they changed.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// New events.
+    pub events: Vec<Arc<Event>>,
+    /// Sessions as they are now.
+    pub sessions: Vec<protocol::Session>,
+}
+
+/// Called by the writer with each committed group, in order.
+pub(crate) type Publish = Box<dyn Fn(Committed) + Send>;
+
+/// A handle to the store; clones share it.
+#[derive(Clone)]
+pub(crate) struct Store {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    jobs: Mutex<Option<Sender<Job>>>,
+    queue: Arc<Semaphore>,
+    readers: read::Readers,
+    /// The newest committed position.
+    last_seq: AtomicU64,
+    epoch: String,
+    writer: Mutex<Option<JoinHandle<()>>>,
+    /// Why the last write failed; none after one that worked.
+    trouble: Arc<Mutex<Option<String>>>,
+}
+
+impl Store {
+    /// Opens or makes the database and starts its writer.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the file cannot be made, is no database, or was made by a newer version.
+    pub(crate) fn open(config: &Config, publish: Publish) -> Result<Self, Error> {
+        let failed = |reason: String| Error::Store { path: config.database.clone(), reason };
+        let connection = schema::open(&config.database, config.durability).map_err(failed)?;
+        let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
+        let trouble = Arc::new(Mutex::new(None));
+        let writer = Writer::new(connection, retention::Limits::of(config), publish, trouble.clone())
+            .map_err(|e| failed(e.to_string()))?;
+        let last_seq = AtomicU64::new(writer.last_seq().0);
+        let (jobs, receiver) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            jobs: Mutex::new(Some(jobs)),
+            queue: Arc::new(Semaphore::new(QUEUE_KIB_MAX)),
+            readers: read::Readers::new(&config.database),
+            last_seq,
+            epoch,
+            writer: Mutex::new(None),
+            trouble,
+        });
+        let progress = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(&receiver, |seq| progress.last_seq.store(seq.0, Ordering::Release)))
+            .map_err(|e| failed(e.to_string()))?;
+        *lock(&shared.writer) = Some(thread);
+        Ok(Self { shared })
+    }
+
+    /// Stores events and answers when they are committed. Events join the queue at the call, not at the first
+    /// poll, so that callers that call in order are stored in order; only when the queue is full do they wait
+    /// for a place.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the group could not be committed; then none of these events is stored.
+    pub(crate) fn append(
+        &self,
+        events: Vec<Incoming>,
+        received_at: Timestamp,
+    ) -> impl Future<Output = Result<Appended, StoreError>> + Send + use<> {
+        let bytes: usize = events.iter().map(|event| event.payload.get().len() + EVENT_OVERHEAD_BYTES).sum();
+        let kib = u32::try_from((bytes / 1024).clamp(1, QUEUE_KIB_MAX)).unwrap_or(u32::MAX);
+        let (reply, answer) = oneshot::channel();
+        let job = Job::Append { events, received_at, reply };
+        let place = self.shared.queue.clone().try_acquire_many_owned(kib);
+        let store = self.clone();
+        let queued = match place {
+            Ok(place) => Ok(self.send(job).map(|()| place)),
+            Err(TryAcquireError::Closed) => Ok(Err(StoreError::Closed)),
+            Err(TryAcquireError::NoPermits) => Err(job),
+        };
+        async move {
+            let _place = match queued {
+                Ok(place) => place?,
+                Err(job) => {
+                    let waited = store.shared.queue.clone().acquire_many_owned(kib).await;
+                    let place = waited.map_err(|_| StoreError::Closed)?;
+                    store.send(job)?;
+                    place
+                }
+            };
+            answer.await.map_err(|_| StoreError::Closed)?
+        }
+    }
+
+    /// A page of history. Blocks on the disk: call it off the async threads.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn page(&self, query: &Query) -> Result<Page, StoreError> {
+        self.shared.readers.with(|connection| query::page(connection, query))
+    }
+
+    /// One event with its payload. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn event(&self, seq: Seq) -> Result<Option<Event>, StoreError> {
+        self.shared.readers.with(|connection| read::event(connection, seq))
+    }
+
+    /// Sessions, the most recently active first. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn sessions(&self, limit: usize) -> Result<Vec<protocol::Session>, StoreError> {
+        self.shared.readers.with(|connection| sessions::list(connection, limit))
+    }
+
+    /// One session. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn session(&self, id: &str) -> Result<Option<protocol::Session>, StoreError> {
+        self.shared.readers.with(|connection| sessions::load(connection, id))
+    }
+
+    /// Waits until everything stored so far can be found by [`Query::text`].
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`] when the server is stopping.
+    pub(crate) async fn indexed(&self) -> Result<(), StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Index { up_to: self.last_seq(), reply })?;
+        answer.await.map_err(|_| StoreError::Closed)
+    }
+
+    /// The newest committed position.
+    pub(crate) fn last_seq(&self) -> Seq {
+        Seq(self.shared.last_seq.load(Ordering::Acquire))
+    }
+
+    /// Identity of this database: positions of another one mean nothing here.
+    pub(crate) fn epoch(&self) -> &str {
+        &self.shared.epoch
+    }
+
+    /// `ok`, or `degraded: <reason>` after a write that failed.
+    pub(crate) fn state(&self) -> String {
+        match lock(&self.shared.trouble).as_deref() {
+            None => "ok".to_owned(),
+            Some(reason) => format!("degraded: {reason}"),
+        }
+    }
+
+    /// Commits what waits and closes the database. Blocks until that is done.
+    pub(crate) fn close(&self) {
+        self.shared.queue.close();
+        drop(lock(&self.shared.jobs).take());
+        if let Some(thread) = lock(&self.shared.writer).take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the store's writer had panicked");
+        }
+    }
+
+    fn send(&self, job: Job) -> Result<(), StoreError> {
+        let jobs = lock(&self.shared.jobs);
+        jobs.as_ref().and_then(|jobs| jobs.send(job).ok()).ok_or(StoreError::Closed)
+    }
+}
+
+/// Locks a mutex; a holder that panicked leaves nothing half-done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+/// Makes a folder that only the user can enter.
+pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+#[cfg(test)]
+mod tests;

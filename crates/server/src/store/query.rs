@@ -1,0 +1,158 @@
+//! Pages of history: filters and full text, by position in both directions.
+
+use protocol::{Event, Kind, Row, Seq, Timestamp, names};
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, params_from_iter};
+use serde_json::value::RawValue;
+
+use super::{StoreError, read, search};
+
+/// Which events, and how many.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Query {
+    /// Only later positions; the page then starts right behind it.
+    pub after: Option<Seq>,
+    /// Only earlier positions; the page then ends right before it.
+    pub before: Option<Seq>,
+    /// At most so many events; [`names::PAGE_MAX`] at most.
+    pub limit: usize,
+    /// Exactly this session.
+    pub session: Option<String>,
+    /// This folder or one below it.
+    pub project: Option<String>,
+    /// One of these kinds, in any spelling.
+    pub kinds: Vec<String>,
+    /// Exactly this tool.
+    pub tool: Option<String>,
+    /// This agent's id or type.
+    pub agent: Option<String>,
+    /// Only failures, or only the rest.
+    pub error: Option<bool>,
+    /// Happened at or after.
+    pub from: Option<Timestamp>,
+    /// Happened before or at.
+    pub to: Option<Timestamp>,
+    /// Words that must all occur.
+    pub text: Option<String>,
+    /// Also poorer deliveries of the same hook.
+    pub duplicates: bool,
+    /// With payloads.
+    pub payload: bool,
+}
+
+/// A part of the history, oldest first.
+#[derive(Debug)]
+pub(crate) struct Page {
+    /// The events; payloads only where asked for.
+    pub events: Vec<(Row, Option<Box<RawValue>>)>,
+    /// Whether more events match in the direction of the page.
+    pub has_more: bool,
+}
+
+impl Page {
+    /// The events of a page that was asked for with payloads.
+    pub(crate) fn into_events(self) -> Vec<Event> {
+        self.events.into_iter().filter_map(|(row, payload)| Some(Event { row, payload: payload? })).collect()
+    }
+}
+
+/// Conditions and their values, in step.
+#[derive(Default)]
+struct Conditions {
+    sql: Vec<String>,
+    values: Vec<Box<dyn ToSql>>,
+}
+
+impl Conditions {
+    /// Adds a condition; each `?` in it takes one of the values.
+    fn add<const N: usize>(&mut self, sql: &str, values: [Box<dyn ToSql>; N]) {
+        self.sql.push(sql.to_owned());
+        self.values.extend(values);
+    }
+
+    fn equal(&mut self, column: &str, value: Option<&String>) {
+        if let Some(value) = value {
+            self.add(&format!("{column} = ?"), [Box::new(value.clone())]);
+        }
+    }
+}
+
+pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, StoreError> {
+    let limit = query.limit.clamp(1, names::PAGE_MAX);
+    let ascending = query.after.is_some();
+    let conditions = conditions(query)?;
+    let (columns, join) = if query.payload {
+        (format!("{}, p.payload", read::COLUMNS), "JOIN payloads p ON p.seq = e.seq")
+    } else {
+        (read::COLUMNS.to_owned(), "")
+    };
+    let filter = if conditions.sql.is_empty() {
+        String::new()
+    } else {
+        format!("WHERE {}", conditions.sql.join(" AND "))
+    };
+    let order = if ascending { "ASC" } else { "DESC" };
+    let sql =
+        format!("SELECT {columns} FROM events e {join} {filter} ORDER BY e.seq {order} LIMIT {}", limit + 1);
+    let mut find = connection.prepare_cached(&sql)?;
+    let found = find.query_map(params_from_iter(conditions.values.iter()), |found| {
+        let payload = if query.payload { Some(read::payload(found, 17)?) } else { None };
+        Ok((read::row(found)?, payload))
+    })?;
+    let mut events = found.collect::<rusqlite::Result<Vec<_>>>()?;
+    let has_more = events.len() > limit;
+    events.truncate(limit);
+    if !ascending {
+        events.reverse();
+    }
+    Ok(Page { events, has_more })
+}
+
+fn conditions(query: &Query) -> Result<Conditions, StoreError> {
+    let mut all = Conditions::default();
+    if let Some(after) = query.after {
+        all.add("e.seq > ?", [Box::new(after.0)]);
+    }
+    if let Some(before) = query.before {
+        all.add("e.seq < ?", [Box::new(before.0)]);
+    }
+    all.equal("e.session_id", query.session.as_ref());
+    all.equal("e.tool_name", query.tool.as_ref());
+    if let Some(project) = &query.project {
+        let folder = project.trim_end_matches(['/', '\\']).to_owned();
+        let below = folder.chars().count() + 1;
+        all.add(
+            &format!("(e.project = ? OR substr(e.project, 1, {below}) IN (? || '/', ? || '\\'))"),
+            [Box::new(folder.clone()), Box::new(folder.clone()), Box::new(folder)],
+        );
+    }
+    if !query.kinds.is_empty() {
+        let places = vec!["?"; query.kinds.len()].join(", ");
+        all.sql.push(format!("e.kind IN ({places})"));
+        for kind in &query.kinds {
+            all.values.push(Box::new(Kind::from_name(kind).as_str().to_owned()));
+        }
+    }
+    if let Some(agent) = &query.agent {
+        all.add("(e.agent_id = ? OR e.agent_type = ?)", [Box::new(agent.clone()), Box::new(agent.clone())]);
+    }
+    match query.error {
+        Some(true) => all.add("e.is_error", []),
+        Some(false) => all.add("NOT e.is_error", []),
+        None => {}
+    }
+    if let Some(from) = query.from {
+        all.add("e.occurred_at >= ?", [Box::new(from.0)]);
+    }
+    if let Some(to) = query.to {
+        all.add("e.occurred_at <= ?", [Box::new(to.0)]);
+    }
+    if !query.duplicates {
+        all.add("e.duplicate_of IS NULL", []);
+    }
+    if let Some(text) = &query.text {
+        let words = search::expression(text).ok_or(StoreError::EmptySearch)?;
+        all.add("e.seq IN (SELECT rowid FROM search WHERE search MATCH ?)", [Box::new(words)]);
+    }
+    Ok(all)
+}

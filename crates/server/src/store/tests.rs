@@ -1,0 +1,248 @@
+//! Claims about the store at its own surface.
+
+use std::path::Path;
+use std::sync::mpsc;
+
+use protocol::{Row, Source, ingest};
+use serde_json::value::RawValue;
+
+use super::*;
+
+fn config(folder: &Path) -> Config {
+    Config { database: folder.join("deep/events.db"), ..Config::default() }
+}
+
+fn open(config: &Config) -> (Store, mpsc::Receiver<Committed>) {
+    let (sender, published) = mpsc::channel();
+    let store =
+        Store::open(config, Box::new(move |group| drop(sender.send(group)))).expect("the store opens");
+    (store, published)
+}
+
+fn event(json: &str) -> Incoming {
+    let raw = RawValue::from_string(json.to_owned()).expect("the sample is JSON");
+    ingest::parse(&raw, Source::Http).expect("the sample is an event")
+}
+
+fn hook(name: &str, rest: &str) -> Incoming {
+    event(&format!(r#"{{"hook_event_name":"{name}","session_id":"s","cwd":"/w/shop"{rest}}}"#))
+}
+
+async fn append(store: &Store, events: Vec<Incoming>) -> Appended {
+    store.append(events, Timestamp(1_000_000)).await.expect("the events are stored")
+}
+
+fn found(store: &Store, query: Query) -> Vec<u64> {
+    let page = store.page(&Query { limit: 100, ..query }).expect("the query runs");
+    page.events.iter().map(|(Row { seq, .. }, _)| seq.0).collect()
+}
+
+#[tokio::test]
+async fn what_is_stored_comes_back_unchanged_and_in_order_also_after_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let (store, published) = open(&config);
+    let sent = r#"{"hook_event_name":"Stop",  "session_id":"s","x":"\u00e9"}"#;
+    let appended = append(&store, vec![event(sent), hook("SessionEnd", "")]).await;
+    assert_eq!(appended, Appended { seqs: vec![Seq(1), Seq(2)], stored: 2, duplicates: 0 });
+    assert_eq!(published.recv().expect("the group is published").events.len(), 2);
+    let epoch = store.epoch().to_owned();
+    store.close();
+
+    let (store, _published) = open(&config);
+    let kept = store.event(Seq(1)).expect("the store reads").expect("the event is there");
+    assert_eq!(kept.payload.get(), sent, "byte for byte");
+    assert_eq!((store.last_seq(), store.epoch()), (Seq(2), epoch.as_str()));
+    assert_eq!(append(&store, vec![hook("Stop", "")]).await.seqs, [Seq(3)], "positions go on");
+}
+
+#[tokio::test]
+async fn an_event_sent_again_under_its_id_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, published) = open(&config(folder.path()));
+    let same = r#"{"id":"01932b5e-7d4c-7b3a-8f00-0123456789ab","kind":"x","payload":{}}"#;
+    append(&store, vec![event(same)]).await;
+    let again = append(&store, vec![event(same), event(r#"{"kind":"y","payload":1}"#), event(same)]).await;
+    assert_eq!(again, Appended { seqs: vec![Seq(1), Seq(2), Seq(1)], stored: 1, duplicates: 2 });
+    let groups: Vec<usize> = published.try_iter().map(|group| group.events.len()).collect();
+    assert_eq!(groups, [1, 1], "nothing is published twice");
+}
+
+#[tokio::test]
+async fn every_filter_finds_its_events_and_no_others() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, _published) = open(&config(folder.path()));
+    append(
+        &store,
+        vec![
+            hook("SessionStart", r#","model":"m""#),
+            hook("PreToolUse", r#","tool_name":"Bash","tool_input":{"command":"cargo test"}"#),
+            hook("PostToolUseFailure", r#","tool_name":"Bash","error":"no such file, alas""#),
+            hook("PreToolUse", r#","tool_name":"Read","agent_id":"a1","agent_type":"Explore""#),
+            event(r#"{"kind":"deploy","session_id":"t","project":"/w/shopping","occurred_at":5000000000000,"payload":{"to":"staging"}}"#),
+        ],
+    )
+    .await;
+    store.indexed().await.expect("the index catches up");
+    let text = |value: &str| Some(value.to_owned());
+    let cases = [
+        (Query::default(), vec![1, 2, 3, 4, 5]),
+        (Query { after: Some(Seq(2)), ..Query::default() }, vec![3, 4, 5]),
+        (Query { before: Some(Seq(3)), ..Query::default() }, vec![1, 2]),
+        (Query { after: Some(Seq(1)), before: Some(Seq(4)), ..Query::default() }, vec![2, 3]),
+        (Query { session: text("t"), ..Query::default() }, vec![5]),
+        (Query { project: text("/w/shop/"), ..Query::default() }, vec![1, 2, 3, 4]),
+        (Query { project: text("/w"), ..Query::default() }, vec![1, 2, 3, 4, 5]),
+        (
+            Query { kinds: vec!["pre_tool".to_owned(), "deploy".to_owned()], ..Query::default() },
+            vec![2, 4, 5],
+        ),
+        (Query { tool: text("Bash"), ..Query::default() }, vec![2, 3]),
+        (Query { agent: text("Explore"), ..Query::default() }, vec![4]),
+        (Query { error: Some(true), ..Query::default() }, vec![3]),
+        (Query { error: Some(false), session: text("s"), ..Query::default() }, vec![1, 2, 4]),
+        (Query { from: Some(Timestamp(2_000_000)), ..Query::default() }, vec![5]),
+        (Query { to: Some(Timestamp(2_000_000)), ..Query::default() }, vec![1, 2, 3, 4]),
+        (Query { text: text("cargo te"), ..Query::default() }, vec![2]),
+        (Query { text: text("STAGING"), ..Query::default() }, vec![5]),
+        (Query { text: text("tool_name"), ..Query::default() }, vec![]),
+    ];
+    for (query, expected) in cases {
+        assert_eq!(found(&store, query.clone()), expected, "{query:?}");
+    }
+}
+
+#[tokio::test]
+async fn pages_meet_without_gap_or_overlap_in_both_directions() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, _published) = open(&config(folder.path()));
+    append(&store, (0..25).map(|_| hook("Stop", "")).collect()).await;
+    let (mut forward, mut backward) = (Vec::new(), Vec::new());
+    let mut at = Seq(0);
+    loop {
+        let page = store.page(&Query { after: Some(at), limit: 10, ..Query::default() }).expect("a page");
+        forward.extend(page.events.iter().map(|(row, _)| row.seq.0));
+        at = Seq(*forward.last().expect("a page is not empty"));
+        if !page.has_more {
+            break;
+        }
+    }
+    let mut before = None;
+    loop {
+        let page = store.page(&Query { before, limit: 10, ..Query::default() }).expect("a page");
+        let seqs: Vec<u64> = page.events.iter().map(|(row, _)| row.seq.0).collect();
+        before = seqs.first().copied().map(Seq);
+        backward.splice(0..0, seqs);
+        if !page.has_more {
+            break;
+        }
+    }
+    let all: Vec<u64> = (1..=25).collect();
+    assert_eq!((forward, backward), (all.clone(), all));
+}
+
+#[tokio::test]
+async fn the_poorer_delivery_of_a_hook_is_kept_but_hidden_whichever_comes_first() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, _published) = open(&config(folder.path()));
+    let payload = |tool_use: &str| {
+        format!(
+            r#"{{"hook_event_name":"PreToolUse","session_id":"s","tool_name":"Bash","tool_use_id":"{tool_use}","tool_input":{{}}}}"#
+        )
+    };
+    let ours = |id: &str| event(&format!(r#"{{"source":"hook","payload":{}}}"#, payload(id)));
+    let bash = |id: &str| {
+        event(&format!(
+            r#"{{"event":"claude_event","data":{{"type":"hook","source":"fast_hook","hook_event_name":"PreToolUse","data":{}}}}}"#,
+            payload(id)
+        ))
+    };
+    let python = || {
+        event(
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"pre_tool","session_id":"s","data":{"tool_name":"Bash"}}}"#,
+        )
+    };
+    let report = || {
+        event(
+            r#"{"event":"claude_event","data":{"event":"mpm_event","type":"hook","subtype":"hook_execution","session_id":"s","data":{"tool_name":"Bash","hook_name":"PreToolUse"}}}"#,
+        )
+    };
+    append(&store, vec![python(), report(), ours("t1"), bash("t2"), ours("t2"), bash("t1")]).await;
+    assert_eq!(found(&store, Query::default()), [3, 5], "one of each hook is shown");
+    let all = store.page(&Query { duplicates: true, limit: 10, ..Query::default() }).expect("a page");
+    let links: Vec<Option<u64>> =
+        all.events.iter().map(|(row, _)| row.duplicate_of.map(|seq| seq.0)).collect();
+    assert_eq!(
+        links,
+        [Some(3), Some(1), None, Some(5), None, Some(3)],
+        "a report points to what it reports on"
+    );
+    let session = store.session("s").expect("the store reads").expect("the session is known");
+    assert_eq!(session.events, 2, "a hook counts once");
+
+    append(&store, vec![ours("t3"), ours("t4")]).await;
+    assert_eq!(found(&store, Query::default()), [3, 5, 7, 8], "two events of the same sender are two events");
+}
+
+#[tokio::test]
+async fn a_session_sums_up_its_events() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, _published) = open(&config(folder.path()));
+    append(
+        &store,
+        vec![
+            hook("SessionStart", r#","model":"sonnet","session_title":"tax""#),
+            hook("PreToolUse", r#","tool_name":"Bash""#),
+            hook("PostToolUseFailure", r#","tool_name":"Bash","error":"x""#),
+        ],
+    )
+    .await;
+    append(&store, vec![hook("SessionEnd", r#","reason":"other""#)]).await;
+    let session = store.session("s").expect("the store reads").expect("the session is known");
+    assert_eq!((session.events, session.errors, session.tool_calls), (4, 1, 1));
+    assert_eq!((session.title.as_deref(), session.model.as_deref()), (Some("tax"), Some("sonnet")));
+    assert_eq!(session.project.as_deref(), Some("/w/shop"));
+    assert_eq!(session.ended_at, Some(Timestamp(1_000_000)));
+    assert_eq!(store.sessions(10).expect("the store reads"), [session]);
+}
+
+#[tokio::test]
+async fn events_beyond_their_age_go_and_the_newest_stays() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config { retention_days: 1, ..config(folder.path()) };
+    let (store, _published) = open(&config);
+    append(&store, (0..1200).map(|_| hook("Stop", "")).collect()).await;
+    store.close();
+    let mut connection = schema::open(&config.database, config.durability).expect("the database opens");
+    let limits = retention::Limits::of(&config);
+    while retention::delete_some(&mut connection, &limits).expect("deleting works") {}
+    let left: Vec<u64> = connection
+        .prepare("SELECT seq FROM events")
+        .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
+        .expect("the database reads");
+    assert_eq!(left, [1200], "received in 1970, so all but the newest go");
+}
+
+#[test]
+fn a_database_of_a_newer_version_is_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let connection = schema::open(&config.database, config.durability).expect("the database opens");
+    connection.pragma_update(None, "user_version", 99).expect("the version can be set");
+    drop(connection);
+    let error = Store::open(&config, Box::new(drop)).err().expect("it must not open").to_string();
+    assert!(error.contains("schema version 99") && error.contains("newer monitor"), "{error}");
+}
+
+#[cfg(unix)]
+#[test]
+fn only_the_user_can_read_the_database() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let (store, _published) = open(&config);
+    let mode = |path: &Path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
+    assert_eq!(mode(&config.database), 0o600);
+    assert_eq!(mode(config.database.parent().expect("it has a folder")), 0o700);
+    store.close();
+}

@@ -1,0 +1,300 @@
+//! The one thread that writes: takes everything that waits, commits it as one group, publishes it, answers,
+//! and does the chores (search index, retention) when nobody waits.
+
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use protocol::{Event, EventId, Incoming, Kind, Row, Seq, Timestamp};
+use rusqlite::{Connection, OptionalExtension, params};
+use tokio::sync::oneshot;
+use uuid::Uuid;
+
+use super::duplicates::{Duplicates, Link};
+use super::sessions::{Counted, Sessions};
+use super::{Appended, Committed, Publish, StoreError, lock, retention, search};
+
+/// Most events in one commit: large enough that the commit's cost vanishes, small enough to answer soon.
+const GROUP_EVENTS_MAX: usize = 4096;
+
+/// How long the writer waits for work before it turns to its chores.
+const IDLE: Duration = Duration::from_millis(50);
+
+/// How often retention looks at the store's age and size.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
+
+/// What the writer can be asked to do.
+pub(super) enum Job {
+    /// Store events.
+    Append {
+        events: Vec<Incoming>,
+        received_at: Timestamp,
+        reply: oneshot::Sender<Result<Appended, StoreError>>,
+    },
+    /// Make everything up to a position searchable.
+    Index { up_to: Seq, reply: oneshot::Sender<()> },
+}
+
+type Reply = oneshot::Sender<Result<Appended, StoreError>>;
+
+pub(super) struct Writer {
+    connection: Connection,
+    last_seq: Seq,
+    indexed: Seq,
+    duplicates: Duplicates,
+    sessions: Sessions,
+    limits: retention::Limits,
+    retention_due: Instant,
+    publish: Publish,
+    trouble: Arc<Mutex<Option<String>>>,
+    /// Searches that wait for the index, by the position they need.
+    searches: Vec<(Seq, oneshot::Sender<()>)>,
+}
+
+impl Writer {
+    pub(super) fn new(
+        connection: Connection,
+        limits: retention::Limits,
+        publish: Publish,
+        trouble: Arc<Mutex<Option<String>>>,
+    ) -> rusqlite::Result<Self> {
+        let last_seq =
+            connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
+        let indexed = search::indexed(&connection)?;
+        Ok(Self {
+            connection,
+            last_seq: Seq(last_seq),
+            indexed,
+            duplicates: Duplicates::default(),
+            sessions: Sessions::default(),
+            limits,
+            retention_due: Instant::now(),
+            publish,
+            trouble,
+            searches: Vec::new(),
+        })
+    }
+
+    pub(super) fn last_seq(&self) -> Seq {
+        self.last_seq
+    }
+
+    /// Works until every sender of jobs is gone and all their jobs are done.
+    pub(super) fn run(mut self, jobs: &Receiver<Job>, committed: impl Fn(Seq)) {
+        loop {
+            let wait = if self.searches.is_empty() { IDLE } else { Duration::ZERO };
+            match jobs.recv_timeout(wait) {
+                Ok(job) => self.take_group(job, jobs, &committed),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) if !self.chore() => {
+                    match jobs.recv_timeout(RETENTION_INTERVAL) {
+                        Ok(job) => self.take_group(job, jobs, &committed),
+                        Err(RecvTimeoutError::Timeout) => {}
+                        Err(RecvTimeoutError::Disconnected) => break,
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+        if let Err((_, error)) = self.connection.close() {
+            tracing::warn!(%error, "could not close the event store");
+        }
+    }
+
+    /// One piece of idle work; false when there is none.
+    fn chore(&mut self) -> bool {
+        let done = if self.indexed < self.last_seq {
+            self.index()
+        } else if Instant::now() >= self.retention_due {
+            self.retain()
+        } else {
+            return false;
+        };
+        done.unwrap_or_else(|error| {
+            tracing::warn!(%error, "a chore of the event store failed");
+            self.searches.clear();
+            self.retention_due = Instant::now() + RETENTION_INTERVAL;
+            false
+        })
+    }
+
+    fn index(&mut self) -> rusqlite::Result<bool> {
+        self.indexed = search::index_some(&mut self.connection, self.indexed)?.unwrap_or(self.last_seq);
+        let indexed = self.indexed;
+        for (_, reply) in self.searches.extract_if(.., |(up_to, _)| *up_to <= indexed) {
+            let _ = reply.send(());
+        }
+        Ok(true)
+    }
+
+    fn retain(&mut self) -> rusqlite::Result<bool> {
+        let more = retention::delete_some(&mut self.connection, &self.limits)?;
+        if !more {
+            self.retention_due = Instant::now() + RETENTION_INTERVAL;
+        }
+        Ok(more)
+    }
+
+    /// Takes a job and everything that waits behind it, and commits it as one group.
+    fn take_group(&mut self, first: Job, jobs: &Receiver<Job>, committed: &impl Fn(Seq)) {
+        let mut replies: Vec<(Reply, usize)> = Vec::new();
+        let mut events: Vec<(Incoming, Timestamp)> = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            match job {
+                Job::Append { events: more, received_at, reply } => {
+                    replies.push((reply, more.len()));
+                    events.extend(more.into_iter().map(|event| (event, received_at)));
+                }
+                Job::Index { up_to, reply } if up_to <= self.indexed => drop(reply.send(())),
+                Job::Index { up_to, reply } => self.searches.push((up_to, reply)),
+            }
+            next = if events.len() < GROUP_EVENTS_MAX { jobs.try_recv().ok() } else { None };
+        }
+        if events.is_empty() {
+            return answer(replies, &[]);
+        }
+        match self.commit(events) {
+            Ok(group) => {
+                committed(self.last_seq);
+                lock(&self.trouble).take();
+                (self.publish)(group.committed);
+                answer(replies, &group.outcomes);
+            }
+            Err(error) => {
+                tracing::error!(%error, "could not store events");
+                *lock(&self.trouble) = Some(error.to_string());
+                for (reply, _) in replies {
+                    let _ = reply.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+
+    /// All events of a group or none of them.
+    fn commit(&mut self, events: Vec<(Incoming, Timestamp)>) -> Result<Group, StoreError> {
+        let before = self.last_seq;
+        let result = self.insert(events);
+        if result.is_err() {
+            self.last_seq = before;
+            self.sessions.forget();
+            self.duplicates.forget();
+        }
+        result.map_err(StoreError::from)
+    }
+
+    fn insert(&mut self, events: Vec<(Incoming, Timestamp)>) -> rusqlite::Result<Group> {
+        let mut stored = Vec::with_capacity(events.len());
+        let mut outcomes = Vec::with_capacity(events.len());
+        let change = self.connection.transaction()?;
+        let mut last = self.last_seq;
+        for (mut incoming, received_at) in events {
+            let seq = Seq(last.0 + 1);
+            let id = incoming.id.unwrap_or_else(|| EventId(Uuid::now_v7()));
+            let key = incoming.duplicate_key.take();
+            let payload =
+                std::mem::replace(&mut incoming.payload, serde_json::value::RawValue::NULL.to_owned());
+            let (title, model) = (incoming.session_title.take(), incoming.model.take());
+            let sent_id = incoming.id.is_some();
+            let mut row = Row::of(incoming, seq, id, received_at);
+            if sent_id && let Some(earlier) = position_of(&change, id)? {
+                outcomes.push(Outcome::Duplicate(earlier));
+                continue;
+            }
+            let mut link = Link::None;
+            if let Some(key) = key {
+                link = self.duplicates.link(&row, &key);
+            }
+            if let Link::To(richer) = link {
+                row.duplicate_of = Some(richer);
+            }
+            insert_row(&change, &row, payload.get())?;
+            if let Link::From(poorer) = link {
+                for earlier in poorer {
+                    let counted = mark_duplicate(&change, earlier, seq)?;
+                    self.sessions.uncount(&change, &row, counted)?;
+                }
+            }
+            self.sessions.apply(&change, &row, title, model)?;
+            last = seq;
+            outcomes.push(Outcome::Stored(seq));
+            stored.push(Arc::new(Event { row, payload }));
+        }
+        let sessions = self.sessions.save(&change)?;
+        change.commit()?;
+        self.last_seq = last;
+        Ok(Group { committed: Committed { events: stored, sessions }, outcomes })
+    }
+}
+
+/// What a commit did.
+struct Group {
+    committed: Committed,
+    outcomes: Vec<Outcome>,
+}
+
+#[derive(Clone, Copy)]
+enum Outcome {
+    Stored(Seq),
+    Duplicate(Seq),
+}
+
+/// Each sender learns about its own events.
+fn answer(replies: Vec<(Reply, usize)>, outcomes: &[Outcome]) {
+    let mut rest = outcomes;
+    for (reply, count) in replies {
+        let (own, others) = rest.split_at(count);
+        rest = others;
+        let stored = own.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
+        let seqs = own.iter().map(|outcome| match outcome {
+            Outcome::Stored(seq) | Outcome::Duplicate(seq) => *seq,
+        });
+        let _ = reply.send(Ok(Appended { seqs: seqs.collect(), stored, duplicates: count - stored }));
+    }
+}
+
+fn position_of(connection: &Connection, id: EventId) -> rusqlite::Result<Option<Seq>> {
+    let mut known = connection.prepare_cached("SELECT seq FROM events WHERE id = ?1")?;
+    let seq: Option<u64> = known.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?;
+    Ok(seq.map(Seq))
+}
+
+fn insert_row(connection: &Connection, row: &Row, payload: &str) -> rusqlite::Result<()> {
+    let mut insert = connection.prepare_cached(
+        "INSERT INTO events (seq, id, received_at, occurred_at, source, kind, session_id, agent_id, agent_type,
+             project, tool_use_id, tool_name, prompt_id, duration_ms, is_error, summary, duplicate_of)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+    )?;
+    insert.execute(params![
+        row.seq.0,
+        row.id.0.as_bytes(),
+        row.received_at.0,
+        row.occurred_at.0,
+        row.source.as_str(),
+        row.kind.as_str(),
+        row.session_id.as_ref().map(protocol::SessionId::as_str),
+        row.agent_id.as_ref().map(protocol::AgentId::as_str),
+        row.agent_type,
+        row.project,
+        row.tool_use_id.as_ref().map(protocol::ToolUseId::as_str),
+        row.tool_name,
+        row.prompt_id,
+        row.duration_ms,
+        row.is_error,
+        row.summary,
+        row.duplicate_of.map(|seq| seq.0),
+    ])?;
+    let mut insert = connection.prepare_cached("INSERT INTO payloads (seq, payload) VALUES (?1, ?2)")?;
+    insert.execute(params![row.seq.0, payload])?;
+    Ok(())
+}
+
+/// Links a stored event to its richer delivery, and says how it had counted.
+fn mark_duplicate(connection: &Connection, poorer: Seq, richer: Seq) -> rusqlite::Result<Counted> {
+    let mut mark = connection
+        .prepare_cached("UPDATE events SET duplicate_of = ?2 WHERE seq = ?1 RETURNING kind, is_error")?;
+    mark.query_row(params![poorer.0, richer.0], |row| {
+        let kind: String = row.get(0)?;
+        Ok(Counted::of(&Kind::from_name(&kind), row.get(1)?))
+    })
+}

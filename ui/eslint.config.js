@@ -1,0 +1,47 @@
+// Lint rules: the recommended sets, no import cycles, and only one file may know the socket.
+import js from '@eslint/js';
+import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
+import importX from 'eslint-plugin-import-x';
+import svelte from 'eslint-plugin-svelte';
+import globals from 'globals';
+import ts from 'typescript-eslint';
+
+import svelteConfig from './svelte.config.js';
+
+export default ts.config(
+  { ignores: ['dist/', 'src/lib/protocol.ts'] },
+  js.configs.recommended,
+  ...ts.configs.strict,
+  ...svelte.configs.recommended,
+  {
+    plugins: { 'import-x': importX },
+    settings: {
+      'import-x/resolver-next': [createTypeScriptImportResolver()],
+      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
+      'import-x/extensions': ['.ts', '.js'],
+    },
+    rules: {
+      'import-x/no-cycle': 'error',
+      'no-restricted-imports': [
+        'error',
+        {
+          paths: [
+            { name: 'socket.io-client', message: 'Only src/lib/connection.svelte.ts knows the socket.' },
+          ],
+        },
+      ],
+      'svelte/no-at-html-tags': 'error',
+      // State is replaced whole (`$state.raw`), so a plain Map inside it is what is meant.
+      'svelte/prefer-svelte-reactivity': 'off',
+      eqeqeq: 'error',
+    },
+  },
+  { files: ['src/lib/connection.svelte.ts'], rules: { 'no-restricted-imports': 'off' } },
+  { files: ['src/**'], languageOptions: { globals: globals.browser } },
+  { files: ['public/**'], languageOptions: { globals: globals.browser, sourceType: 'script' } },
+  { files: ['dev/**', '*.config.*'], languageOptions: { globals: globals.node } },
+  {
+    files: ['**/*.svelte', '**/*.svelte.ts'],
+    languageOptions: { parserOptions: { parser: ts.parser, extraFileExtensions: ['.svelte'], svelteConfig } },
+  },
+);

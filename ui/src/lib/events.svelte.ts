@@ -1,0 +1,259 @@
+// The loaded events: their order, the filter over them, and whether the list follows the newest.
+import { isEmpty, matcher, narrows, NO_FILTER, type Filter } from './filter';
+import type { Row, Seq } from './protocol';
+import { inOrder, lowerBound, merge, rowAt } from './sorted';
+
+/** Most rows kept in the page; older ones are on the server. */
+export const ROWS_MAX = 100_000;
+/** How long incoming rows gather before the list changes. */
+export const FLUSH_MS = 120;
+/** Rows asked for when the reader reaches the oldest one. */
+const OLDER_ROWS = 500;
+/** Share of the rows dropped at once at the limit, so that it does not happen on every flush. */
+const DROP_SHARE = 0.05;
+
+/** Rows from the server, oldest first. */
+export interface Page {
+  events: Row[];
+  has_more: boolean;
+}
+
+/** Asks the server for the rows before a position. */
+export type OlderRows = (before: Seq, limit: number) => Promise<Page>;
+
+/** A search through all stored events, shown in place of the live ones. */
+export type Search =
+  | { state: 'searching' }
+  | { state: 'failed'; message: string }
+  | { state: 'found'; rows: readonly Row[]; more: boolean };
+
+export class Events {
+  // Plain arrays behind one counter: proxies around 100,000 rows would cost more than everything else.
+  #rows: Row[] = [];
+  /** The rows that match; the same array as `#rows` while nothing is filtered. */
+  #shown: Row[] = this.#rows;
+  #pending: Row[] = [];
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #matches: (row: Row) => boolean = () => true;
+  /** Changes with every clear, so that an answer about the old rows is recognised. */
+  #generation = 0;
+  #olderRows: OlderRows;
+  #rowsMax: number;
+
+  #version = $state(0);
+  #filter = $state.raw<Filter>(NO_FILTER);
+  #following = $state(true);
+  #seen = $state<Seq>(0);
+  #olderExist = $state(false);
+  #older = $state<'idle' | 'loading' | 'failed'>('idle');
+  #search = $state.raw<Search | null>(null);
+
+  constructor(olderRows: OlderRows, rowsMax = ROWS_MAX) {
+    this.#olderRows = olderRows;
+    this.#rowsMax = rowsMax;
+  }
+
+  /** Changes whenever the rows or the shown rows do. */
+  get version(): number {
+    return this.#version;
+  }
+
+  /** The rows to show, oldest first: those that match the filter or were found. Not a copy: never keep it. */
+  get shown(): readonly Row[] {
+    if (this.#search !== null) return this.#search.state === 'found' ? this.#search.rows : [];
+    return this.#version >= 0 ? this.#shown : [];
+  }
+
+  /** The search through all stored events, when its results are shown. */
+  get search(): Search | null {
+    return this.#search;
+  }
+
+  /** How many rows are loaded. */
+  get loaded(): number {
+    return this.#version >= 0 ? this.#rows.length : 0;
+  }
+
+  get filter(): Filter {
+    return this.#filter;
+  }
+
+  get filtered(): boolean {
+    return !isEmpty(this.#filter);
+  }
+
+  /** Whether the list stays at the newest row. */
+  get following(): boolean {
+    return this.#following;
+  }
+
+  /** How many shown rows came since the pause and were not on screen yet. */
+  get unseen(): number {
+    if (this.#following || this.#search !== null) return 0;
+    return this.shown.length - lowerBound(this.#shown, this.#seen + 1);
+  }
+
+  /** Whether the server has rows before the first loaded one. */
+  get olderExist(): boolean {
+    return this.#olderExist;
+  }
+
+  set olderExist(exist: boolean) {
+    this.#olderExist = exist;
+  }
+
+  /** How the request for older rows fares. */
+  get older(): 'idle' | 'loading' | 'failed' {
+    return this.#older;
+  }
+
+  /** Whether the page holds as many rows as it may. */
+  get full(): boolean {
+    return this.loaded + OLDER_ROWS > this.#rowsMax;
+  }
+
+  /** The loaded row at this position, shown or not. */
+  find(seq: Seq): Row | undefined {
+    return rowAt(this.#rows, seq) ?? rowAt(this.shown, seq);
+  }
+
+  /** Takes rows in; the list changes with the next flush. */
+  add(rows: readonly Row[]): void {
+    for (const row of rows) this.#pending.push(row);
+    if (this.#pending.length > 0) this.#timer ??= setTimeout(() => this.flush(), FLUSH_MS);
+  }
+
+  /** Puts everything taken in into the list now. */
+  flush(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    if (this.#pending.length === 0) return;
+    const incoming = this.#pending;
+    this.#pending = [];
+    // Rows from before the first loaded one would leave a hole that nobody could see.
+    const floor = this.#olderExist ? (this.#rows[0]?.seq ?? 0) : 0;
+    const wanted = incoming.filter((row) => row.duplicate_of === undefined && row.seq >= floor);
+    for (const row of incoming) if (row.duplicate_of !== undefined) this.#remove(row.seq);
+    this.#insert(inOrder(wanted));
+    this.#dropOldest();
+    this.#version += 1;
+  }
+
+  /** Forgets all rows; filter and follow stay. */
+  clear(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#generation += 1;
+    this.#pending = [];
+    this.#rows = [];
+    this.#shown = this.filtered ? [] : this.#rows;
+    this.#seen = 0;
+    this.#olderExist = false;
+    this.#older = 'idle';
+    this.#search = null;
+    this.#version += 1;
+  }
+
+  setFilter(filter: Filter): void {
+    const old = this.#filter;
+    this.#filter = filter;
+    this.#matches = matcher(filter);
+    this.#search = null;
+    if (isEmpty(filter)) this.#shown = this.#rows;
+    else this.#shown = (narrows(filter, old) ? this.#shown : this.#rows).filter(this.#matches);
+    this.#version += 1;
+  }
+
+  /** Keeps the list where it is. */
+  pause(): void {
+    if (!this.#following) return;
+    this.#seen = this.#rows.at(-1)?.seq ?? 0;
+    this.#following = false;
+  }
+
+  /** Goes to the newest row and stays there. */
+  follow(): void {
+    this.flush();
+    this.#search = null;
+    this.#following = true;
+  }
+
+  /** Shows what `find` finds in place of the loaded rows, until the filter changes or the list follows. */
+  async searchStored(find: () => Promise<Page>): Promise<void> {
+    this.pause();
+    const searching: Search = { state: 'searching' };
+    this.#search = searching;
+    let outcome: Search;
+    try {
+      const page = await find();
+      const rows = inOrder(page.events.filter((row) => row.duplicate_of === undefined));
+      outcome = { state: 'found', rows, more: page.has_more };
+    } catch (error) {
+      outcome = { state: 'failed', message: error instanceof Error ? error.message : String(error) };
+    }
+    // Anything else that happened meanwhile has ended this search.
+    if (this.#search === searching) {
+      this.#search = outcome;
+      this.#version += 1;
+    }
+  }
+
+  /** Says that the rows up to this one were on screen. */
+  see(seq: Seq): void {
+    if (!this.#following && seq > this.#seen) this.#seen = seq;
+  }
+
+  /** Loads the rows before the first one; does nothing while it is at it or when there are none. */
+  async loadOlder(): Promise<void> {
+    const first = this.#rows[0];
+    if (first === undefined || !this.#olderExist || this.#older === 'loading' || this.full) return;
+    const generation = this.#generation;
+    this.#older = 'loading';
+    try {
+      const page = await this.#olderRows(first.seq, OLDER_ROWS);
+      if (generation !== this.#generation) return;
+      // Rows dropped at the limit meanwhile: the page no longer joins on.
+      if (this.#rows[0]?.seq !== first.seq) {
+        this.#older = 'idle';
+        return;
+      }
+      this.#insert(inOrder(page.events.filter((row) => row.duplicate_of === undefined)));
+      this.#olderExist = page.has_more;
+      this.#older = 'idle';
+      this.#version += 1;
+    } catch {
+      if (generation === this.#generation) this.#older = 'failed';
+    }
+  }
+
+  #insert(rows: readonly Row[]): void {
+    const shared = this.#shown === this.#rows;
+    this.#rows = joined(this.#rows, rows);
+    this.#shown = shared ? this.#rows : joined(this.#shown, rows.filter(this.#matches));
+  }
+
+  #remove(seq: Seq): void {
+    if (rowAt(this.#rows, seq) === undefined) return;
+    const shared = this.#shown === this.#rows;
+    this.#rows.splice(lowerBound(this.#rows, seq), 1);
+    if (!shared && rowAt(this.#shown, seq)) this.#shown.splice(lowerBound(this.#shown, seq), 1);
+  }
+
+  #dropOldest(): void {
+    if (this.#rows.length <= this.#rowsMax) return;
+    const shared = this.#shown === this.#rows;
+    const keep = Math.ceil(this.#rowsMax * (1 - DROP_SHARE));
+    this.#rows.splice(0, this.#rows.length - keep);
+    if (!shared) this.#shown.splice(0, lowerBound(this.#shown, this.#rows[0]?.seq ?? 0));
+    this.#olderExist = true;
+  }
+}
+
+/** Appends in place where that is enough, which is nearly always. */
+function joined(old: Row[], more: readonly Row[]): Row[] {
+  const first = more[0];
+  if (first === undefined) return old;
+  if (first.seq <= (old.at(-1)?.seq ?? 0)) return merge(old, more);
+  for (const row of more) old.push(row);
+  return old;
+}

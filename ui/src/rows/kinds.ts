@@ -1,0 +1,64 @@
+// Kind → row: one map that says how each kind looks, and a plain look for all others.
+import type { IconName } from '../components/icons';
+import { toolLabel } from '../lib/format';
+import type { Row } from '../lib/protocol';
+import { texts } from '../lib/texts';
+
+/** Groups of kinds that share a colour; the glyph and the label say the same without it. */
+export type Tone = 'plain' | 'quiet' | 'prompt' | 'tool' | 'good' | 'attention' | 'bad' | 'agent';
+
+export interface Look {
+  icon: IconName;
+  tone: Tone;
+  label: string;
+  /** The tool's name stands for the label where the row has one. */
+  byTool?: true;
+}
+
+const { kinds } = texts;
+
+const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
+  ['SessionStart', { icon: 'play', tone: 'good', label: kinds.SessionStart }],
+  ['Setup', { icon: 'gear', tone: 'quiet', label: kinds.Setup }],
+  ['InstructionsLoaded', { icon: 'book', tone: 'quiet', label: kinds.InstructionsLoaded }],
+  ['UserPromptSubmit', { icon: 'prompt', tone: 'prompt', label: kinds.UserPromptSubmit }],
+  ['UserPromptExpansion', { icon: 'slash', tone: 'prompt', label: kinds.UserPromptExpansion }],
+  ['MessageDisplay', { icon: 'message', tone: 'plain', label: kinds.MessageDisplay }],
+  ['PreToolUse', { icon: 'start', tone: 'tool', label: kinds.PreToolUse, byTool: true }],
+  ['PermissionRequest', { icon: 'hand', tone: 'attention', label: kinds.PermissionRequest }],
+  ['PermissionDenied', { icon: 'denied', tone: 'bad', label: kinds.PermissionDenied }],
+  ['PostToolUse', { icon: 'check', tone: 'good', label: kinds.PostToolUse, byTool: true }],
+  ['PostToolUseFailure', { icon: 'cross', tone: 'bad', label: kinds.PostToolUseFailure, byTool: true }],
+  ['PostToolBatch', { icon: 'check', tone: 'quiet', label: kinds.PostToolBatch }],
+  ['Notification', { icon: 'bell', tone: 'attention', label: kinds.Notification }],
+  ['SubagentStart', { icon: 'agent', tone: 'agent', label: kinds.SubagentStart }],
+  ['SubagentStop', { icon: 'agentDone', tone: 'agent', label: kinds.SubagentStop }],
+  ['TaskCreated', { icon: 'task', tone: 'plain', label: kinds.TaskCreated }],
+  ['TaskCompleted', { icon: 'taskDone', tone: 'good', label: kinds.TaskCompleted }],
+  ['Stop', { icon: 'flag', tone: 'good', label: kinds.Stop }],
+  ['StopFailure', { icon: 'cross', tone: 'bad', label: kinds.StopFailure }],
+  ['TeammateIdle', { icon: 'moon', tone: 'quiet', label: kinds.TeammateIdle }],
+  ['ConfigChange', { icon: 'gear', tone: 'plain', label: kinds.ConfigChange }],
+  ['CwdChanged', { icon: 'folder', tone: 'quiet', label: kinds.CwdChanged }],
+  ['DirectoryAdded', { icon: 'folder', tone: 'quiet', label: kinds.DirectoryAdded }],
+  ['FileChanged', { icon: 'file', tone: 'quiet', label: kinds.FileChanged }],
+  ['WorktreeCreate', { icon: 'branch', tone: 'plain', label: kinds.WorktreeCreate }],
+  ['WorktreeRemove', { icon: 'branch', tone: 'quiet', label: kinds.WorktreeRemove }],
+  ['PreCompact', { icon: 'compress', tone: 'plain', label: kinds.PreCompact }],
+  ['PostCompact', { icon: 'compress', tone: 'good', label: kinds.PostCompact }],
+  ['Elicitation', { icon: 'hand', tone: 'attention', label: kinds.Elicitation }],
+  ['ElicitationResult', { icon: 'message', tone: 'good', label: kinds.ElicitationResult }],
+  ['SessionEnd', { icon: 'stop', tone: 'quiet', label: kinds.SessionEnd }],
+  ['todo_updated', { icon: 'task', tone: 'plain', label: kinds.todo_updated }],
+  ['token_usage_updated', { icon: 'gauge', tone: 'quiet', label: kinds.token_usage_updated }],
+  ['hook_execution', { icon: 'gear', tone: 'quiet', label: kinds.hook_execution }],
+  ['command_acknowledged', { icon: 'check', tone: 'quiet', label: kinds.command_acknowledged }],
+  ['assistant_response', { icon: 'message', tone: 'plain', label: kinds.assistant_response }],
+]);
+
+/** How a row looks. A kind not in the map shows its own name; a failure always shows as one. */
+export function lookOf(row: Pick<Row, 'kind' | 'tool_name' | 'is_error'>): Look {
+  const look = LOOKS.get(row.kind) ?? { icon: 'dot', tone: 'plain', label: row.kind };
+  const label = look.byTool && row.tool_name ? toolLabel(row.tool_name) : look.label;
+  return row.is_error ? { ...look, label, tone: 'bad', icon: 'cross' } : { ...look, label };
+}
