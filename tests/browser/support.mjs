@@ -12,7 +12,7 @@ import { after, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 /** The longest wait for anything; reached only when something is broken. */
-export const PATIENCE_MS = 30_000;
+export const PATIENCE_MS = 15_000;
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
