@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test lint
+.PHONY: run test lint bench
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -11,3 +11,6 @@ test: # every check there is; what CI runs
 
 lint: # formatting and static checks only
 	@scripts/lint
+
+bench: # what a hook costs
+	@scripts/bench $(ARGS)

@@ -24,7 +24,7 @@ fn answer(monitor: &Monitor, request: impl AsRef<[u8]>, what: &str) -> Reply {
 fn a_body_that_is_no_event_is_refused() {
     let monitor = Monitor::start();
     let nested = |depth: usize| "{\"a\":".repeat(depth) + "1" + &"}".repeat(depth);
-    let bodies: [(&str, Vec<u8>); 14] = [
+    let bodies: [(&str, Vec<u8>); 13] = [
         ("no body", b"".to_vec()),
         ("blanks", b" \n ".to_vec()),
         ("not JSON", b"hello".to_vec()),
@@ -35,7 +35,6 @@ fn a_body_that_is_no_event_is_refused() {
         ("a text", br#""Stop""#.to_vec()),
         ("null", b"null".to_vec()),
         ("not UTF-8", b"{\"hook_event_name\":\"\xff\xfe\"}".to_vec()),
-        ("half a surrogate", br#"{"hook_event_name":"\ud800"}"#.to_vec()),
         ("objects 10,000 deep", nested(10_000).into_bytes()),
         ("an object deeper than the limit", nested(names::JSON_DEPTH_MAX + 1).into_bytes()),
         ("a zero byte", b"{\"hook_event_name\":\"Stop\x00\"}".to_vec()),

@@ -161,7 +161,7 @@ fn what_was_acknowledged_survives_a_crash() {
         senders.into_iter().flat_map(|sender| sender.join().expect("a sender ends well")).collect()
     });
     let before = monitor.events(ALL).sessions();
-    let monitor = Monitor::start_in(monitor.crash());
+    let monitor = monitor.crash().restart();
     assert_eq!(monitor.events(ALL).sessions(), before, "the same events in the same order");
     let mut kept = before;
     acknowledged.sort();
@@ -179,4 +179,14 @@ fn unknown_kinds_and_fields_pass_through() {
     monitor.event(body);
     let event = &monitor.events(ALL).events[0];
     assert_eq!((event.kind.as_str(), event.payload()), ("ThoughtExperiment", body));
+}
+
+#[test]
+fn half_a_character_as_javascript_cuts_it_is_kept() {
+    let monitor = Monitor::start();
+    let mut socket = Socket::connect(&monitor, Library::Node);
+    let body = r#"{"hook_event_name":"UserPromptSubmit","session_id":"s-1","prompt":"cut here \ud83d"}"#;
+    monitor.event(body);
+    assert_eq!(monitor.events(ALL).events[0].payload(), body);
+    assert_eq!(socket.event("claude_event")["session_id"], "s-1");
 }

@@ -128,7 +128,7 @@ fn positions_and_epoch_survive_a_crash_of_the_server() {
     let monitor = Monitor::start();
     (1..=3).for_each(|_| monitor.event(prompt("s-1", "go")));
     let before = subscribe(&mut connect(&monitor), &json!({}));
-    let monitor = Monitor::start_in(monitor.crash());
+    let monitor = monitor.crash().restart();
     monitor.event(prompt("s-1", "go"));
     let after = subscribe(&mut connect(&monitor), &json!({"after": before.last_seq.0}));
     assert_eq!(after.epoch, before.epoch);

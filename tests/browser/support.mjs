@@ -28,7 +28,7 @@ const SWITCHES = [
 
 let browser;
 before(async () => {
-  execFileSync('cargo', ['build', '--quiet', '-p', 'cli'], { cwd: REPOSITORY, stdio: 'inherit' });
+  execFileSync('cargo', ['build', '--quiet', '--bins'], { cwd: REPOSITORY, stdio: 'inherit' });
   const executablePath = process.env.CHROMIUM ?? PATHS.find(existsSync);
   assert.ok(executablePath, 'no Chromium found: `scripts/setup test` installs it');
   browser = await chromium.launch({ executablePath, args: SWITCHES });

@@ -26,31 +26,35 @@ pub struct Monitor {
     agent: ureq::Agent,
 }
 
+/// What a crashed monitor leaves.
+pub struct Crashed {
+    home: TempDir,
+    port: u16,
+}
+
 impl Monitor {
     /// Starts one in a new home and returns when it answers.
     pub fn start() -> Self {
         Self::start_in(TempDir::new().expect("a temporary folder can be made"))
     }
 
-    /// Starts one in this home, which may hold the files of an earlier one.
+    /// Starts one in this home on a free port.
     pub fn start_in(home: TempDir) -> Self {
         let agent = agent();
         for _ in 0..PORT_TRIES {
             let port = free_port();
-            let mut child = spawn(home.path(), port);
-            if answers(&agent, home.path(), port, &mut child) {
+            if let Some(child) = serve(&agent, home.path(), port) {
                 return Self { home, port, child, agent };
             }
-            let _ = child.kill();
-            let _ = child.wait();
         }
         panic!("no monitor could be started:\n{}", log(home.path()));
     }
 
-    /// Ends it as a crash would, without a word, and leaves its home.
-    pub fn crash(mut self) -> TempDir {
+    /// Ends it as a crash would, without a word.
+    pub fn crash(mut self) -> Crashed {
         self.end();
-        std::mem::replace(&mut self.home, TempDir::new().expect("a temporary folder can be made"))
+        let nothing = TempDir::new().expect("a temporary folder can be made");
+        Crashed { home: std::mem::replace(&mut self.home, nothing), port: self.port }
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -155,6 +159,16 @@ impl Monitor {
     }
 }
 
+impl Crashed {
+    /// Starts another one in the same home on the same port.
+    pub fn restart(self) -> Monitor {
+        let agent = agent();
+        let child = serve(&agent, self.home.path(), self.port);
+        let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(self.home.path())));
+        Monitor { home: self.home, port: self.port, child, agent }
+    }
+}
+
 impl Drop for Monitor {
     fn drop(&mut self) {
         self.end();
@@ -199,15 +213,17 @@ fn our(home: &Path, name: &str) -> Command {
     command
 }
 
-fn spawn(home: &Path, port: u16) -> Child {
+/// Starts a monitor and waits until it answers; `None` when it cannot have the port.
+fn serve(agent: &ureq::Agent, home: &Path, port: u16) -> Option<Child> {
     let log = File::create(home.join("monitor.out")).expect("a log can be made");
-    our(home, "claude-mpm-monitor")
+    let mut child = our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)
         .spawn()
-        .expect("the monitor can be started")
+        .expect("the monitor can be started");
+    answers(agent, home, port, &mut child).then_some(child)
 }
 
 /// Waits until this very monitor serves: its runfile and `/health` agree. `false` when it ended instead.

@@ -26,7 +26,9 @@ fn build() -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let mut build = Command::new(cargo);
-    build.current_dir(repository()).args(["build", "--quiet", "-p", "cli", "-p", "hook"]);
+    // All programs at once: with the packages of `cargo test`, dependencies get the same features as there and
+    // are not built a second time.
+    build.current_dir(repository()).args(["build", "--quiet", "--bins"]);
     build.args(["--profile", profile, "--target-dir"]).arg(target);
     let built = output(&mut build, b"");
     assert!(built.status.success(), "could not build: {}", String::from_utf8_lossy(&built.stderr));

@@ -7,7 +7,12 @@ import json
 import sys
 import threading
 
+import engineio
 import socketio
+
+# Over polling, everything that waits comes in one answer. By default this library gives up on more than 16 packets
+# in one, whichever server sends them.
+engineio.payload.Payload.max_decode_packets = 1000
 
 options = json.loads(sys.argv[1])
 namespace = options["namespace"]
