@@ -113,7 +113,7 @@ export const texts = {
     sending: 'Sending…',
     failed: (message: string) => `The test event was not taken: ${message}`,
     curl: 'Send one from a terminal',
-    demo: 'Or watch an invented session',
+    demo: 'Or watch a recorded session',
     demoCommand: (port: string) => `claude-mpm-monitor demo${portFlag(port)}`,
   },
 
