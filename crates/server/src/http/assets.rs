@@ -8,7 +8,7 @@ use super::ApiError;
 
 /// The built dashboard. Empty when it was not built before the server.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../ui/dist"]
+#[folder = "../../ui/dist"]
 #[allow_missing = true]
 struct Dashboard;
 
