@@ -173,6 +173,21 @@ fn the_file_in_the_working_directory_configures_nothing() {
 }
 
 #[test]
+fn simultaneous_starts_with_auto_take_different_ports() {
+    let desk = Desk::new();
+    let spawn =
+        |_| desk.command("start --port auto").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children: Vec<_> = (0..3).map(spawn).collect();
+    let ran: Vec<_> =
+        children.into_iter().map(|child| Ran::from(child.wait_with_output().unwrap())).collect();
+    let started = ran.iter().filter(|ran| ran.code == Some(0)).count();
+    let none_left = ran.iter().filter(|ran| ran.err.contains("no port from 8765 to 8785 is free")).count();
+    assert_eq!(started + none_left, 3, "{ran:?}");
+    assert_eq!(client::runfiles::list(&desk.home).len(), started, "one server for each: {ran:?}");
+    assert_eq!(desk.run("stop").code, Some(0));
+}
+
+#[test]
 fn auto_takes_a_free_port_of_the_range_and_prints_it() {
     let desk = Desk::new();
     let start = desk.run("start --port auto");
