@@ -1,7 +1,6 @@
-// Lint rules: the recommended sets, no import cycles, and only one file may know the socket.
+// Lint rules: the recommended sets, and only one file may know the socket. src/imports.test.ts has the rules about
+// who may import whom.
 import js from '@eslint/js';
-import { createTypeScriptImportResolver } from 'eslint-import-resolver-typescript';
-import importX from 'eslint-plugin-import-x';
 import svelte from 'eslint-plugin-svelte';
 import globals from 'globals';
 import ts from 'typescript-eslint';
@@ -14,14 +13,7 @@ export default ts.config(
   ...ts.configs.strict,
   ...svelte.configs.recommended,
   {
-    plugins: { 'import-x': importX },
-    settings: {
-      'import-x/resolver-next': [createTypeScriptImportResolver()],
-      'import-x/parsers': { '@typescript-eslint/parser': ['.ts'] },
-      'import-x/extensions': ['.ts', '.js'],
-    },
     rules: {
-      'import-x/no-cycle': 'error',
       'no-restricted-imports': [
         'error',
         {

@@ -47,6 +47,19 @@ const SAMPLE = `pub fn tax(lines: &[Line], rate: Rate) -> Cents {
 }
 `;
 
+/** How the monitor begins its summaries; those of tool calls begin with the tool. */
+const LEADS = {
+  SessionStart: 'Session started',
+  InstructionsLoaded: 'Loaded',
+  UserPromptSubmit: 'Prompt',
+  PermissionRequest: 'Needs permission',
+  Stop: 'Turn ended',
+  StopFailure: 'Turn failed',
+  PreCompact: 'Compacting',
+  PostCompact: 'Compacted',
+  SessionEnd: 'Session ended',
+};
+
 export class Invention {
   #seed = 7;
   #sessions = PROJECTS.map(([project, title, model], at) => ({
@@ -65,7 +78,7 @@ export class Invention {
       return this.#event(at, {
         kind: 'deploy.finished',
         source: 'http',
-        summary: 'production, build 4711',
+        summary: 'deploy.finished  production, build 4711',
         payload: { build: 4711 },
       });
     }
@@ -83,7 +96,7 @@ export class Invention {
       session_id: body.session_id,
       project: body.cwd,
       tool_name: body.tool_name,
-      summary: body.prompt ?? body.message ?? kind,
+      summary: body.prompt ? `Prompt  ${body.prompt}` : (body.message ?? kind),
       payload: body,
     });
   }
@@ -95,7 +108,7 @@ export class Invention {
       ...this.#base(this.#sessions[0]),
       kind: 'PostToolUse',
       tool_name: 'Read',
-      summary: `a file of ${kilobytes} kB`,
+      summary: `Read  a file of ${kilobytes} kB`,
       payload: { tool_name: 'Read', tool_response: { type: 'text', lines: file } },
     });
   }
@@ -108,7 +121,7 @@ export class Invention {
     const common = { ...base, prompt_id };
     if (session.turn % 6 === 1) {
       queue.push(
-        this.#hook(base, 'SessionStart', session.turn === 1 ? 'startup' : 'resume', {
+        this.#hook(base, 'SessionStart', session.model, {
           source: 'startup',
           model: session.model,
           session_title: session.title,
@@ -184,7 +197,7 @@ export class Invention {
     session.queue.push(this.#hook(base, 'PreToolUse', summary, { tool_name: tool, tool_input, tool_use_id }));
     if (tool === 'Bash' && this.#random() < 0.12) {
       session.queue.push(
-        this.#hook(base, 'PermissionRequest', `Bash: ${summary}`, { tool_name: tool, tool_input }),
+        this.#hook(base, 'PermissionRequest', `Bash  ${summary}`, { tool_name: tool, tool_input }),
       );
     }
     const duration_ms = Math.floor(Math.exp(this.#random() * 10.5) + 4);
@@ -193,7 +206,11 @@ export class Invention {
       ...this.#hook(
         base,
         fails ? 'PostToolUseFailure' : 'PostToolUse',
-        fails ? 'Exit code 101: 1 test failed' : summary,
+        fails
+          ? `${summary}  ✗ Exit code 101: 1 test failed`
+          : tool === 'Bash'
+            ? `${summary}  → 41 passed; 0 failed`
+            : summary,
         {
           tool_name: tool,
           tool_input,
@@ -269,11 +286,15 @@ export class Invention {
     return { source: 'hook', session_id: id, project };
   }
 
-  #hook(base, kind, summary, fields) {
+  #hook(base, kind, about, fields) {
+    const lead = LEADS[kind] ?? (base.tool_name ?? '').replace(/^mcp__(.+)__/, '$1 ');
+    const summary = [lead, kind.startsWith('Subagent') ? base.agent_type : '', about];
+    if (kind === 'SubagentStart') summary.splice(2, 0, 'started');
+    if (kind === 'SubagentStop') summary.splice(2, 0, 'finished');
     return {
       ...base,
       kind,
-      summary,
+      summary: summary.filter(Boolean).join('  '),
       payload: {
         session_id: base.session_id,
         ...(base.prompt_id ? { prompt_id: base.prompt_id } : {}),

@@ -4,7 +4,7 @@ use client::{Probe, url};
 use host::Origin;
 use protocol::names;
 
-use crate::args::Bare;
+use crate::args::{Bare, PortChoice};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::serve::serve;
@@ -25,6 +25,8 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
     })?;
     match found {
         None => Ok(Exit::Done),
+        // Another program was quicker: the next free port, then.
+        Some(_) if bare.listen.port == Some(PortChoice::Auto) => run(bare, context),
         Some(found) => already(found, port, &origin, bare, context),
     }
 }
@@ -59,7 +61,7 @@ fn already(
             let hung = launch::hung(port, context).map(|way_out| format!("To free it, {way_out}."));
             context.terminal.complain(hung.as_deref().unwrap_or(way_out));
         }
-        Probe::Free => anyhow::bail!("the monitor on port {port} ended while this one started; try again"),
+        Probe::Free => anyhow::bail!("who had port {port} ended while this monitor started; try again"),
     }
     Ok(Exit::Failed)
 }

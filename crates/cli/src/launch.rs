@@ -28,7 +28,11 @@ impl Target {
         };
         let mut settings = context.settings(&Flags { host: listen.host.clone(), port })?;
         settings.config.working_directory = std::env::current_dir().unwrap_or_default();
-        let found = settled(settings.config.port, context)?;
+        let found = match listen.port {
+            // It has just been looked at; whoever takes it from now on is met when it is bound.
+            Some(PortChoice::Auto) => Probe::Free,
+            _ => settled(settings.config.port, context)?,
+        };
         Ok(Self { settings, found })
     }
 }

@@ -33,6 +33,9 @@ pub enum Exit {
     Usage = 2,
     /// There is no monitor to ask or to stop.
     NotRunning = 3,
+    /// Somebody else has the port. Only said by the child of a background start to its parent, which makes
+    /// it `Failed`, or tries the next port.
+    PortTaken = 4,
 }
 
 /// Runs one command line, the program's name included. `var` looks up environment variables.

@@ -8,7 +8,7 @@ use host::Settings;
 use protocol::Runfile;
 
 use crate::Exit;
-use crate::args::{Mode, Start};
+use crate::args::{Mode, PortChoice, Start};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::serve::serve;
@@ -16,32 +16,56 @@ use crate::serve::serve;
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     if start.mode == Mode::Background {
         detach();
+        return attempt(start, context);
     }
+    let exit = attempt(start, context)?;
+    Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit })
+}
+
+fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&start.listen, context)?;
     let port = settings.config.port;
     if !matches!(found, Probe::Free) {
         return already(found, port, context);
     }
     context.terminal.say("Starting Socket.IO monitoring server...\n");
-    if start.foreground {
-        in_foreground(start.mode, settings, context)
+    let outcome = if start.foreground {
+        in_foreground(start.mode, settings, context)?
     } else {
-        in_background(&settings, context)
+        in_background(&settings, context)?
+    };
+    match outcome {
+        Outcome::Ended(exit) => Ok(exit),
+        // Another program was quicker: the next free port, then.
+        Outcome::Taken(_) if start.listen.port == Some(PortChoice::Auto) => attempt(start, context),
+        Outcome::Taken(found) => already(found, port, context),
     }
 }
 
-fn in_foreground(mode: Mode, mut settings: Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let port = settings.config.port;
+/// What became of a start.
+enum Outcome {
+    /// It served, or it failed and said why.
+    Ended(Exit),
+    /// Somebody else took the port after we had looked.
+    Taken(Probe),
+}
+
+fn in_foreground(
+    mode: Mode,
+    mut settings: Settings,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Outcome> {
     if mode == Mode::Background {
         settings.config.mode = "background".to_owned();
     }
-    match serve(settings, context, report)? {
-        None => Ok(Exit::Done),
-        Some(found) => already(found, port, context),
-    }
+    let taken = serve(settings, context, report)?;
+    Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
 }
 
-fn in_background(settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+/// How a child ends when another monitor of this user, or anybody else, was quicker.
+const CHILD_WAS_LATE: [Option<i32>; 2] = [Some(Exit::Done as i32), Some(Exit::PortTaken as i32)];
+
+fn in_background(settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Outcome> {
     let port = settings.config.port;
     let exe = std::env::current_exe().context("could not find this executable")?;
     let (port_text, host) = (port.to_string(), settings.config.host.as_str());
@@ -54,16 +78,15 @@ fn in_background(settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::
     match start_detached(&detached) {
         Ok(running) => {
             report(&running.runfile, context);
-            Ok(Exit::Done)
+            Ok(Outcome::Ended(Exit::Done))
         }
-        Err(DetachedError::Ended { status, output }) => match client::probe(&home, port) {
-            // Another start was quicker, or another program.
-            found @ (Probe::Ours(_) | Probe::Foreign { .. }) => already(found, port, context),
-            _ => {
-                context.terminal.complain(failure(&output, &status.to_string()));
-                Ok(Exit::Failed)
-            }
-        },
+        Err(DetachedError::Ended { status, .. }) if CHILD_WAS_LATE.contains(&status.code()) => {
+            Ok(Outcome::Taken(client::probe(&home, port)))
+        }
+        Err(DetachedError::Ended { status, output }) => {
+            context.terminal.complain(failure(&output, &status.to_string()));
+            Ok(Outcome::Ended(Exit::Failed))
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -111,9 +134,9 @@ fn already(found: Probe, port: u16, context: &mut Context<'_, '_>) -> anyhow::Re
             let way_out = way_out.as_deref().unwrap_or("use --port to choose another port");
             context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(way_out));
         }
-        Probe::Free => anyhow::bail!("the monitor on port {port} ended while this one started; try again"),
+        Probe::Free => anyhow::bail!("who had port {port} ended while this monitor started; try again"),
     }
-    Ok(Exit::Failed)
+    Ok(Exit::PortTaken)
 }
 
 /// Leaves the terminal's session, so that closing the terminal does not end the server.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
@@ -85,17 +86,20 @@ pub fn holder(owner: Option<&Owner>) -> String {
 
 /// Finds out who holds a port of this machine.
 pub fn probe(home: &Home, port: u16) -> Probe {
-    let mut anybody = false;
+    let addresses = addresses(runfiles::read(home, port).as_ref());
+    // All at once, so that silence on two addresses takes no longer than on one.
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let asked: Vec<_> =
+            addresses.iter().map(|&address| scope.spawn(move || ask(address, port))).collect();
+        asked.into_iter().map(|thread| thread.join().unwrap_or(Answer::Silence)).collect()
+    });
+    // Read after the answers: a server writes its runfile before it answers, but after it listens.
+    let runfile = runfiles::read(home, port);
+    let anybody = answers.iter().any(|answer| !matches!(answer, Answer::Nobody));
     let mut legacy = None;
-    for address in addresses(runfiles::read(home, port).as_ref()) {
-        if !listens(SocketAddr::new(address, port)) {
-            continue;
-        }
-        anybody = true;
-        let monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
-        let Ok(answer) = monitor.get::<Value>(names::HEALTH) else { continue };
-        // Read after the answer: a server writes its runfile before it answers, but after it listens.
-        match recognise(answer, runfiles::read(home, port).as_ref()) {
+    for answer in answers {
+        let Answer::Health(health) = answer else { continue };
+        match recognise(health, runfile.as_ref()) {
             Some(Probe::Legacy { pid, version }) => legacy = Some(Probe::Legacy { pid, version }),
             Some(ours) => return ours,
             None => {}
@@ -116,7 +120,7 @@ pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Runn
         match probe(home, port) {
             Probe::Ours(running) => return Some(running),
             _ if !Lock::is_held(home, port) => return None,
-            _ => std::thread::sleep(POLL),
+            _ => thread::sleep(POLL),
         }
     }
     None
@@ -145,11 +149,27 @@ fn addresses(runfile: Option<&Runfile>) -> Vec<IpAddr> {
     addresses
 }
 
-/// Whether anybody listens. A listener too busy to accept is one too.
-fn listens(address: SocketAddr) -> bool {
-    match TcpStream::connect_timeout(&address, CONNECT_LIMIT) {
-        Ok(_) => true,
-        Err(error) => matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock),
+/// What one address has to say.
+enum Answer {
+    /// Nobody listens.
+    Nobody,
+    /// Somebody listens and says nothing that could be `/health`.
+    Silence,
+    /// Some JSON under the route of `/health`.
+    Health(Value),
+}
+
+fn ask(address: IpAddr, port: u16) -> Answer {
+    // Closed again at once: a program that serves one connection at a time shall be free to answer.
+    let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT_LIMIT).map(drop);
+    match connected {
+        Ok(()) => {
+            let monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+            monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
+        }
+        // Too busy to accept is somebody, too.
+        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Answer::Silence,
+        Err(_) => Answer::Nobody,
     }
 }
 

@@ -81,8 +81,8 @@ pub fn stop(home: &Home, port: u16, force: bool) -> Result<Stopped, StopError> {
         gone_within(home, port, Duration::ZERO)?;
         return Err(StopError::NotRunning { port });
     };
-    let grace = if force { FORCED_GRACE } else { GRACE };
-    let clients = order(&runfile).ok();
+    let (grace, order_limit) = if force { (FORCED_GRACE, FORCED_GRACE) } else { (GRACE, ORDER_LIMIT) };
+    let clients = order(&runfile, order_limit).ok();
     if clients.is_none() || !gone_within(home, port, grace)? {
         signal(home, &runfile, grace)?;
     }
@@ -91,8 +91,8 @@ pub fn stop(home: &Home, port: u16, force: bool) -> Result<Stopped, StopError> {
 }
 
 /// Tells a monitor to stop, after it has shown that it is the one of the runfile: nobody else gets the token.
-fn order(runfile: &Runfile) -> Result<u64, Error> {
-    let monitor = Monitor::with_limit(&runfile.host, runfile.port, ORDER_LIMIT);
+fn order(runfile: &Runfile, limit: Duration) -> Result<u64, Error> {
+    let monitor = Monitor::with_limit(&runfile.host, runfile.port, limit);
     let health = monitor.health()?;
     if health.server_id != runfile.server_id {
         let reason = "another server_id than that of the runfile".to_owned();

@@ -1,5 +1,5 @@
 // Numbers, times and names as people read them.
-import type { Row, Timestamp } from './protocol';
+import type { Timestamp } from './protocol';
 
 const integers = new Intl.NumberFormat('en');
 const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'long' });
@@ -49,6 +49,12 @@ export function duration(ms: number): string {
   return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} m`;
 }
 
+/** A long stretch of time in one unit: `11 min`, `3 h`. */
+export function stretch(ms: number): string {
+  const minutes = Math.round(ms / 60_000);
+  return minutes < 60 ? `${minutes} min` : `${Math.round(minutes / 60)} h`;
+}
+
 /** `just now`, `4 min ago`, `3 h ago`, `12 d ago`. */
 export function ago(at: Timestamp, now: Timestamp): string {
   const minutes = Math.floor((now - at) / 60_000);
@@ -79,17 +85,8 @@ export function shortId(id: string): string {
   return id.slice(0, 4);
 }
 
-/** `mcp__github__search_code` → `github › search_code`; other names as they are. */
+/** `mcp__github__search_code` → `github search_code`, as the monitor's summaries spell it; others as they are. */
 export function toolLabel(name: string): string {
   const mcp = /^mcp__(.+?)__(.+)$/.exec(name);
-  return mcp ? `${mcp[1]} › ${mcp[2]}` : name;
-}
-
-/** The summary without the tool's name in front, which has its own column. */
-export function summaryOf(row: Row): string {
-  const { summary, tool_name: tool } = row;
-  if (tool === undefined || !summary.startsWith(tool)) return summary;
-  if (summary.length === tool.length) return '';
-  const rest = /^(?::| [—–-])\s*/.exec(summary.slice(tool.length));
-  return rest ? summary.slice(tool.length + rest[0].length) : summary;
+  return mcp ? `${mcp[1]} ${mcp[2]}` : name;
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 
 import { HUES, markOf, SHAPES } from './colour';
 import { NO_FILTER } from './filter';
-import { ago, baseName, bytes, duration, summaryOf, toolLabel } from './format';
+import { ago, baseName, bytes, duration, stretch, toolLabel } from './format';
 import { prettyPrefix } from './json';
 import { Rate } from './rate.svelte';
 import { formatRoute, parseRoute } from './route';
@@ -55,20 +55,11 @@ describe('formats', () => {
   it('names', () => {
     expect(baseName('/home/dev/shop/')).toBe('shop');
     expect(baseName('C:\\code\\shop')).toBe('shop');
-    expect(toolLabel('mcp__github__search_code')).toBe('github › search_code');
+    expect(toolLabel('mcp__github__search_code')).toBe('github search_code');
     expect(toolLabel('Bash')).toBe('Bash');
     expect(bytes(10_400_000)).toBe('10.4 MB');
+    expect(stretch(661_000)).toBe('11 min');
     expect(ago(0, 3 * 3_600_000)).toBe('3 h ago');
-  });
-
-  it.each([
-    ['Bash: ls', 'ls'],
-    ['Bash', ''],
-    ['Bash — ls', 'ls'],
-    ['Bashing', 'Bashing'],
-    ['ls', 'ls'],
-  ])('the summary %s beside its tool as %s', (summary, shown) => {
-    expect(summaryOf(row(1, { summary, tool_name: 'Bash' }))).toBe(shown);
   });
 });
 

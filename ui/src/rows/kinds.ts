@@ -13,12 +13,16 @@ export interface Look {
   label: string;
   /** The tool's name stands for the label where the row has one. */
   byTool?: true;
+  /** The part of the summary that begins so stands for the label. */
+  bySummary?: string;
+  /** What the label says in other words than the beginning of the summary. */
+  says?: readonly string[];
 }
 
 const { kinds } = texts;
 
 const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
-  ['SessionStart', { icon: 'play', tone: 'good', label: kinds.SessionStart }],
+  ['SessionStart', { icon: 'play', tone: 'good', label: kinds.SessionStart, bySummary: 'Session ' }],
   ['Setup', { icon: 'gear', tone: 'quiet', label: kinds.Setup }],
   ['InstructionsLoaded', { icon: 'book', tone: 'quiet', label: kinds.InstructionsLoaded }],
   ['UserPromptSubmit', { icon: 'prompt', tone: 'prompt', label: kinds.UserPromptSubmit }],
@@ -31,8 +35,8 @@ const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
   ['PostToolUseFailure', { icon: 'cross', tone: 'bad', label: kinds.PostToolUseFailure, byTool: true }],
   ['PostToolBatch', { icon: 'check', tone: 'quiet', label: kinds.PostToolBatch }],
   ['Notification', { icon: 'bell', tone: 'attention', label: kinds.Notification }],
-  ['SubagentStart', { icon: 'agent', tone: 'agent', label: kinds.SubagentStart }],
-  ['SubagentStop', { icon: 'agentDone', tone: 'agent', label: kinds.SubagentStop }],
+  ['SubagentStart', { icon: 'agent', tone: 'agent', label: kinds.SubagentStart, says: ['started'] }],
+  ['SubagentStop', { icon: 'agentDone', tone: 'agent', label: kinds.SubagentStop, says: ['finished'] }],
   ['TaskCreated', { icon: 'task', tone: 'plain', label: kinds.TaskCreated }],
   ['TaskCompleted', { icon: 'taskDone', tone: 'good', label: kinds.TaskCompleted }],
   ['Stop', { icon: 'flag', tone: 'good', label: kinds.Stop }],
@@ -56,9 +60,30 @@ const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
   ['assistant_response', { icon: 'message', tone: 'plain', label: kinds.assistant_response }],
 ]);
 
+type Subject = Pick<Row, 'kind' | 'tool_name' | 'is_error' | 'agent_type' | 'summary'>;
+
 /** How a row looks. A kind not in the map shows its own name; a failure always shows as one. */
-export function lookOf(row: Pick<Row, 'kind' | 'tool_name' | 'is_error'>): Look {
+export function lookOf(row: Subject): Look {
   const look = LOOKS.get(row.kind) ?? { icon: 'dot', tone: 'plain', label: row.kind };
-  const label = look.byTool && row.tool_name ? toolLabel(row.tool_name) : look.label;
+  let { label } = look;
+  if (look.byTool && row.tool_name) label = toolLabel(row.tool_name);
+  if (look.bySummary)
+    label = partsOf(row.summary).find((part) => part.startsWith(look.bySummary ?? '')) ?? label;
   return row.is_error ? { ...look, label, tone: 'bad', icon: 'cross' } : { ...look, label };
+}
+
+/**
+ * What the summary says beyond the label and the agent's name, which have their own places: the main thing
+ * first, then details and outcome.
+ */
+export function detailsOf(row: Subject): string[] {
+  const said = new Set([lookOf(row).label, row.agent_type, ...(LOOKS.get(row.kind)?.says ?? [])]);
+  const parts = partsOf(row.summary);
+  const first = parts.findIndex((part) => !said.has(part));
+  return first === -1 ? [] : parts.slice(first);
+}
+
+/** The monitor separates the parts of a summary by two spaces. */
+function partsOf(summary: string): string[] {
+  return summary.split('  ').filter((part) => part !== '');
 }

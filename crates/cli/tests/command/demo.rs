@@ -98,6 +98,20 @@ fn every_recorded_event_arrives_in_order_and_two_replays_share_no_id() {
 }
 
 #[test]
+fn a_real_monitor_stores_the_whole_demo() {
+    let desk = Desk::new();
+    let (_server, running) = desk.serve("", desk.port);
+    let ran = desk.run("demo --speed 5000");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let page = running.monitor().history("limit=1000").unwrap();
+    let stored = page["events"].as_array().unwrap();
+    assert_eq!(stored.len(), include_str!("../../assets/demo.jsonl").lines().count());
+    assert_eq!(ids(stored, "session_id").len(), 2);
+    assert_eq!(ids(stored, "agent_id").len(), 3);
+    assert!(stored.iter().all(|event| event["duplicate_of"].is_null()), "no event is taken for another");
+}
+
+#[test]
 fn an_interrupted_demo_ends_its_sessions() {
     let desk = Desk::new();
     let recorder = Recorder::start(&desk);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::process::Stdio;
 
 use crate::support::{Desk, Ran, free_port, wait_for};
-use client::Lock;
+use client::{Lock, Probe};
 use rustix::process::Signal;
 
 #[test]
@@ -144,6 +144,8 @@ fn a_server_that_hangs_is_shown_as_such_and_stopped_by_force() {
     let desk = Desk::new();
     let (server, _) = desk.serve("", desk.port);
     server.signal(Signal::STOP);
+    let silent = || (!matches!(client::probe(&desk.home, desk.port), Probe::Ours(_))).then_some(());
+    assert!(wait_for(silent).is_some());
     let status = desk.run("status");
     assert!(status.out.contains("  - Status: Not responding\n"), "{status:?}");
     let start = desk.command("start").env("CLAUDE_MPM_MONITOR_TIMEOUT", "1").output().map(Ran::from).unwrap();

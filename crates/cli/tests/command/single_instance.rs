@@ -7,6 +7,9 @@ use std::process::Stdio;
 use crate::support::{Desk, Ran, free_port, wait_for};
 use rustix::process::Signal;
 
+/// What the first lines printed tell the user to send.
+const FIRST_EVENT: &str = r#"{"hook_event_name":"UserPromptSubmit","session_id":"try","prompt":"hello"}"#;
+
 /// A program that is not a monitor but answers every request with 200 and some JSON.
 fn http_program() -> TcpListener {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
@@ -31,6 +34,8 @@ fn the_bare_command_serves_and_a_second_one_finds_the_first() {
     let second = desk.run("");
     assert_eq!(second.code, Some(0), "{second:?}");
     assert!(second.out.starts_with(&format!("Monitor already running at http://localhost:{port}\n")));
+    running.monitor().post_event(FIRST_EVENT).unwrap();
+    assert_eq!(running.monitor().history("session=try").unwrap()["events"][0]["kind"], "UserPromptSubmit");
     let explicit = desk.run(&format!("--port {port}"));
     assert_eq!(explicit.code, Some(0), "an explicit port is the same: {explicit:?}");
     first.signal(Signal::INT);
@@ -40,8 +45,7 @@ fn the_bare_command_serves_and_a_second_one_finds_the_first() {
         "Starting Claude MPM monitor on localhost:{port}\nMonitor running on port {port}\n"
     )));
     assert!(out.contains(&format!(
-        "curl http://localhost:{port}/api/events -d \
-         '{{\"hook_event_name\":\"UserPromptSubmit\",\"session_id\":\"try\",\"prompt\":\"hello\"}}'"
+        "\nSend a first event: curl http://localhost:{port}/api/events -d '{FIRST_EVENT}'\n"
     )));
     assert!(desk.is_free(port));
 }
@@ -165,6 +169,21 @@ fn the_file_in_the_working_directory_configures_nothing() {
     let start = desk.run("start");
     assert_eq!(start.code, Some(0), "{start:?}");
     assert!(start.out.contains(&format!("http://localhost:{}", desk.port)), "{start:?}");
+    assert_eq!(desk.run("stop").code, Some(0));
+}
+
+#[test]
+fn simultaneous_starts_with_auto_take_different_ports() {
+    let desk = Desk::new();
+    let spawn =
+        |_| desk.command("start --port auto").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let children: Vec<_> = (0..3).map(spawn).collect();
+    let ran: Vec<_> =
+        children.into_iter().map(|child| Ran::from(child.wait_with_output().unwrap())).collect();
+    let started = ran.iter().filter(|ran| ran.code == Some(0)).count();
+    let none_left = ran.iter().filter(|ran| ran.err.contains("no port from 8765 to 8785 is free")).count();
+    assert_eq!(started + none_left, 3, "{ran:?}");
+    assert_eq!(client::runfiles::list(&desk.home).len(), started, "one server for each: {ran:?}");
     assert_eq!(desk.run("stop").code, Some(0));
 }
 

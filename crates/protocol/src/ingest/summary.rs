@@ -67,7 +67,7 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
         }
         H::PostToolUseFailure => {
             call(line, data, tool, project);
-            line.push_marked("✗ ", &data.text("error").unwrap_or(Cow::Borrowed("failed")))
+            line.push_marked("✗ ", &failure(&data.text("error").unwrap_or(Cow::Borrowed("failed"))))
         }
         H::PostToolBatch => batch(line, data),
         H::Notification => line.first(data, &["message", "title", "notification_type"]),
@@ -266,6 +266,15 @@ fn outcome<'l>(line: &'l mut Line, data: &Object<'_>, tool: Option<&str>) -> &'l
     line.push_marked("→ ", &result.unwrap_or_default())
 }
 
+/// The first line of an error, which names it, and the last, which often says what failed.
+fn failure(error: &str) -> String {
+    let mut lines = error.lines().map(str::trim).filter(|line| !line.is_empty());
+    match (lines.next(), lines.next_back()) {
+        (Some(first), Some(last)) => format!("{first}  {last}"),
+        (only, _) => only.unwrap_or_default().to_owned(),
+    }
+}
+
 /// The last line a command printed: test results and errors stand there.
 fn last_line(response: &Object<'_>) -> Option<String> {
     if response.is_true("interrupted") {
@@ -406,12 +415,14 @@ impl Line {
         self.push(&data.first_text(names).unwrap_or_default())
     }
 
-    /// A path, relative to the project where it lies in it.
+    /// A path, relative to the project where it lies in it; the project itself goes without saying.
     fn path(&mut self, data: &Object<'_>, name: &str, project: Option<&str>) -> &mut Self {
         let path = data.text(name).unwrap_or_default();
         let inside = project.and_then(|project| path.strip_prefix(project.trim_end_matches(['/', '\\'])));
-        let relative = inside.and_then(|rest| rest.strip_prefix(['/', '\\'])).filter(|rest| !rest.is_empty());
-        self.push(relative.unwrap_or(&path))
+        if inside.is_some_and(|rest| rest.trim_matches(['/', '\\']).is_empty()) {
+            return self;
+        }
+        self.push(inside.and_then(|rest| rest.strip_prefix(['/', '\\'])).unwrap_or(&path))
     }
 
     /// Adds text with white space folded, terminal sequences and control characters left out.

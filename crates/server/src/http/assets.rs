@@ -1,6 +1,6 @@
 //! The dashboard, embedded in the executable.
 
-use axum::http::{StatusCode, Uri, header};
+use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -8,7 +8,7 @@ use super::ApiError;
 
 /// The built dashboard. Empty when it was not built before the server.
 #[derive(RustEmbed)]
-#[folder = "$CARGO_MANIFEST_DIR/../../ui/dist"]
+#[folder = "../../ui/dist"]
 #[allow_missing = true]
 struct Dashboard;
 
@@ -25,13 +25,13 @@ pub(super) async fn index() -> Response {
     }
 }
 
-/// Files below `/assets/` carry a hash of their content in their name.
-pub(super) async fn asset(uri: Uri) -> Result<Response, ApiError> {
+/// A file of the dashboard, or nothing. Those below `/assets/` carry a hash of their content in their name.
+pub(super) async fn file(method: Method, uri: Uri) -> Result<Response, ApiError> {
     let path = uri.path().trim_start_matches('/');
+    let file = Dashboard::get(path).filter(|_| matches!(method, Method::GET | Method::HEAD));
     let cache = if path.starts_with("assets/") { "public, max-age=31536000, immutable" } else { "no-cache" };
-    let file = Dashboard::get(path);
     file.map(|file| respond(file, cache))
-        .ok_or_else(|| ApiError::not_found("unknown_asset", format!("there is no file {}", uri.path())))
+        .ok_or_else(|| ApiError::not_found("unknown_route", format!("there is nothing at {}", uri.path())))
 }
 
 fn respond(file: EmbeddedFile, cache: &'static str) -> Response {

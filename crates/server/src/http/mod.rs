@@ -21,8 +21,6 @@ use crate::state::AppState;
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/", get(assets::index))
-        .route("/assets/{*path}", get(assets::asset))
-        .route("/favicon.svg", get(assets::asset))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
         .route("/status", get(info::health))
@@ -39,15 +37,11 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/instances", get(control::instances))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route("/api/restart", post(control::restart))
-        .fallback(unknown_route)
+        .fallback(assets::file)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
         .layer(CompressionLayer::new())
         .with_state(state)
-}
-
-async fn unknown_route(uri: Uri) -> ApiError {
-    ApiError::not_found("unknown_route", format!("there is nothing at {}", uri.path()))
 }
 
 async fn wrong_method(uri: Uri, method: axum::http::Method) -> ApiError {
