@@ -62,7 +62,10 @@ fn stop_feed(socket: &SocketRef) {
 
 async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
     stop_feed(&socket);
-    let request: Subscribe = args.parsed();
+    let request: Subscribe = match args.strict() {
+        Ok(request) => request,
+        Err(error) => return refuse(ack, "invalid_subscription", &error.to_string()),
+    };
     // First the position, then the snapshot up to it, then everything after it: nothing between, nothing twice.
     let position = app.hub.latest();
     let subscriber = app.hub.subscribe(position);
@@ -73,10 +76,12 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): St
                 tokio::spawn(feed(socket.clone(), app, subscriber, request.filter.unwrap_or_default()));
             socket.extensions.insert(Feed(feed.abort_handle()));
         }
-        Err(error) => {
-            let _ = ack.send(&json!({ "error": { "code": "store_failed", "message": error.to_string() } }));
-        }
+        Err(error) => refuse(ack, "store_failed", &error.to_string()),
     }
+}
+
+fn refuse(ack: AckSender, code: &str, message: &str) {
+    let _ = ack.send(&json!({ "error": { "code": code, "message": message } }));
 }
 
 async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<Snapshot, StoreError> {
