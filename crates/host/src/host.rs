@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use client::{Lock, Owner, runfiles};
+use protocol::instance::Instance;
 use protocol::paths::Home;
 use protocol::{Runfile, Timestamp, names};
 use server::{Config, Server, Stopped};
@@ -69,8 +70,8 @@ pub enum StartError {
 }
 
 impl Host {
-    /// Starts a server on the configured host and port; returns when it serves. `config.database` is chosen
-    /// here. `project` makes it the server of that one project.
+    /// Starts a server on the configured host and port; returns when it serves. `config.database` and
+    /// `config.spool` are chosen here. `project` makes it the server of that one project.
     ///
     /// # Errors
     /// When the port is not to be had, or the files cannot be written.
@@ -85,8 +86,11 @@ impl Host {
         // What a crashed server left is no longer true.
         runfiles::remove(&home, port);
         config.database = database(&home, port);
+        config.spool = Some(home.spool());
         let (host, mode) = (config.host.clone(), config.mode.clone());
         let server = Server::bind(config).await.map_err(|error| start_error(error, port))?;
+        let known = home.clone();
+        let server = server.with_instances(move || instances(&known));
         let runfile = runfile(&server, port, host, mode, project);
         runfiles::write(&home, &runfile)
             .map_err(|source| StartError::Files { path: home.runfile(port), source })?;
@@ -150,6 +154,21 @@ fn database(home: &Home, port: u16) -> PathBuf {
         names::DEFAULT_PORT => home.database(),
         port => home.monitor().join(format!("events-{port}.db")),
     }
+}
+
+/// This user's servers, by their runfiles; a runfile whose lock nobody holds is left over from a crash.
+fn instances(home: &Home) -> Vec<Instance> {
+    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
+    let instance = |runfile: Runfile| Instance {
+        url: client::url(&runfile.host, runfile.port),
+        port: runfile.port,
+        pid: runfile.pid,
+        server_id: runfile.server_id,
+        version: runfile.version,
+        project: runfile.project,
+        status: "running".to_owned(),
+    };
+    alive.map(instance).collect()
 }
 
 /// Whether only this machine can reach a server on that host. A name other than `localhost` may mean any
