@@ -197,7 +197,7 @@ pub fn raw(port: u16, request: impl AsRef<[u8]>) -> Option<Reply> {
 }
 
 /// One of our programs in a home, with nothing of this user's own settings.
-fn our(home: &Path, name: &str) -> Command {
+pub fn our(home: &Path, name: &str) -> Command {
     let mut command = Command::new(program(name));
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("CLAUDE_") {

@@ -34,7 +34,7 @@ pub(crate) fn serve(
             Ok(host) => host,
             Err(error) => return taken(error, port, context).map(Some),
         };
-        ready(host.runfile(), context);
+        ready(&host.runfile(), context);
         tokio::select! {
             ended = host.serve_until(first) => { ended?; }
             () = second => {}

@@ -228,6 +228,7 @@ impl Store {
     /// Commits what waits and closes the database. Blocks until that is done.
     pub(crate) fn close(&self) {
         self.shared.queue.close();
+        self.shared.readers.close();
         drop(lock(&self.shared.jobs).take());
         if let Some(thread) = lock(&self.shared.writer).take()
             && thread.join().is_err()
