@@ -70,8 +70,8 @@ pub enum StartError {
 }
 
 impl Host {
-    /// Starts a server on the configured host and port; returns when it serves. `config.database` is chosen
-    /// here. `project` makes it the server of that one project.
+    /// Starts a server on the configured host and port; returns when it serves. `config.database` and
+    /// `config.spool` are chosen here. `project` makes it the server of that one project.
     ///
     /// # Errors
     /// When the port is not to be had, or the files cannot be written.
@@ -82,7 +82,8 @@ impl Host {
         }
         let lock = port_lock(&home, port)?;
         let (database, _database_lock) = database(&home, port)?;
-        let plan = Plan { config: Config { database, ..config }, home, project, _database_lock };
+        let config = Config { database, spool: Some(home.spool()), ..config };
+        let plan = Plan { config, home, project, _database_lock };
         let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
         let (announce, runfile) = watch::channel(registration.runfile.clone());
         let (stop, stopped) = watch::channel(false);

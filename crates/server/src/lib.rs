@@ -11,6 +11,7 @@ mod ingest;
 mod listen;
 mod security;
 mod socketio;
+mod spool;
 mod state;
 mod store;
 
@@ -102,6 +103,7 @@ impl Server {
             store,
             hub,
             clients: clients::Clients::default(),
+            spool: spool::Tally::default(),
             id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
             control_token: uuid::Uuid::new_v4().simple().to_string().into(),
             port,
@@ -149,6 +151,7 @@ impl Server {
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
         let Self { listeners, state } = self;
+        let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let (layer, io) = socketio::layer(&state);
         let router = router(&state, layer);
         let mut serving = JoinSet::new();
@@ -169,7 +172,7 @@ impl Server {
                 state.end(Ended::Caller);
             }
         }
-        Ok(stop(state, io, serving).await)
+        Ok(stop(state, io, serving, draining).await)
     }
 }
 
@@ -183,7 +186,12 @@ fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Rout
 
 /// Clients are told, then disconnected; open requests finish; the store is closed last, so that everything
 /// acknowledged is in it.
-async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Result<()>>) -> Stopped {
+async fn stop(
+    state: AppState,
+    io: SocketIo,
+    mut serving: JoinSet<std::io::Result<()>>,
+    draining: spool::Draining,
+) -> Stopped {
     let clients_disconnected = state.clients.count();
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
@@ -202,7 +210,11 @@ async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Resul
         serving.shutdown().await;
     }
     let store = state.store.clone();
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    let closed = tokio::task::spawn_blocking(move || {
+        draining.end();
+        store.close();
+    });
+    let closed = closed.await;
     if closed.is_err() {
         tracing::error!("closing the event store panicked");
     }

@@ -61,12 +61,7 @@ pub(super) async fn restart(
 
 /// This user's servers.
 pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<Instance>>, ApiError> {
-    let own = app.instance();
-    let instances = app.instances.clone();
-    let mut all = tokio::task::spawn_blocking(move || instances()).await.unwrap_or_default();
-    if !all.iter().any(|other| other.server_id == own.server_id) {
-        all.insert(0, own);
-    }
+    let all = tokio::task::spawn_blocking(move || app.all_instances()).await.unwrap_or_default();
     Ok(Json(all))
 }
 
