@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -20,7 +21,7 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// A running `claude-mpm-monitor start --foreground`.
 pub struct Monitor {
-    home: TempDir,
+    home: Arc<TempDir>,
     port: u16,
     child: Child,
     agent: ureq::Agent,
@@ -28,7 +29,7 @@ pub struct Monitor {
 
 /// What a crashed monitor leaves.
 pub struct Crashed {
-    home: TempDir,
+    home: Arc<TempDir>,
     port: u16,
 }
 
@@ -38,23 +39,35 @@ impl Monitor {
         Self::start_in(TempDir::new().expect("a temporary folder can be made"))
     }
 
+    /// Starts one in a new home with this configuration file.
+    pub fn start_with(configuration: &Value) -> Self {
+        let home = TempDir::new().expect("a temporary folder can be made");
+        let file = home.path().join("socketio_config.json");
+        std::fs::write(file, configuration.to_string()).expect("a configuration can be written");
+        Self::start_in(home)
+    }
+
+    /// Starts another one in the same home on a port of its own.
+    pub fn beside(&self) -> Self {
+        Self::start_in(self.home.clone())
+    }
+
     /// Starts one in this home on a free port.
-    pub fn start_in(home: TempDir) -> Self {
-        let agent = agent();
+    pub fn start_in(home: impl Into<Arc<TempDir>>) -> Self {
+        let (home, agent, mut tried) = (home.into(), agent(), 0);
         for _ in 0..PORT_TRIES {
-            let port = free_port();
-            if let Some(child) = serve(&agent, home.path(), port) {
-                return Self { home, port, child, agent };
+            tried = free_port();
+            if let Some(child) = serve(&agent, home.path(), tried) {
+                return Self { home, port: tried, child, agent };
             }
         }
-        panic!("no monitor could be started:\n{}", log(home.path()));
+        panic!("no monitor could be started:\n{}", log(home.path(), tried));
     }
 
     /// Ends it as a crash would, without a word.
     pub fn crash(mut self) -> Crashed {
         self.end();
-        let nothing = TempDir::new().expect("a temporary folder can be made");
-        Crashed { home: std::mem::replace(&mut self.home, nothing), port: self.port }
+        Crashed { home: self.home.clone(), port: self.port }
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -147,7 +160,7 @@ impl Monitor {
     #[track_caller]
     pub fn assert_healthy(&self) -> Value {
         let reply = self.get("/health");
-        assert_eq!(reply.status, 200, "{reply:?}\n{}", log(self.home()));
+        assert_eq!(reply.status, 200, "{reply:?}\n{}", log(self.home(), self.port));
         let health = reply.json();
         assert_eq!(health["status"], "running", "{health}");
         health
@@ -164,7 +177,8 @@ impl Crashed {
     pub fn restart(self) -> Monitor {
         let agent = agent();
         let child = serve(&agent, self.home.path(), self.port);
-        let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(self.home.path())));
+        let child =
+            child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(self.home.path(), self.port)));
         Monitor { home: self.home, port: self.port, child, agent }
     }
 }
@@ -173,7 +187,7 @@ impl Drop for Monitor {
     fn drop(&mut self) {
         self.end();
         if std::thread::panicking() {
-            eprintln!("the monitor on {} said:\n{}", self.port, log(self.home.path()));
+            eprintln!("the monitor on {} said:\n{}", self.port, log(self.home.path(), self.port));
         }
     }
 }
@@ -215,7 +229,7 @@ pub fn our(home: &Path, name: &str) -> Command {
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
 fn serve(agent: &ureq::Agent, home: &Path, port: u16) -> Option<Child> {
-    let log = File::create(home.join("monitor.out")).expect("a log can be made");
+    let log = File::create(home.join(output_file(port))).expect("a log can be made");
     let mut child = our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
         .stdin(Stdio::null())
@@ -240,7 +254,7 @@ fn answers(agent: &ureq::Agent, home: &Path, port: u16, child: &mut Child) -> bo
         }
         std::thread::sleep(POLL);
     }
-    panic!("the monitor on {port} does not answer:\n{}", log(home));
+    panic!("the monitor on {port} does not answer:\n{}", log(home, port));
 }
 
 fn runfile(home: &Path, port: u16) -> Option<Value> {
@@ -254,8 +268,13 @@ fn health(agent: &ureq::Agent, port: u16) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn log(home: &Path) -> String {
-    std::fs::read_to_string(home.join("monitor.out")).unwrap_or_default()
+fn log(home: &Path, port: u16) -> String {
+    std::fs::read_to_string(home.join(output_file(port))).unwrap_or_default()
+}
+
+/// What the monitor on this port prints; several can share a home.
+fn output_file(port: u16) -> String {
+    format!("monitor-{port}.out")
 }
 
 /// A port that is free now.

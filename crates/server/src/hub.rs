@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::stream::Gap;
-use protocol::{Event, Seq, Session, SessionId};
+use protocol::{Event, Seq, Session, SessionId, Timestamp};
 use tokio::sync::watch;
 
 use crate::store::Committed;
@@ -83,6 +83,11 @@ impl Hub {
         Subscriber { hub: self.clone(), position: after, latest: self.shared.latest.subscribe() }
     }
 
+    /// When a session that changed lately started.
+    pub(crate) fn session_started_at(&self, id: &SessionId) -> Option<Timestamp> {
+        lock(&self.shared.sessions).get(id).map(|session| session.started_at)
+    }
+
     /// The sessions that changed after a position.
     pub(crate) fn sessions_after(&self, position: Seq) -> Vec<Session> {
         lock(&self.shared.sessions).values().filter(|session| session.last_seq > position).cloned().collect()
@@ -144,7 +149,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EventId, Row, Source, Timestamp, ingest};
+    use protocol::{EventId, Row, Source, ingest};
     use serde_json::value::RawValue;
 
     use super::*;

@@ -1,5 +1,6 @@
 //! The monitor's server: one way in (`ingest`), one place that keeps (`store`), one that fans out (`hub`), and
-//! doors that only translate (`http`, `socketio`). The caller decides address, files and end.
+//! doors that only translate (`http`, `socketio`,
+//! `websocket`). The caller decides address, files and end.
 
 mod clients;
 mod compatibility;
@@ -13,6 +14,7 @@ mod security;
 mod socketio;
 mod state;
 mod store;
+mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -85,12 +87,14 @@ impl Server {
         };
         let store = Store::open(&config, Box::new(publish))?;
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
+        let websockets = websocket::WebSockets::new(config.instance_info(port));
         let state = AppState {
             config: Arc::new(config),
             ingest: ingest::Ingest::new(store.clone()),
             store,
             hub,
             clients: clients::Clients::default(),
+            websockets,
             id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
             control_token: uuid::Uuid::new_v4().simple().to_string().into(),
             port,
@@ -139,6 +143,7 @@ impl Server {
         let Self { listeners, state } = self;
         let (layer, io) = socketio::layer(&state);
         let router = router(&state, layer);
+        websocket::start(&state).await;
         let mut serving = JoinSet::new();
         for listener in listeners {
             let mut ended = state.ended.subscribe();
@@ -176,13 +181,13 @@ async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Resul
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
         Ended::Restart { port } => {
-            let url = format!("http://{}:{port}", state.config.host);
-            socketio::announce_end(&io, "server_restart", "restart", Some(url)).await;
+            socketio::announce_end(&io, "server_restart", "restart", Some(state.url_at(port))).await;
         }
         Ended::Caller | Ended::Asked => {
             socketio::announce_end(&io, "server_shutdown", "shutdown", None).await;
         }
     }
+    websocket::announce_end(&state, ended).await;
     io.close().await;
     let drained = tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} }).await;
     if drained.is_err() {

@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Instant, SystemTime};
 
 use protocol::health::HealthStats;
-use protocol::instance::Instance;
+use protocol::instance::{Instance, InstanceInfo};
 use protocol::{Health, Timestamp, names};
 use tokio::sync::watch;
 
@@ -16,6 +16,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::store::{Page, Query, Store, StoreError};
+use crate::websocket::WebSockets;
 
 /// Lists this user's servers; provided by the host, who knows where they are noted.
 pub(crate) type Instances = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
@@ -28,6 +29,7 @@ pub(crate) struct AppState {
     pub hub: Hub,
     pub ingest: Ingest,
     pub clients: Clients,
+    pub websockets: WebSockets,
     pub id: Arc<str>,
     pub control_token: Arc<str>,
     pub port: u16,
@@ -65,7 +67,17 @@ impl AppState {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}:{}", self.config.host, self.port)
+        self.url_at(self.port)
+    }
+
+    /// Where this server would be on another port.
+    pub(crate) fn url_at(&self, port: u16) -> String {
+        format!("http://{}:{port}", self.config.host)
+    }
+
+    /// How the raw WebSocket door names this server.
+    pub(crate) fn instance_info(&self) -> InstanceInfo {
+        self.config.instance_info(self.port)
     }
 
     pub(crate) fn instance(&self) -> Instance {
