@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Library, Monitor, Socket, Stored, hook_posts, hook_samples, our, output, prompt, tool_start};
-use protocol::paths::Home;
-use protocol::spool;
+use e2e::{
+    Library, Monitor, Socket, Stored, hook_posts, hook_samples, our, output, prompt, spooled, tool_start,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -56,12 +56,9 @@ fn a_hook_without_a_monitor_leaves_on_disk_what_it_would_have_posted() {
         let ended = output(&mut our(home.path(), "claude-mpm-hook"), payload.as_bytes());
         assert!(ended.status.success() && ended.stdout.is_empty(), "{ended:?}");
     }
-    let spool = std::fs::read_dir(Home::at(home.path()).spool()).expect("the spool exists");
-    let files = spool.map(|entry| entry.expect("an entry can be read").path());
-    let events = files.filter(|path| path.extension().is_some_and(|extension| extension == spool::EXTENSION));
     // The server does not take the spool in by itself yet; what lies there is ready for it.
     let monitor = Monitor::start();
-    events.for_each(|path| monitor.event(std::fs::read(path).expect("a spooled event can be read")));
+    spooled(home.path()).iter().for_each(|body| monitor.event(body));
     let stored = monitor.events(ALL).events;
     let mut kept: Vec<&str> = stored.iter().map(Stored::payload).collect();
     kept.sort_unstable();

@@ -3,11 +3,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::paths::Home;
+use protocol::spool;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -143,11 +145,16 @@ impl Monitor {
         Reply::parse(text).unwrap_or_else(|| panic!("no answer to curl: {output:?}"))
     }
 
-    /// Runs the real hook with this on its standard input, as Claude Code would.
+    /// Runs the real hook with this on its standard input, as Claude Code would. On a busy machine the hook may
+    /// leave the event on disk instead of waiting; then it is delivered from there.
     pub fn hook(&self, stdin: &str) -> Output {
         let output = output(&mut our(self.home(), "claude-mpm-hook"), stdin.as_bytes());
         assert!(output.status.success(), "a hook always succeeds: {output:?}");
         assert!(output.stdout.is_empty(), "Claude Code reads what a hook prints: {output:?}");
+        // The server does not take the spool in by itself yet.
+        for body in spooled(self.home()) {
+            self.event(body);
+        }
         output
     }
 
@@ -210,6 +217,21 @@ pub fn raw(port: u16, request: impl AsRef<[u8]>) -> Option<Reply> {
     Reply::parse(&String::from_utf8_lossy(&answer))
 }
 
+/// The bodies that hooks left on disk in this home, oldest first. They are gone from there.
+pub fn spooled(home: &Path) -> Vec<Vec<u8>> {
+    let Ok(folder) = std::fs::read_dir(Home::at(home).spool()) else { return Vec::new() };
+    let paths = folder.map(|entry| entry.expect("an entry can be read").path());
+    let is_event = |path: &PathBuf| path.extension().is_some_and(|extension| extension == spool::EXTENSION);
+    let mut events: Vec<PathBuf> = paths.filter(is_event).collect();
+    events.sort_unstable();
+    let take = |path: PathBuf| {
+        let body = std::fs::read(&path).expect("a spooled event can be read");
+        std::fs::remove_file(path).expect("a spooled event can be taken");
+        body
+    };
+    events.into_iter().map(take).collect()
+}
+
 /// One of our programs in a home, with nothing of this user's own settings.
 pub fn our(home: &Path, name: &str) -> Command {
     let mut command = Command::new(program(name));
@@ -258,7 +280,7 @@ fn answers(agent: &ureq::Agent, home: &Path, port: u16, child: &mut Child) -> bo
 }
 
 fn runfile(home: &Path, port: u16) -> Option<Value> {
-    let text = std::fs::read(protocol::paths::Home::at(home).runfile(port)).ok()?;
+    let text = std::fs::read(Home::at(home).runfile(port)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 

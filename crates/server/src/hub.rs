@@ -2,13 +2,16 @@
 //! at their own pace. Publishing never waits; a subscriber that falls out of the ring is told what it missed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::stream::Gap;
 use protocol::{Event, Seq, Session, SessionId, Timestamp};
+use serde_json::value::RawValue;
 use tokio::sync::watch;
 
 use crate::store::Committed;
+use crate::websocket::Encoded;
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
 const RING_EVENTS_MAX: usize = 16 * 1024;
@@ -31,10 +34,47 @@ struct Shared {
     latest: watch::Sender<Seq>,
 }
 
+/// A published event, with what several subscribers need of it and only one has to make.
+#[derive(Debug)]
+pub(crate) struct Published {
+    event: Arc<Event>,
+    legacy: OnceLock<Box<RawValue>>,
+    websocket: OnceLock<Vec<Encoded>>,
+}
+
+impl Published {
+    /// The event in the reference's words, encoded once however many clients get it.
+    pub(crate) fn legacy(&self) -> &RawValue {
+        self.legacy.get_or_init(|| {
+            let message = protocol::legacy::message(&self.event).to_string();
+            RawValue::from_string(message).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        })
+    }
+
+    /// Its messages to raw WebSocket clients, likewise.
+    pub(crate) fn websocket(&self, encode: impl FnOnce(&Event) -> Vec<Encoded>) -> &[Encoded] {
+        self.websocket.get_or_init(|| encode(&self.event))
+    }
+}
+
+impl From<Arc<Event>> for Published {
+    fn from(event: Arc<Event>) -> Self {
+        Self { event, legacy: OnceLock::new(), websocket: OnceLock::new() }
+    }
+}
+
+impl Deref for Published {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
+    }
+}
+
 /// The newest events, without a hole between them.
 #[derive(Default)]
 struct Ring {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Arc<Published>>,
     bytes: usize,
 }
 
@@ -44,7 +84,7 @@ pub(crate) struct Delivery {
     /// What it was too slow for, before `events`.
     pub gap: Option<Gap>,
     /// The next events, oldest first.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<Arc<Published>>,
 }
 
 /// One reader of the hub, at a position of its own.
@@ -112,7 +152,7 @@ impl Ring {
     fn extend(&mut self, events: Vec<Arc<Event>>) {
         for event in events {
             self.bytes += event.payload.get().len();
-            self.events.push_back(event);
+            self.events.push_back(Arc::new(Published::from(event)));
             while self.events.len() > RING_EVENTS_MAX
                 || (self.bytes > RING_BYTES_MAX && self.events.len() > 1)
             {
@@ -149,10 +189,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EventId, Row, Source, ingest};
-    use serde_json::value::RawValue;
-
     use super::*;
+    use protocol::{EventId, Row, Source, ingest};
 
     fn group(from: u64, count: u64, payload_bytes: usize) -> Committed {
         let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));

@@ -380,6 +380,10 @@ dependencies: { [key in string]: string },
  */
 store: string, 
 /**
+ * How the spool fares.
+ */
+spool: SpoolHealth, 
+/**
  * Position of the newest stored event.
  */
 last_seq: Seq, 
@@ -408,6 +412,23 @@ errors: number,
  * When the newest event was stored.
  */
 last_activity: Timestamp | null, };
+
+/**
+ * How the spool fares, in `/health`.
+ */
+export type SpoolHealth = { 
+/**
+ * Events that lie in the spool.
+ */
+waiting: number, 
+/**
+ * Events that hooks could not keep, because the spool was full or the disk was: lost. Ever.
+ */
+refused: number, 
+/**
+ * Spooled files that were no event; moved aside. Since the server's start.
+ */
+rejected: number, };
 
 /**
  * `{"code","message"}`. Clients branch on `code`; `message` is for people and may change.

@@ -16,7 +16,7 @@ use super::command::{Command, Request, parse};
 use super::envelope::message;
 use super::remote::{Order, Remote};
 use super::status::{self, Status};
-use super::{Open, Stage, history};
+use super::{Open, Stage, encoded, history};
 use crate::Ended;
 use crate::clients::Client;
 use crate::hub::{Delivery, Subscriber};
@@ -227,7 +227,7 @@ impl Connection {
             self.answer("system.gap", None, &gap).await?;
         }
         for event in &events {
-            for message in self.app.websockets.shared.encoded.of(event, &self.app).iter() {
+            for message in event.websocket(|event| encoded::encode(event, &self.app)) {
                 if self.channels.wants(&message.r#type) {
                     let text = Message::Text(message.text.clone());
                     self.within(async |socket| socket.feed(text).await).await?;

@@ -1,11 +1,8 @@
-//! Each event's messages as text: encoded once for all clients that are about as far as each other.
-
-use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, PoisonError};
+//! Each event's messages as text, ready to be sent to any number of clients.
 
 use axum::extract::ws::Utf8Bytes;
+use protocol::Event;
 use protocol::derived::{self, Message};
-use protocol::{Event, Seq};
 use serde_json::{Map, Value, json};
 
 use super::envelope::Envelope;
@@ -14,60 +11,11 @@ use crate::state::AppState;
 /// The longest message. Common client libraries take one MiB unless told otherwise, and close on more.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1_000_000;
 
-/// Encoded events kept; clients that keep up ask for the same ones within moments.
-const CACHED_EVENTS_MAX: usize = 256;
-
-/// Bytes of them.
-const CACHED_BYTES_MAX: usize = 8 * 1024 * 1024;
-
 /// One message of an event, ready to be sent.
-pub(super) struct Encoded {
-    pub r#type: String,
-    pub text: Utf8Bytes,
-}
-
-#[derive(Default)]
-pub(super) struct Cache {
-    recent: Mutex<Recent>,
-}
-
-#[derive(Default)]
-struct Recent {
-    events: VecDeque<(Seq, Arc<[Encoded]>)>,
-    bytes: usize,
-}
-
-impl Cache {
-    /// The messages of an event, encoded now if nobody did lately.
-    pub(super) fn of(&self, event: &Event, app: &AppState) -> Arc<[Encoded]> {
-        let seq = event.row.seq;
-        let find = |recent: &Recent| {
-            recent.events.iter().rev().find(|(at, _)| *at == seq).map(|(_, messages)| messages.clone())
-        };
-        if let Some(known) = find(&self.recent.lock().unwrap_or_else(PoisonError::into_inner)) {
-            return known;
-        }
-        // Outside the lock: two clients may do this at once, and both come to the same.
-        let messages: Arc<[Encoded]> = encode(event, app).into();
-        let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
-        recent.add(seq, messages.clone());
-        messages
-    }
-}
-
-impl Recent {
-    fn add(&mut self, seq: Seq, messages: Arc<[Encoded]>) {
-        self.bytes += bytes(&messages);
-        self.events.push_back((seq, messages));
-        while self.events.len() > CACHED_EVENTS_MAX || self.bytes > CACHED_BYTES_MAX {
-            let Some((_, oldest)) = self.events.pop_front() else { return };
-            self.bytes -= bytes(&oldest);
-        }
-    }
-}
-
-fn bytes(messages: &[Encoded]) -> usize {
-    messages.iter().map(|message| message.text.as_str().len()).sum()
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub(super) r#type: String,
+    pub(super) text: Utf8Bytes,
 }
 
 /// The messages of an event, in their order.

@@ -19,8 +19,9 @@ use tokio::sync::watch;
 
 use crate::Ended;
 use crate::state::AppState;
-use encoded::Cache;
 use status::Status;
+
+pub(crate) use encoded::Encoded;
 
 /// How long clients may take to hear why the server ends. One that does not read is cut off then.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -35,7 +36,6 @@ struct Shared {
     stage: watch::Sender<Stage>,
     open: watch::Sender<usize>,
     status: watch::Sender<Status>,
-    encoded: Cache,
 }
 
 /// How far the door is closed.
@@ -55,7 +55,6 @@ impl WebSockets {
             stage: watch::Sender::new(Stage::Open),
             open: watch::Sender::new(0),
             status: watch::Sender::new(Status::idle(instance)),
-            encoded: Cache::default(),
         };
         Self { shared: Arc::new(shared) }
     }
