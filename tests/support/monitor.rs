@@ -43,9 +43,22 @@ impl Monitor {
         Self::start_in(TempDir::new().expect("a temporary folder can be made"))
     }
 
+    /// Starts one in a new home with this configuration file.
+    pub fn configured(configuration: &Value) -> Self {
+        let home = TempDir::new().expect("a temporary folder can be made");
+        let file = home.path().join("socketio_config.json");
+        std::fs::write(file, configuration.to_string()).expect("a configuration can be written");
+        Self::start_in(home)
+    }
+
+    /// Starts another one in the same home on a port of its own.
+    pub fn beside(&self) -> Self {
+        Self::start_in(self.home.clone())
+    }
+
     /// Starts one in this home on a free port.
-    pub fn start_in(home: TempDir) -> Self {
-        Self::start_with(&Arc::new(home), &[])
+    pub fn start_in(home: impl Into<Arc<TempDir>>) -> Self {
+        Self::start_with(&home.into(), &[])
     }
 
     /// Starts one in this home, which others may share, on a free port and with these arguments.
