@@ -420,8 +420,26 @@ fn clients_are_told_why_before_the_server_stops_and_a_stuck_one_does_not_keep_it
     }
     let stopped = monitor.cli(&["stop", "--port", &monitor.port().to_string()]);
     assert!(stopped.status.success(), "{stopped:?}");
+    let said = String::from_utf8_lossy(&stopped.stdout);
+    assert!(said.contains("Disconnected 3 clients"), "{said}");
     for socket in &mut sockets {
         assert_eq!(socket.data("system.shutdown")["reason"], "shutdown");
         assert_eq!(socket.closed(), 1001, "going away");
     }
+}
+
+#[test]
+fn clients_are_told_where_the_server_goes_before_it_restarts() {
+    let monitor = Monitor::start();
+    let mut socket = WebSocket::connect(&monitor);
+    monitor.event(prompt("s-1", "the last one"));
+    let token = format!("Bearer {}", monitor.control_token());
+    let reply = monitor.post_with("/api/restart", &[("authorization", &token)], "");
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let [last, restart] =
+        [(); 2].map(|()| socket.matching("the end", |message| message["type"] != "system.status"));
+    assert_eq!(last["type"], "hook.user_prompt", "what is stored comes before the end: {last}");
+    assert_eq!(restart["type"], "system.restart", "{restart}");
+    assert_eq!(restart["data"]["url"], format!("http://localhost:{}", monitor.port()), "{restart}");
+    assert_eq!(socket.closed(), 1001);
 }
