@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
 
 use e2e::{
     Client, Library, Monitor, PATIENCE, Socket, WebSocket, hook_samples, prompt, raw, stop, tool_start,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 fn types(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["type"].as_str()).collect()
@@ -297,8 +299,8 @@ fn pages_of_other_origins_cannot_connect() {
 
 #[test]
 fn commands_reach_another_instance_of_the_same_user() {
-    let here = Monitor::start();
-    let there = here.beside();
+    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
+    let [here, there] = [(); 2].map(|()| Monitor::start_with(&home, &[]));
     let mut socket = WebSocket::subscribe(&here, &["session.*"]);
     let mut ask = |command: Value, answer: &str| {
         socket.send(&command);
@@ -371,7 +373,10 @@ fn a_client_that_does_not_read_holds_up_nobody_and_is_told_what_it_missed() {
 
 #[test]
 fn a_client_that_answers_no_ping_is_dropped() {
-    let monitor = Monitor::start_with(&json!({"ping_interval": 1, "ping_timeout": 1}));
+    let home = TempDir::new().expect("a temporary folder can be made");
+    let configuration = r#"{"ping_interval": 1, "ping_timeout": 1}"#;
+    std::fs::write(home.path().join("socketio_config.json"), configuration).expect("it can be written");
+    let monitor = Monitor::start_in(home);
     let mut watcher = WebSocket::connect(&monitor);
     // A client that upgrades and then does nothing at all.
     let mut dead = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("it listens");

@@ -6,10 +6,10 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
-use protocol::spool;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -24,14 +24,16 @@ const POLL: Duration = Duration::from_millis(10);
 /// A running `claude-mpm-monitor start --foreground`.
 pub struct Monitor {
     home: Arc<TempDir>,
+    arguments: Vec<String>,
     port: u16,
     child: Child,
     agent: ureq::Agent,
 }
 
-/// What a crashed monitor leaves.
+/// What a crashed or stopped monitor leaves.
 pub struct Crashed {
     home: Arc<TempDir>,
+    arguments: Vec<String>,
     port: u16,
 }
 
@@ -41,35 +43,37 @@ impl Monitor {
         Self::start_in(TempDir::new().expect("a temporary folder can be made"))
     }
 
-    /// Starts one in a new home with this configuration file.
-    pub fn start_with(configuration: &Value) -> Self {
-        let home = TempDir::new().expect("a temporary folder can be made");
-        let file = home.path().join("socketio_config.json");
-        std::fs::write(file, configuration.to_string()).expect("a configuration can be written");
-        Self::start_in(home)
-    }
-
-    /// Starts another one in the same home on a port of its own.
-    pub fn beside(&self) -> Self {
-        Self::start_in(self.home.clone())
-    }
-
     /// Starts one in this home on a free port.
-    pub fn start_in(home: impl Into<Arc<TempDir>>) -> Self {
-        let (home, agent, mut tried) = (home.into(), agent(), 0);
+    pub fn start_in(home: TempDir) -> Self {
+        Self::start_with(&Arc::new(home), &[])
+    }
+
+    /// Starts one in this home, which others may share, on a free port and with these arguments.
+    pub fn start_with(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
+        let agent = agent();
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         for _ in 0..PORT_TRIES {
-            tried = free_port();
-            if let Some(child) = serve(&agent, home.path(), tried) {
-                return Self { home, port: tried, child, agent };
+            let port = free_port();
+            if let Some(child) = serve(&agent, home.path(), port, &arguments) {
+                return Self { home: home.clone(), arguments, port, child, agent };
             }
         }
-        panic!("no monitor could be started:\n{}", log(home.path(), tried));
+        panic!("no monitor could be started");
     }
 
     /// Ends it as a crash would, without a word.
     pub fn crash(mut self) -> Crashed {
         self.end();
-        Crashed { home: self.home.clone(), port: self.port }
+        Crashed { home: self.home.clone(), arguments: self.arguments.clone(), port: self.port }
+    }
+
+    /// Ends it as its user does, and claims that it ends well.
+    pub fn stop(mut self) -> Crashed {
+        let stopped = self.cli(&["stop", "--port", &self.port.to_string()]);
+        assert!(stopped.status.success(), "{stopped:?}");
+        let ended = self.child.wait().expect("a child can be waited for");
+        assert!(ended.success(), "{ended}");
+        self.crash()
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -152,16 +156,9 @@ impl Monitor {
     }
 
     /// Runs the real hook with this on its standard input, as Claude Code would. On a busy machine the hook may
-    /// leave the event on disk instead of waiting; then it is delivered from there.
+    /// leave the event on disk instead of waiting; then the server takes it from there a moment later.
     pub fn hook(&self, stdin: &str) -> Output {
-        let output = output(&mut our(self.home(), "claude-mpm-hook"), stdin.as_bytes());
-        assert!(output.status.success(), "a hook always succeeds: {output:?}");
-        assert!(output.stdout.is_empty(), "Claude Code reads what a hook prints: {output:?}");
-        // The server does not take the spool in by itself yet.
-        for body in spooled(self.home()) {
-            self.event(body);
-        }
-        output
+        hook(self.home(), &[], stdin)
     }
 
     /// Runs the real command line in this monitor's home.
@@ -186,13 +183,18 @@ impl Monitor {
 }
 
 impl Crashed {
+    /// Its `CLAUDE_MPM_HOME`.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Starts another one in the same home on the same port.
     pub fn restart(self) -> Monitor {
         let agent = agent();
-        let child = serve(&agent, self.home.path(), self.port);
-        let child =
-            child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(self.home.path(), self.port)));
-        Monitor { home: self.home, port: self.port, child, agent }
+        let Self { home, arguments, port } = self;
+        let child = serve(&agent, home.path(), port, &arguments);
+        let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(home.path(), port)));
+        Monitor { home, arguments, port, child, agent }
     }
 }
 
@@ -223,19 +225,13 @@ pub fn raw(port: u16, request: impl AsRef<[u8]>) -> Option<Reply> {
     Reply::parse(&String::from_utf8_lossy(&answer))
 }
 
-/// The bodies that hooks left on disk in this home, oldest first. They are gone from there.
-pub fn spooled(home: &Path) -> Vec<Vec<u8>> {
-    let Ok(folder) = std::fs::read_dir(Home::at(home).spool()) else { return Vec::new() };
-    let paths = folder.map(|entry| entry.expect("an entry can be read").path());
-    let is_event = |path: &PathBuf| path.extension().is_some_and(|extension| extension == spool::EXTENSION);
-    let mut events: Vec<PathBuf> = paths.filter(is_event).collect();
-    events.sort_unstable();
-    let take = |path: PathBuf| {
-        let body = std::fs::read(&path).expect("a spooled event can be read");
-        std::fs::remove_file(path).expect("a spooled event can be taken");
-        body
-    };
-    events.into_iter().map(take).collect()
+/// Runs the real hook in a home with these variables and this on its standard input, as Claude Code would.
+pub fn hook(home: &Path, variables: &[(&str, &str)], stdin: &str) -> Output {
+    let mut hook = our(home, "claude-mpm-hook");
+    let output = output(hook.envs(variables.iter().copied()), stdin.as_bytes());
+    assert!(output.status.success(), "a hook always succeeds: {output:?}");
+    assert!(output.stdout.is_empty(), "Claude Code reads what a hook prints: {output:?}");
+    output
 }
 
 /// One of our programs in a home, with nothing of this user's own settings.
@@ -256,10 +252,11 @@ pub fn our(home: &Path, name: &str) -> Command {
 }
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
-fn serve(agent: &ureq::Agent, home: &Path, port: u16) -> Option<Child> {
-    let log = File::create(home.join(output_file(port))).expect("a log can be made");
+fn serve(agent: &ureq::Agent, home: &Path, port: u16, arguments: &[String]) -> Option<Child> {
+    let log = File::create(log_file(home, port)).expect("a log can be made");
     let mut child = our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)
@@ -297,18 +294,25 @@ fn health(agent: &ureq::Agent, port: u16) -> Option<Value> {
 }
 
 fn log(home: &Path, port: u16) -> String {
-    std::fs::read_to_string(home.join(output_file(port))).unwrap_or_default()
+    std::fs::read_to_string(log_file(home, port)).unwrap_or_default()
 }
 
-/// What the monitor on this port prints; several can share a home.
-fn output_file(port: u16) -> String {
-    format!("monitor-{port}.out")
+fn log_file(home: &Path, port: u16) -> PathBuf {
+    home.join(format!("monitor-{port}.out"))
 }
 
-/// A port that is free now.
+/// A port that is free now, and not one of those that the system gives to whoever connects somewhere: it must
+/// still be free when its monitor was killed and starts again.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(97) % u32::from(PORTS.end - PORTS.start);
+    let port = |_| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        PORTS.start + (start as u16).wrapping_add(next) % (PORTS.end - PORTS.start)
+    };
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    PORTS.map(port).find(is_free).expect("some port is free")
 }
 
 /// Answers of every status are answers, and no wait is endless.
