@@ -2,11 +2,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
 
 use e2e::{
     Client, Library, Monitor, PATIENCE, Socket, WebSocket, hook_samples, prompt, raw, stop, tool_start,
 };
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 fn types(messages: &[Value]) -> Vec<&str> {
     messages.iter().filter_map(|message| message["type"].as_str()).collect()
@@ -297,8 +299,8 @@ fn pages_of_other_origins_cannot_connect() {
 
 #[test]
 fn commands_reach_another_instance_of_the_same_user() {
-    let here = Monitor::start();
-    let there = here.beside();
+    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
+    let [here, there] = [(); 2].map(|()| Monitor::start_with(&home, &[]));
     let mut socket = WebSocket::subscribe(&here, &["session.*"]);
     let mut ask = |command: Value, answer: &str| {
         socket.send(&command);
@@ -371,7 +373,10 @@ fn a_client_that_does_not_read_holds_up_nobody_and_is_told_what_it_missed() {
 
 #[test]
 fn a_client_that_answers_no_ping_is_dropped() {
-    let monitor = Monitor::configured(&json!({"ping_interval": 1, "ping_timeout": 1}));
+    let home = TempDir::new().expect("a temporary folder can be made");
+    let configuration = r#"{"ping_interval": 1, "ping_timeout": 1}"#;
+    std::fs::write(home.path().join("socketio_config.json"), configuration).expect("it can be written");
+    let monitor = Monitor::start_in(home);
     let mut watcher = WebSocket::connect(&monitor);
     // A client that upgrades and then does nothing at all.
     let mut dead = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("it listens");
@@ -420,8 +425,26 @@ fn clients_are_told_why_before_the_server_stops_and_a_stuck_one_does_not_keep_it
     }
     let stopped = monitor.cli(&["stop", "--port", &monitor.port().to_string()]);
     assert!(stopped.status.success(), "{stopped:?}");
+    let said = String::from_utf8_lossy(&stopped.stdout);
+    assert!(said.contains("Disconnected 3 clients"), "{said}");
     for socket in &mut sockets {
         assert_eq!(socket.data("system.shutdown")["reason"], "shutdown");
         assert_eq!(socket.closed(), 1001, "going away");
     }
+}
+
+#[test]
+fn clients_are_told_where_the_server_goes_before_it_restarts() {
+    let monitor = Monitor::start();
+    let mut socket = WebSocket::connect(&monitor);
+    monitor.event(prompt("s-1", "the last one"));
+    let token = format!("Bearer {}", monitor.control_token());
+    let reply = monitor.post_with("/api/restart", &[("authorization", &token)], "");
+    assert_eq!(reply.status, 202, "{reply:?}");
+    let [last, restart] =
+        [(); 2].map(|()| socket.matching("the end", |message| message["type"] != "system.status"));
+    assert_eq!(last["type"], "hook.user_prompt", "what is stored comes before the end: {last}");
+    assert_eq!(restart["type"], "system.restart", "{restart}");
+    assert_eq!(restart["data"]["url"], format!("http://localhost:{}", monitor.port()), "{restart}");
+    assert_eq!(socket.closed(), 1001);
 }

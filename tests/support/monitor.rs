@@ -43,22 +43,9 @@ impl Monitor {
         Self::start_in(TempDir::new().expect("a temporary folder can be made"))
     }
 
-    /// Starts one in a new home with this configuration file.
-    pub fn configured(configuration: &Value) -> Self {
-        let home = TempDir::new().expect("a temporary folder can be made");
-        let file = home.path().join("socketio_config.json");
-        std::fs::write(file, configuration.to_string()).expect("a configuration can be written");
-        Self::start_in(home)
-    }
-
-    /// Starts another one in the same home on a port of its own.
-    pub fn beside(&self) -> Self {
-        Self::start_in(self.home.clone())
-    }
-
     /// Starts one in this home on a free port.
-    pub fn start_in(home: impl Into<Arc<TempDir>>) -> Self {
-        Self::start_with(&home.into(), &[])
+    pub fn start_in(home: TempDir) -> Self {
+        Self::start_with(&Arc::new(home), &[])
     }
 
     /// Starts one in this home, which others may share, on a free port and with these arguments.
@@ -97,6 +84,12 @@ impl Monitor {
     /// The port that it serves.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// The secret in its runfile, which lets this user stop and restart it.
+    pub fn control_token(&self) -> String {
+        let runfile = runfile(self.home(), self.port).expect("a serving monitor has a runfile");
+        runfile["control_token"].as_str().expect("it holds the token").to_owned()
     }
 
     /// Its `CLAUDE_MPM_HOME`.

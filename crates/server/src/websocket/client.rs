@@ -1,5 +1,6 @@
 //! One connection: a task that reads its own socket, awaits its own writes, and follows the hub at its own pace.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
@@ -19,7 +20,7 @@ use super::status::{self, Status};
 use super::{Open, Stage, encoded, history};
 use crate::Ended;
 use crate::clients::Client;
-use crate::hub::{Delivery, Subscriber};
+use crate::hub::{Delivery, Published, Subscriber};
 use crate::ingest::Rejected;
 use crate::state::AppState;
 
@@ -95,6 +96,8 @@ struct Connection {
     position: Seq,
     /// What it was last told of the status.
     told: Option<Status>,
+    /// Whether it was told that events cannot be stored.
+    in_trouble: bool,
     /// Its commands to other instances.
     remote: Remote,
     ping: Interval,
@@ -117,6 +120,7 @@ impl Connection {
             subscriber: app.hub.subscribe(position),
             position,
             told: None,
+            in_trouble: false,
             remote: Remote::new(&app),
             ping,
             silent_since: None,
@@ -226,6 +230,7 @@ impl Connection {
             self.app.clients.lost(usize::try_from(gap.to.0 + 1 - gap.from.0).unwrap_or(usize::MAX));
             self.answer("system.gap", None, &gap).await?;
         }
+        self.tell_trouble(&unstored).await?;
         for event in events.iter().chain(&unstored) {
             for message in event.websocket(|event| encoded::encode(event, &self.app)) {
                 if self.channels.wants(&message.r#type) {
@@ -233,10 +238,19 @@ impl Connection {
                     self.within(async |socket| socket.feed(text).await).await?;
                 }
             }
-            // What could not be stored has no position.
             self.position = self.position.max(event.row.seq);
         }
         self.within(async |socket| socket.flush().await).await
+    }
+
+    /// Says once that events cannot be stored, until they can again.
+    async fn tell_trouble(&mut self, unstored: &[Arc<Published>]) -> Result<(), Gone> {
+        let told = std::mem::replace(&mut self.in_trouble, !unstored.is_empty());
+        if told || unstored.is_empty() || !self.channels.wants("system.error") {
+            return Ok(());
+        }
+        let error = json!({ "error": "store_failed", "message": self.app.store.state() });
+        self.answer("system.error", None, &error).await
     }
 
     async fn tell_change(&mut self) -> Result<(), Gone> {
