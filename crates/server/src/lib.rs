@@ -17,7 +17,7 @@ mod store;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ::socketioxide::SocketIo;
@@ -31,6 +31,7 @@ use tokio::task::JoinSet;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;
+pub use listen::Listeners;
 use state::{AppState, Instances};
 use store::Store;
 
@@ -52,18 +53,20 @@ pub enum Ended {
     Asked,
     /// An authorised `POST /api/restart` came: start again, on this port.
     Restart {
-        /// The port to serve next; free a moment ago.
+        /// The port to serve next.
         port: u16,
     },
 }
 
 /// What a finished run can say of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Stopped {
     /// Viewers that were connected when the stop began; all were told and disconnected.
     pub clients_disconnected: usize,
     /// Why it ended.
     pub ended: Ended,
+    /// After [`Ended::Restart`] on another port: that port, already taken for [`Server::bind_on`].
+    pub next: Listeners,
 }
 
 impl Server {
@@ -75,6 +78,14 @@ impl Server {
     /// be opened.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let listeners = listen::bind(&config.host, config.port).await?;
+        Self::bind_on(listeners, config)
+    }
+
+    /// Opens the store for a port that is taken already; as [`Server::bind`] otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database cannot be opened.
+    pub fn bind_on(Listeners(listeners): Listeners, config: Config) -> Result<Self, Error> {
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
         // The hub goes on where the store ends, so the store is opened first and gets its publisher after.
         let publisher: Arc<OnceLock<Hub>> = Arc::default();
@@ -100,6 +111,7 @@ impl Server {
             started_at: Timestamp::from_system(SystemTime::now()),
             instances: Arc::new(Vec::new),
             ended: watch::Sender::new(None),
+            next: Arc::default(),
         };
         Ok(Self { listeners, state })
     }
@@ -206,5 +218,6 @@ async fn stop(
     if closed.is_err() {
         tracing::error!("closing the event store panicked");
     }
-    Stopped { clients_disconnected, ended }
+    let next = std::mem::take(&mut *state.next.lock().unwrap_or_else(PoisonError::into_inner));
+    Stopped { clients_disconnected, ended, next }
 }

@@ -1,8 +1,8 @@
 //! What every door can reach: cheap handles, cloned into each handler.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use protocol::health::HealthStats;
@@ -15,6 +15,7 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
+use crate::listen::Listeners;
 use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
 
@@ -37,6 +38,8 @@ pub(crate) struct AppState {
     pub started_at: Timestamp,
     pub instances: Instances,
     pub ended: watch::Sender<Option<Ended>>,
+    /// The port to serve after a restart, when it is another one.
+    pub next: Arc<Mutex<Listeners>>,
 }
 
 impl AppState {

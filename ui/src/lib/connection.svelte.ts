@@ -3,6 +3,7 @@ import { io } from 'socket.io-client';
 
 import { fetchRows, type Query } from './api';
 import { ROWS_MAX, type Events, type Page } from './events.svelte';
+import { isLoopback } from './move';
 import type { Batch, Gap, Row, Seq, SessionsChanged, Snapshot, Subscribe, Timestamp } from './protocol';
 import type { Rate } from './rate.svelte';
 import type { Sessions } from './sessions.svelte';
@@ -339,8 +340,4 @@ function elsewhere(url: unknown): string | null {
   const samePort =
     target.port === location.port && isLoopback(target.hostname) && isLoopback(location.hostname);
   return target.origin === location.origin || samePort ? null : target.href;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
 }
