@@ -242,7 +242,8 @@ sessions: Array<Session>,
 has_more: boolean, };
 
 /**
- * Server → client, event `events`: new rows in order, at most 20 batches a second.
+ * Server → client, event `events`: new rows in order, at most 20 batches a second. Event `unstored`: rows that
+ * could not be kept; their position is 0, and this is the only time they are shown.
  */
 export type Batch = { 
 /**

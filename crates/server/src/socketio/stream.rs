@@ -112,13 +112,16 @@ async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filte
 
 /// One batch and the sessions that it changed. `None` when the client is gone.
 async fn send(socket: &SocketRef, app: &AppState, delivery: &Delivery, filter: &Filter) -> Option<()> {
-    let before = delivery.events.first().map_or(Seq(0), |event| Seq(event.row.seq.0 - 1));
-    let rows = delivery.events.iter().map(|event| &event.row);
-    let rows: Vec<Row> =
-        rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
-    if !rows.is_empty() {
-        feed::send(socket, "events", &Batch { rows }).await?;
+    for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
+        let rows = events.iter().map(|event| &event.row);
+        let rows: Vec<Row> =
+            rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
+        if !rows.is_empty() {
+            feed::send(socket, name, &Batch { rows }).await?;
+        }
     }
+    let Some(first) = delivery.events.first() else { return Some(()) };
+    let before = Seq(first.row.seq.0 - 1);
     let changed = app.hub.sessions_after(before);
     if !changed.is_empty() {
         feed::send(socket, "sessions", &SessionsChanged { changed }).await?;

@@ -76,8 +76,17 @@ pub(crate) struct Committed {
     pub sessions: Vec<protocol::Session>,
 }
 
-/// Called by the writer with each committed group, in order.
-pub(crate) type Publish = Box<dyn Fn(Committed) + Send>;
+/// What the writer makes known.
+#[derive(Debug)]
+pub(crate) enum Publication {
+    /// A group was committed.
+    Committed(Committed),
+    /// A group could not be kept. Its events have position 0; who watches now is the only one to see them.
+    Unstored(Vec<Arc<Event>>),
+}
+
+/// Called by the writer after each group, in order.
+pub(crate) type Publish = Box<dyn Fn(Publication) + Send>;
 
 /// A handle to the store; clones share it.
 #[derive(Clone)]
@@ -110,8 +119,8 @@ impl Store {
             schema::open(&config.database, config.durability).map_err(failed)?;
         let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
         let trouble = Arc::new(Mutex::new(None));
-        let writer = Writer::new(connection, retention::Limits::of(config), publish, trouble.clone())
-            .map_err(|e| failed(e.to_string()))?;
+        let writer =
+            Writer::new(connection, config, publish, trouble.clone()).map_err(|e| failed(e.to_string()))?;
         let last_seq = AtomicU64::new(writer.last_seq().0);
         let (jobs, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {

@@ -14,8 +14,12 @@ fn config(folder: &Path) -> Config {
 
 fn open(config: &Config) -> (Store, mpsc::Receiver<Committed>) {
     let (sender, published) = mpsc::channel();
-    let store =
-        Store::open(config, Box::new(move |group| drop(sender.send(group)))).expect("the store opens");
+    let publish = move |publication| {
+        if let Publication::Committed(group) = publication {
+            drop(sender.send(group));
+        }
+    };
+    let store = Store::open(config, Box::new(publish)).expect("the store opens");
     (store, published)
 }
 
