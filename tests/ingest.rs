@@ -58,14 +58,17 @@ fn a_hook_without_a_monitor_loses_nothing() {
 }
 
 #[test]
-fn a_hook_that_gets_nonsense_says_nothing_and_hurts_nobody() {
+fn a_hook_that_gets_nonsense_says_nothing_and_keeps_even_that() {
     let monitor = Monitor::start();
-    for nonsense in ["", "not json", "[]", "7", "{", "{}"] {
-        monitor.hook(nonsense);
+    let nonsense = ["", "not json", "[]", "7", "{", "{}"];
+    for input in nonsense {
+        monitor.hook(input);
     }
     monitor.hook(&prompt("s-1", "and then a real one"));
-    let seen = |page: &e2e::Page| page.sessions().contains(&"s-1".to_owned());
-    assert!(seen(&monitor.events(ALL)), "the hook waits for the answer, so it is stored");
+    let page = monitor.wait_for_events(ALL, nonsense.len() + 1);
+    let kinds: Vec<&str> = page.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "hook_input_invalid").count(), 3, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "unknown").count(), 3, "{kinds:?}");
     monitor.assert_healthy();
 }
 
