@@ -53,20 +53,6 @@ fn everything(monitor: &Monitor) -> Vec<Stored> {
     }
 }
 
-/// Waits until nothing lies in the spool.
-fn drained(monitor: &Monitor) {
-    let spool = Home::at(monitor.home()).spool();
-    let is_event = |entry: std::io::Result<fs::DirEntry>| {
-        let name = entry.expect("an entry can be read").file_name();
-        name.to_str().and_then(protocol::spool::parse_file_name).is_some()
-    };
-    let start = Instant::now();
-    while fs::read_dir(&spool).is_ok_and(|mut entries| entries.any(is_event)) {
-        assert!(start.elapsed() < PATIENCE, "the spool is not drained: {}", monitor.assert_healthy());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Posts events one after the other, each with its own id, each again until it is acknowledged, whatever
 /// happens to the server meanwhile. Returns the ids.
 fn post_until(ended: &AtomicBool, url: &str, sender: u64) -> Vec<String> {
@@ -151,7 +137,7 @@ fn every_event_is_there_exactly_once_after_kill_upon_kill() {
         (posted.collect::<Vec<_>>(), hooks.join().expect("the hooks end well"))
     });
     let monitor = running.into_inner().expect("nobody panicked").expect("it runs");
-    drained(&monitor);
+    monitor.wait_for_spool();
 
     let stored = everything(&monitor);
     let seqs: Vec<u64> = stored.iter().map(|event| event.seq).collect();
@@ -227,7 +213,7 @@ fn a_full_spool_s_refusals_are_told() {
     let monitor = stopped.restart();
     assert_eq!(monitor.assert_healthy()["spool"]["refused"], 3);
     assert_eq!(monitor.get("/stats").json()["spool"]["refused"], 3);
-    drained(&monitor);
+    monitor.wait_for_spool();
     assert!(monitor.events("").events.is_empty());
 }
 
@@ -247,5 +233,5 @@ fn a_running_server_takes_in_what_is_spooled_meanwhile() {
     let found: Vec<_> = events.iter().filter_map(|event| event.session_id.clone()).collect();
     assert_eq!(found, sessions, "in the order in which they happened");
     assert!(events.iter().all(|event| event.source == "hook"), "{events:?}");
-    drained(&monitor);
+    monitor.wait_for_spool();
 }

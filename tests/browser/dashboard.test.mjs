@@ -1,5 +1,7 @@
 // Claims about the dashboard as a person meets it: in a browser, served by the real monitor.
 import assert from "node:assert/strict";
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { test } from "node:test";
 
 import {
@@ -214,4 +216,18 @@ test("when the monitor moves to another port the page follows and shows the same
   });
   assert.ok(reply.ok);
   await row(page, 4).waitFor();
+});
+
+test("events that no disk could keep are told", async (t) => {
+  const monitor = await startMonitor(t);
+  const spool = join(monitor.home, "monitor", "spool");
+  mkdirSync(spool, { recursive: true });
+  // One byte for each event that a hook could not keep.
+  writeFileSync(join(spool, "refused"), "...");
+  const page = await openPage(t, monitor);
+  await at(page, "not-spooled").waitFor();
+  assert.equal(
+    await at(page, "not-spooled").innerText(),
+    "3 events could not be spooled",
+  );
 });

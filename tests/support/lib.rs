@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub use client::Client;
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
-pub use monitor::{Crashed, Monitor, hook, our, raw};
+pub use monitor::{Crashed, Monitor, hook, our, raw, spooled};
 pub use programs::{output, program, repository};
 pub use reply::{Page, Reply, Stored};
 pub use socket::{Library, Options, Socket};

@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
+use protocol::spool;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -156,9 +157,21 @@ impl Monitor {
     }
 
     /// Runs the real hook with this on its standard input, as Claude Code would. On a busy machine the hook may
-    /// leave the event on disk instead of waiting; then the server takes it from there a moment later.
+    /// leave the event on disk instead of waiting; then the monitor takes it from there.
     pub fn hook(&self, stdin: &str) -> Output {
-        hook(self.home(), &[], stdin)
+        let output = hook(self.home(), &[], stdin);
+        self.wait_for_spool();
+        output
+    }
+
+    /// Waits until nothing lies in the spool, hence all of it is stored.
+    #[track_caller]
+    pub fn wait_for_spool(&self) {
+        let start = Instant::now();
+        while !spooled(self.home()).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "the spool is not drained: {}", self.assert_healthy());
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Runs the real command line in this monitor's home.
@@ -232,6 +245,16 @@ pub fn hook(home: &Path, variables: &[(&str, &str)], stdin: &str) -> Output {
     assert!(output.status.success(), "a hook always succeeds: {output:?}");
     assert!(output.stdout.is_empty(), "Claude Code reads what a hook prints: {output:?}");
     output
+}
+
+/// The events that lie in the spool of a home.
+pub fn spooled(home: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(Home::at(home).spool()) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.expect("an entry can be read").path());
+    let is_event = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).and_then(spool::parse_file_name).is_some()
+    };
+    paths.filter(is_event).collect()
 }
 
 /// One of our programs in a home, with nothing of this user's own settings.
