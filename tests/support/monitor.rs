@@ -87,6 +87,12 @@ impl Monitor {
         self.port
     }
 
+    /// The secret in its runfile, which lets this user stop and restart it.
+    pub fn control_token(&self) -> String {
+        let runfile = runfile(self.home(), self.port).expect("a serving monitor has a runfile");
+        runfile["control_token"].as_str().expect("it holds the token").to_owned()
+    }
+
     /// Its `CLAUDE_MPM_HOME`.
     pub fn home(&self) -> &Path {
         self.home.path()

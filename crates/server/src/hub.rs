@@ -6,11 +6,12 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::stream::Gap;
-use protocol::{Event, Seq, Session, SessionId};
+use protocol::{Event, Seq, Session, SessionId, Timestamp};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
 use crate::store::{Committed, Publication};
+use crate::websocket::Encoded;
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
 const RING_EVENTS_MAX: usize = 16 * 1024;
@@ -42,11 +43,12 @@ struct Shared {
 pub(crate) struct Published {
     event: Arc<Event>,
     legacy: OnceLock<Box<RawValue>>,
+    websocket: OnceLock<Vec<Encoded>>,
 }
 
 impl Published {
     fn of(event: Arc<Event>) -> Arc<Self> {
-        Arc::new(Self { event, legacy: OnceLock::new() })
+        Arc::new(Self { event, legacy: OnceLock::new(), websocket: OnceLock::new() })
     }
 
     /// The event in the reference's words, encoded once however many clients get it.
@@ -55,6 +57,11 @@ impl Published {
             let message = protocol::legacy::message(&self.event).to_string();
             RawValue::from_string(message).unwrap_or_else(|_| RawValue::NULL.to_owned())
         })
+    }
+
+    /// Its messages to raw WebSocket clients, likewise.
+    pub(crate) fn websocket(&self, encode: impl FnOnce(&Event) -> Vec<Encoded>) -> &[Encoded] {
+        self.websocket.get_or_init(|| encode(&self.event))
     }
 }
 
@@ -139,6 +146,11 @@ impl Hub {
         }
     }
 
+    /// When a session that changed lately started.
+    pub(crate) fn session_started_at(&self, id: &SessionId) -> Option<Timestamp> {
+        lock(&self.shared.sessions).get(id).map(|session| session.started_at)
+    }
+
     /// The sessions that changed after a position.
     pub(crate) fn sessions_after(&self, position: Seq) -> Vec<Session> {
         lock(&self.shared.sessions).values().filter(|session| session.last_seq > position).cloned().collect()
@@ -210,7 +222,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{EventId, Row, Source, Timestamp, ingest};
+    use protocol::{EventId, Row, Source, ingest};
 
     fn committed(from: u64, count: u64, payload_bytes: usize) -> Publication {
         let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));
