@@ -201,6 +201,21 @@ impl Crashed {
         self.home.path()
     }
 
+    /// Starts another one and ends it as a crash would at that moment, whether it answers yet or not.
+    pub fn crash_when(self, moment: impl Fn() -> bool) -> Self {
+        let mut child = spawn(self.home.path(), self.port, &self.arguments);
+        let start = Instant::now();
+        while !moment() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let ended = child.try_wait().expect("a child can be asked");
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(ended.is_none(), "it ended by itself:\n{}", log(self.home.path(), self.port));
+        assert!(start.elapsed() < PATIENCE, "the moment never came:\n{}", log(self.home.path(), self.port));
+        self
+    }
+
     /// Starts another one in the same home on the same port.
     pub fn restart(self) -> Monitor {
         let agent = agent();
@@ -276,16 +291,20 @@ pub fn our(home: &Path, name: &str) -> Command {
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
 fn serve(agent: &ureq::Agent, home: &Path, port: u16, arguments: &[String]) -> Option<Child> {
+    let mut child = spawn(home, port, arguments);
+    answers(agent, home, port, &mut child).then_some(child)
+}
+
+fn spawn(home: &Path, port: u16, arguments: &[String]) -> Child {
     let log = File::create(log_file(home, port)).expect("a log can be made");
-    let mut child = our(home, "claude-mpm-monitor")
+    our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)
         .spawn()
-        .expect("the monitor can be started");
-    answers(agent, home, port, &mut child).then_some(child)
+        .expect("the monitor can be started")
 }
 
 /// Waits until this very monitor serves: its runfile and `/health` agree. `false` when it ended instead.
