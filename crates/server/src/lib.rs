@@ -10,6 +10,7 @@ mod hub;
 mod ingest;
 mod listen;
 mod security;
+mod sessions;
 mod socketio;
 mod state;
 mod store;

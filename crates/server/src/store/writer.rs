@@ -5,13 +5,14 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use protocol::{Event, EventId, Incoming, Kind, Row, Seq, Timestamp};
+use protocol::ingest::DuplicateKey;
+use protocol::{Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::duplicates::{Duplicates, Link};
-use super::sessions::{Counted, Sessions};
+use super::sessions::Sessions;
 use super::{Appended, Committed, Publish, StoreError, lock, retention, search};
 
 /// Most events in one commit: large enough that the commit's cost vanishes, small enough to answer soon.
@@ -31,6 +32,8 @@ pub(super) enum Job {
         received_at: Timestamp,
         reply: oneshot::Sender<Result<Appended, StoreError>>,
     },
+    /// Note that somebody has seen a session as it is now; answers whether there is one.
+    Read { session: SessionId, reply: oneshot::Sender<Result<bool, StoreError>> },
     /// Make everything up to a position searchable.
     Index { up_to: Seq, reply: oneshot::Sender<()> },
 }
@@ -43,6 +46,8 @@ pub(super) struct Writer {
     indexed: Seq,
     duplicates: Duplicates,
     sessions: Sessions,
+    /// Whether sessions may be left that another version wrote.
+    has_old_sessions: bool,
     limits: retention::Limits,
     retention_due: Instant,
     publish: Publish,
@@ -67,6 +72,7 @@ impl Writer {
             indexed,
             duplicates: Duplicates::default(),
             sessions: Sessions::default(),
+            has_old_sessions: true,
             limits,
             retention_due: Instant::now(),
             publish,
@@ -105,6 +111,8 @@ impl Writer {
     fn chore(&mut self) -> bool {
         let done = if self.indexed < self.last_seq {
             self.index()
+        } else if self.has_old_sessions {
+            self.renew()
         } else if Instant::now() >= self.retention_due {
             self.retain()
         } else {
@@ -114,6 +122,7 @@ impl Writer {
             tracing::warn!(%error, "a chore of the event store failed");
             self.searches.clear();
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
+            self.has_old_sessions = false;
             false
         })
     }
@@ -139,6 +148,7 @@ impl Writer {
     fn take_group(&mut self, first: Job, jobs: &Receiver<Job>, committed: &impl Fn(Seq)) {
         let mut replies: Vec<(Reply, usize)> = Vec::new();
         let mut events: Vec<(Incoming, Timestamp)> = Vec::new();
+        let mut reads = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
@@ -146,11 +156,25 @@ impl Writer {
                     replies.push((reply, more.len()));
                     events.extend(more.into_iter().map(|event| (event, received_at)));
                 }
+                Job::Read { session, reply } => reads.push((session, reply)),
                 Job::Index { up_to, reply } if up_to <= self.indexed => drop(reply.send(())),
                 Job::Index { up_to, reply } => self.searches.push((up_to, reply)),
             }
             next = if events.len() < GROUP_EVENTS_MAX { jobs.try_recv().ok() } else { None };
         }
+        self.store(events, replies, committed);
+        // After the events that came before them: what was seen is what was stored.
+        for (session, reply) in reads {
+            let _ = reply.send(self.mark_read(&session));
+        }
+    }
+
+    fn store(
+        &mut self,
+        events: Vec<(Incoming, Timestamp)>,
+        replies: Vec<(Reply, usize)>,
+        committed: &impl Fn(Seq),
+    ) {
         if events.is_empty() {
             return answer(replies, &[]);
         }
@@ -169,6 +193,45 @@ impl Writer {
                 }
             }
         }
+    }
+
+    fn mark_read(&mut self, session: &SessionId) -> Result<bool, StoreError> {
+        self.change_sessions(|sessions, connection| sessions.mark_read(connection, session))
+            .map_err(StoreError::from)
+    }
+
+    /// Computes a session anew that another version wrote; false when there is none.
+    fn renew(&mut self) -> rusqlite::Result<bool> {
+        let renewed = self.change_sessions(Sessions::renew_one)?;
+        self.has_old_sessions = renewed;
+        Ok(renewed)
+    }
+
+    /// A change of sessions without new events.
+    fn change_sessions(
+        &mut self,
+        change: impl FnOnce(&mut Sessions, &Connection) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
+        let written = self.write_sessions(change);
+        if written.is_err() {
+            self.sessions.forget();
+        }
+        let (is_done, sessions) = written?;
+        if !sessions.is_empty() {
+            (self.publish)(Committed { events: Vec::new(), sessions });
+        }
+        Ok(is_done)
+    }
+
+    fn write_sessions(
+        &mut self,
+        change: impl FnOnce(&mut Sessions, &Connection) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<(bool, Vec<Session>)> {
+        let transaction = self.connection.transaction()?;
+        let is_done = change(&mut self.sessions, &transaction)?;
+        let sessions = self.sessions.save(&transaction)?;
+        transaction.commit()?;
+        Ok((is_done, sessions))
     }
 
     /// All events of a group or none of them.
@@ -194,13 +257,14 @@ impl Writer {
             let key = incoming.duplicate_key.take();
             let payload =
                 std::mem::replace(&mut incoming.payload, serde_json::value::RawValue::NULL.to_owned());
-            let (title, model) = (incoming.session_title.take(), incoming.model.take());
+            let facts = std::mem::take(&mut incoming.facts);
             let sent_id = incoming.id.is_some();
             let mut row = Row::of(incoming, seq, id, received_at);
             if sent_id && let Some(earlier) = position_of(&change, id)? {
                 outcomes.push(Outcome::Duplicate(earlier));
                 continue;
             }
+            let may_be_superseded = key.as_ref().is_some_and(DuplicateKey::may_be_superseded);
             let mut link = Link::None;
             if let Some(key) = key {
                 link = self.duplicates.link(&row, &key);
@@ -210,12 +274,12 @@ impl Writer {
             }
             insert_row(&change, &row, payload.get())?;
             if let Link::From(poorer) = link {
-                for earlier in poorer {
-                    let counted = mark_duplicate(&change, earlier, seq)?;
-                    self.sessions.uncount(&change, &row, counted)?;
+                for earlier in &poorer {
+                    mark_duplicate(&change, *earlier, seq)?;
                 }
+                self.sessions.supersede(&change, &row, &poorer)?;
             }
-            self.sessions.apply(&change, &row, title, model)?;
+            self.sessions.apply(&change, &row, facts, may_be_superseded)?;
             last = seq;
             outcomes.push(Outcome::Stored(seq));
             stored.push(Arc::new(Event { row, payload }));
@@ -289,12 +353,9 @@ fn insert_row(connection: &Connection, row: &Row, payload: &str) -> rusqlite::Re
     Ok(())
 }
 
-/// Links a stored event to its richer delivery, and says how it had counted.
-fn mark_duplicate(connection: &Connection, poorer: Seq, richer: Seq) -> rusqlite::Result<Counted> {
-    let mut mark = connection
-        .prepare_cached("UPDATE events SET duplicate_of = ?2 WHERE seq = ?1 RETURNING kind, is_error")?;
-    mark.query_row(params![poorer.0, richer.0], |row| {
-        let kind: String = row.get(0)?;
-        Ok(Counted::of(&Kind::from_name(&kind), row.get(1)?))
-    })
+/// Links a stored event to its richer delivery.
+fn mark_duplicate(connection: &Connection, poorer: Seq, richer: Seq) -> rusqlite::Result<()> {
+    let mut mark = connection.prepare_cached("UPDATE events SET duplicate_of = ?2 WHERE seq = ?1")?;
+    mark.execute(params![poorer.0, richer.0])?;
+    Ok(())
 }
