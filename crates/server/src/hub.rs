@@ -245,7 +245,7 @@ mod tests {
     async fn a_session_that_changes_without_an_event_is_told_to_who_asks_for_changes() {
         let hub = Hub::new(Seq(0));
         let mut watcher = hub.subscribe(Seq(0));
-        let state = crate::sessions::SessionState::empty(SessionId("s".to_owned()));
+        let state = crate::sessions::SessionState::new(SessionId("s".to_owned()));
         hub.publish(Committed { events: Vec::new(), sessions: vec![state.session()] });
         let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
         assert!(delivery.events.is_empty() && delivery.gap.is_none(), "{delivery:?}");

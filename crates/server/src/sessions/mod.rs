@@ -76,12 +76,8 @@ struct Step<'a> {
 }
 
 impl SessionState {
-    /// A session of which this is the first event; the event itself is not folded yet.
-    pub(crate) fn new(session_id: SessionId, first: &Row) -> Self {
-        Self::begun(session_id, first.occurred_at.min(first.received_at), first.seq)
-    }
-
-    fn begun(session_id: SessionId, at: Timestamp, last_seq: Seq) -> Self {
+    /// A session of which nothing was told yet.
+    pub(crate) fn new(session_id: SessionId) -> Self {
         Self {
             session_id,
             project: None,
@@ -89,15 +85,15 @@ impl SessionState {
             title: None,
             model: None,
             permission_mode: None,
-            started_at: at,
-            last_event_at: at,
-            last_seq,
+            started_at: Timestamp(0),
+            last_event_at: Timestamp(0),
+            last_seq: Seq(0),
             events: 0,
             errors: 0,
             tool_calls: 0,
             last_summary: String::new(),
             main_agent: None,
-            life: Life::new(at),
+            life: Life::new(Timestamp(0)),
             calls: Calls::default(),
             agents: Agents::default(),
             todos: Todos::default(),
@@ -109,11 +105,6 @@ impl SessionState {
             turns: Turns::default(),
             read: Seq(0),
         }
-    }
-
-    /// A session of which no event is left.
-    pub(crate) fn empty(session_id: SessionId) -> Self {
-        Self::begun(session_id, Timestamp(0), Seq(0))
     }
 
     /// Folds one event in.
@@ -194,6 +185,11 @@ impl SessionState {
     /// What every event tells.
     fn note(&mut self, step: &Step<'_>) {
         let Step { row, facts, .. } = step;
+        if self.events == 0 {
+            self.started_at = step.at;
+            self.last_event_at = step.at;
+            self.life = Life::new(step.at);
+        }
         self.events += 1;
         self.errors += u64::from(row.is_error);
         self.started_at = self.started_at.min(step.at);

@@ -31,7 +31,7 @@ impl Fold {
         let (row, facts) = event(self.seq + 1, at, &payload.to_string());
         self.seq += 1;
         let id = row.session_id.clone().expect("the sample has a session");
-        self.state.get_or_insert_with(|| SessionState::new(id, &row)).apply(&row, &facts);
+        self.state.get_or_insert_with(|| SessionState::new(id)).apply(&row, &facts);
         self
     }
 

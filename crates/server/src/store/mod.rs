@@ -270,4 +270,6 @@ pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
 }
 
 #[cfg(test)]
+mod properties;
+#[cfg(test)]
 mod tests;

@@ -70,7 +70,7 @@ impl Sessions {
         let group = self.group;
         let active = match self.active(connection, id)? {
             Some(active) => active,
-            None => self.active.entry(id.clone()).or_insert(Active::new(SessionState::new(id.clone(), row))),
+            None => self.active.entry(id.clone()).or_insert(Active::new(SessionState::new(id.clone()))),
         };
         active.touched = group;
         active.is_changed = true;
@@ -177,7 +177,7 @@ impl Active {
             Some(state) => Self::new(state),
             None => Self {
                 is_current: Current::Rebuild,
-                ..Self::new(SessionState::empty(id.clone()).read_up_to(checkpoint.read))
+                ..Self::new(SessionState::new(id.clone()).read_up_to(checkpoint.read))
             },
         }
     }
@@ -225,7 +225,7 @@ impl Active {
             (Current::Refold | Current::Rebuild, _) => {
                 let read = self.state.read();
                 let rebuilt = rebuild(connection, id.as_str())?;
-                self.state = rebuilt.unwrap_or_else(|| SessionState::empty(id.clone())).read_up_to(read);
+                self.state = rebuilt.unwrap_or_else(|| SessionState::new(id.clone())).read_up_to(read);
                 self.retractable = None;
             }
         }
@@ -291,7 +291,7 @@ pub(super) fn rebuild(connection: &Connection, id: &str) -> rusqlite::Result<Opt
     let mut state: Option<SessionState> = None;
     while let Some(found) = rows.next()? {
         let (row, payload) = (read::row(found)?, read::payload(found, 17)?);
-        let state = state.get_or_insert_with(|| SessionState::new(SessionId(id.to_owned()), &row));
+        let state = state.get_or_insert_with(|| SessionState::new(SessionId(id.to_owned())));
         state.apply(&row, &ingest::facts(&row.kind, &payload));
     }
     Ok(state)
