@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Library, Monitor, Socket, Stored, hook_posts, hook_samples, our, output, prompt, tool_start};
-use protocol::paths::Home;
-use protocol::spool;
+use e2e::{Library, Monitor, Socket, hook, hook_posts, hook_samples, prompt, tool_start};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -48,37 +46,29 @@ fn every_hook_event_of_claude_code_arrives_through_the_hook() {
 }
 
 #[test]
-fn a_hook_without_a_monitor_leaves_on_disk_what_it_would_have_posted() {
+fn a_hook_without_a_monitor_loses_nothing() {
     let home = tempfile::tempdir().expect("a temporary folder can be made");
-    let mut payloads: Vec<String> =
-        (0..20).map(|number| prompt(&format!("s-{number}"), "anybody there?")).collect();
-    for payload in &payloads {
-        let ended = output(&mut our(home.path(), "claude-mpm-hook"), payload.as_bytes());
-        assert!(ended.status.success() && ended.stdout.is_empty(), "{ended:?}");
+    let sessions: Vec<String> = (0..20).map(|number| format!("s-{number}")).collect();
+    for session in &sessions {
+        hook(home.path(), &[], &prompt(session, "is anybody there?"));
     }
-    let spool = std::fs::read_dir(Home::at(home.path()).spool()).expect("the spool exists");
-    let files = spool.map(|entry| entry.expect("an entry can be read").path());
-    let events = files.filter(|path| path.extension().is_some_and(|extension| extension == spool::EXTENSION));
-    // The server does not take the spool in by itself yet; what lies there is ready for it.
-    let monitor = Monitor::start();
-    events.for_each(|path| monitor.event(std::fs::read(path).expect("a spooled event can be read")));
-    let stored = monitor.events(ALL).events;
-    let mut kept: Vec<&str> = stored.iter().map(Stored::payload).collect();
-    kept.sort_unstable();
-    payloads.sort_unstable();
-    assert_eq!(kept, payloads);
-    assert!(stored.iter().all(|event| event.source == "hook"), "{stored:?}");
+    let monitor = Monitor::start_in(home);
+    let page = monitor.wait_for_events(ALL, sessions.len());
+    assert_eq!(page.sessions(), sessions, "in the order in which they happened");
 }
 
 #[test]
-fn a_hook_that_gets_nonsense_says_nothing_and_hurts_nobody() {
+fn a_hook_that_gets_nonsense_says_nothing_and_keeps_even_that() {
     let monitor = Monitor::start();
-    for nonsense in ["", "not json", "[]", "7", "{", "{}"] {
-        monitor.hook(nonsense);
+    let nonsense = ["", "not json", "[]", "7", "{", "{}"];
+    for input in nonsense {
+        monitor.hook(input);
     }
     monitor.hook(&prompt("s-1", "and then a real one"));
-    let seen = |page: &e2e::Page| page.sessions().contains(&"s-1".to_owned());
-    assert!(seen(&monitor.events(ALL)), "the hook waits for the answer, so it is stored");
+    let page = monitor.wait_for_events(ALL, nonsense.len() + 1);
+    let kinds: Vec<&str> = page.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "hook_input_invalid").count(), 3, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "unknown").count(), 3, "{kinds:?}");
     monitor.assert_healthy();
 }
 

@@ -10,7 +10,7 @@ use client::{Lock, Owner, runfiles};
 use protocol::instance::Instance;
 use protocol::paths::Home;
 use protocol::{Runfile, Timestamp};
-use server::{Config, Ended, Server, Stopped};
+use server::{Config, Ended, Listeners, Server, Stopped};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -70,8 +70,8 @@ pub enum StartError {
 }
 
 impl Host {
-    /// Starts a server on the configured host and port; returns when it serves. `config.database` is chosen
-    /// here. `project` makes it the server of that one project.
+    /// Starts a server on the configured host and port; returns when it serves. `config.database` and
+    /// `config.spool` are chosen here. `project` makes it the server of that one project.
     ///
     /// # Errors
     /// When the port is not to be had, or the files cannot be written.
@@ -82,8 +82,9 @@ impl Host {
         }
         let lock = port_lock(&home, port)?;
         let (database, _database_lock) = database(&home, port)?;
-        let plan = Plan { config: Config { database, ..config }, home, project, _database_lock };
-        let (server, registration) = plan.occupy(port, lock).await?;
+        let config = Config { database, spool: Some(home.spool()), ..config };
+        let plan = Plan { config, home, project, _database_lock };
+        let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
         let (announce, runfile) = watch::channel(registration.runfile.clone());
         let (stop, stopped) = watch::channel(false);
         let task = tokio::spawn(plan.serve(server, registration, stopped, announce));
@@ -141,34 +142,53 @@ impl Plan {
             // A dropped sender means stop, too.
             let stopped = server.run(async move { drop(stop.wait_for(|stop| *stop).await) }).await?;
             let Ended::Restart { port } = stopped.ended else { return Ok(stopped) };
-            (server, registration) = self.restart(port, registration).await.map_err(into_server_error)?;
+            (server, registration) =
+                self.restart(port, stopped.next, registration).await.map_err(into_server_error)?;
             announce.send_replace(registration.runfile.clone());
         }
     }
 
     /// The next server: on the wanted port, or on the old one when that is not to be had.
-    async fn restart(&self, port: u16, old: Registration) -> Result<(Server, Registration), StartError> {
+    async fn restart(
+        &self,
+        port: u16,
+        taken: Listeners,
+        old: Registration,
+    ) -> Result<(Server, Registration), StartError> {
         if port != old.runfile.port {
-            match self.occupy_another(port).await {
+            match self.occupy_another(port, taken).await {
                 Ok(occupied) => return Ok(occupied),
                 Err(error) => tracing::warn!(%error, port, kept = old.runfile.port, "could not move"),
             }
         }
         let port = old.runfile.port;
-        self.occupy(port, old.into_lock()).await
+        self.occupy(port, old.into_lock(), Listeners::default()).await
     }
 
-    async fn occupy_another(&self, port: u16) -> Result<(Server, Registration), StartError> {
+    async fn occupy_another(
+        &self,
+        port: u16,
+        taken: Listeners,
+    ) -> Result<(Server, Registration), StartError> {
         let lock = port_lock(&self.home, port)?;
-        self.occupy(port, lock).await
+        self.occupy(port, lock, taken).await
     }
 
-    /// Binds the port and tells the user's other processes.
-    async fn occupy(&self, port: u16, lock: Lock) -> Result<(Server, Registration), StartError> {
+    /// Binds the port, unless it is taken for us already, and tells the user's other processes.
+    async fn occupy(
+        &self,
+        port: u16,
+        lock: Lock,
+        taken: Listeners,
+    ) -> Result<(Server, Registration), StartError> {
         // What a crashed server left is no longer true.
         runfiles::remove(&self.home, port);
         let config = Config { port, ..self.config.clone() };
-        let server = Server::bind(config).await.map_err(|error| start_error(error, port))?;
+        let server = match taken.port() {
+            Some(_) => Server::bind_on(taken, config),
+            None => Server::bind(config).await,
+        };
+        let server = server.map_err(|error| start_error(error, port))?;
         let home = self.home.clone();
         let server = server.with_instances(move || instances(&home));
         let runfile = self.runfile(&server, port);

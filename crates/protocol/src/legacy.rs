@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::kind::{HookEvent, MpmEvent};
-use crate::{Event, Kind};
+use crate::{Event, Kind, Seq};
 
 /// Longest text inside a broadcast payload. Viewers that want the rest fetch the event; a broadcast goes to
 /// every client at once.
@@ -51,8 +51,7 @@ fn subtype(kind: &Kind) -> String {
 /// The broadcast: `{type, subtype, data, timestamp, session_id, source, …}`.
 pub fn message(event: &Event) -> Value {
     let row = &event.row;
-    let payload: Value = serde_json::from_str(event.payload.get()).unwrap_or(Value::Null);
-    let data = data(event, payload);
+    let data = data(event);
     let correlation_id = data.get("correlation_id").cloned();
     let mut message = Map::new();
     let category = category(&row.kind);
@@ -71,7 +70,11 @@ pub fn message(event: &Event) -> Value {
     }
     message.insert("event".into(), "mpm_event".into());
     message.insert("id".into(), json!(row.id));
-    message.insert("seq".into(), json!(row.seq));
+    if row.seq == Seq(0) {
+        message.insert("stored".into(), false.into());
+    } else {
+        message.insert("seq".into(), json!(row.seq));
+    }
     message.insert("summary".into(), row.summary.clone().into());
     Value::Object(message)
 }
@@ -85,10 +88,9 @@ fn type_of(kind: &Kind) -> &str {
 
 /// `data`: what the sender sent, without its envelope, and beside it the names that claude-mpm's own hook
 /// would have used.
-fn data(event: &Event, payload: Value) -> Map<String, Value> {
+pub(crate) fn data(event: &Event) -> Map<String, Value> {
     let row = &event.row;
-    let mut data = innermost(payload);
-    data.values_mut().for_each(cut);
+    let mut data = sent(event);
     let mut add = |name: &str, value: Value| {
         if !value.is_null() && !data.contains_key(name) {
             data.insert(name.to_owned(), value);
@@ -109,6 +111,13 @@ fn data(event: &Event, payload: Value) -> Map<String, Value> {
     if row.is_error {
         data.insert("is_error".to_owned(), true.into());
     }
+    data
+}
+
+/// What the sender sent, without its envelope, long texts cut.
+pub(crate) fn sent(event: &Event) -> Map<String, Value> {
+    let mut data = innermost(serde_json::from_str(event.payload.get()).unwrap_or(Value::Null));
+    data.values_mut().for_each(cut);
     data
 }
 
@@ -227,7 +236,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{EventId, Row, Seq, Source, Timestamp, ingest};
+    use crate::{EventId, Row, Source, Timestamp, ingest};
 
     fn broadcast(json: &str) -> Value {
         let raw = RawValue::from_string(json.to_owned()).expect("the sample is JSON");

@@ -1,6 +1,7 @@
 //! What crosses a process boundary: the event, its kinds and ids, the shapes of every answer, and the names
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
+pub mod derived;
 pub mod detail;
 pub mod error;
 pub mod event;
@@ -11,6 +12,7 @@ pub mod kind;
 pub mod legacy;
 pub mod names;
 pub mod paths;
+pub mod project;
 pub mod runfile;
 pub mod session;
 pub mod spool;

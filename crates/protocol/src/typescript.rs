@@ -12,6 +12,7 @@ use crate::detail::{
 use crate::health::HealthStats;
 use crate::instance::Instance;
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
+use crate::spool::SpoolHealth;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
 use crate::{
     AgentId, ErrorBody, EventId, Health, Kind, Row, Seq, Session, SessionId, Source, Timestamp, ToolUseId,
@@ -73,6 +74,7 @@ fn generated() -> String {
         Instance,
         Health,
         HealthStats,
+        SpoolHealth,
         ErrorBody
     );
     out

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use protocol::instance::InstanceInfo;
 use protocol::names;
 
 /// Everything a server needs to know. `Default` is what a user gets without any setting.
@@ -14,6 +15,8 @@ pub struct Config {
     pub port: u16,
     /// The event store; its folder is made when missing.
     pub database: PathBuf,
+    /// Where hooks leave events that no server could take; none leaves them there.
+    pub spool: Option<PathBuf>,
     /// Where claude-mpm's viewers find the working directory; the process's own.
     pub working_directory: PathBuf,
     /// How the process was started: `foreground`, `background` or `desktop`.
@@ -46,6 +49,7 @@ impl Default for Config {
             host: "localhost".to_owned(),
             port: names::DEFAULT_PORT,
             database: PathBuf::from("events.db"),
+            spool: None,
             working_directory: PathBuf::from("."),
             mode: "foreground".to_owned(),
             cors_allowed_origins: Vec::new(),
@@ -59,6 +63,14 @@ impl Default for Config {
             retention_mib: 2048,
             durability: Durability::Crash,
         }
+    }
+}
+
+impl Config {
+    /// The server as the raw WebSocket door names it, once its port is known.
+    pub(crate) fn instance_info(&self, port: u16) -> InstanceInfo {
+        let working_dir = Some(self.working_directory.display().to_string());
+        InstanceInfo { port, host: self.host.clone(), working_dir }
     }
 }
 

@@ -6,17 +6,21 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::stream::Gap;
-use protocol::{Event, Seq, Session, SessionId};
+use protocol::{Event, Seq, Session, SessionId, Timestamp};
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 
-use crate::store::Committed;
+use crate::store::{Committed, Publication};
+use crate::websocket::Encoded;
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
 const RING_EVENTS_MAX: usize = 16 * 1024;
 
 /// Bytes of payload kept for them, however few events that is.
 const RING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Events that could not be stored, kept for subscribers that lag.
+const UNSTORED_MAX: usize = 256;
 
 /// Sessions whose newest state is at hand; older changes are in the store.
 const SESSIONS_MAX: usize = 1024;
@@ -31,6 +35,7 @@ struct Shared {
     ring: Mutex<Ring>,
     sessions: Mutex<HashMap<SessionId, (Revision, Session)>>,
     latest: watch::Sender<Latest>,
+    unstored: broadcast::Sender<Arc<Published>>,
 }
 
 /// Counts what was published: a session may change without an event.
@@ -48,15 +53,25 @@ struct Latest {
 pub(crate) struct Published {
     event: Arc<Event>,
     legacy: OnceLock<Box<RawValue>>,
+    websocket: OnceLock<Vec<Encoded>>,
 }
 
 impl Published {
+    fn of(event: Arc<Event>) -> Arc<Self> {
+        Arc::new(Self { event, legacy: OnceLock::new(), websocket: OnceLock::new() })
+    }
+
     /// The event in the reference's words, encoded once however many clients get it.
     pub(crate) fn legacy(&self) -> &RawValue {
         self.legacy.get_or_init(|| {
             let message = protocol::legacy::message(&self.event).to_string();
             RawValue::from_string(message).unwrap_or_else(|_| RawValue::NULL.to_owned())
         })
+    }
+
+    /// Its messages to raw WebSocket clients, likewise.
+    pub(crate) fn websocket(&self, encode: impl FnOnce(&Event) -> Vec<Encoded>) -> &[Encoded] {
+        self.websocket.get_or_init(|| encode(&self.event))
     }
 }
 
@@ -82,6 +97,8 @@ pub(crate) struct Delivery {
     pub gap: Option<Gap>,
     /// The next events, oldest first.
     pub events: Vec<Arc<Published>>,
+    /// Events that could not be stored: they have no position and cannot be asked for again.
+    pub unstored: Vec<Arc<Published>>,
 }
 
 /// One reader of the hub, at a position of its own.
@@ -90,6 +107,7 @@ pub(crate) struct Subscriber {
     position: Seq,
     revision: Revision,
     latest: watch::Receiver<Latest>,
+    unstored: broadcast::Receiver<Arc<Published>>,
 }
 
 impl Hub {
@@ -99,12 +117,25 @@ impl Hub {
             ring: Mutex::default(),
             sessions: Mutex::default(),
             latest: watch::Sender::new(Latest { seq: last_seq, revision: 0 }),
+            unstored: broadcast::Sender::new(UNSTORED_MAX),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Makes a committed group visible. Called by the store's writer only, in order.
-    pub(crate) fn publish(&self, group: Committed) {
+    /// Makes a group visible. Called by the store's writer only, in order.
+    pub(crate) fn publish(&self, publication: Publication) {
+        match publication {
+            Publication::Committed(group) => self.publish_committed(group),
+            Publication::Unstored(events) => {
+                for event in events {
+                    // Nobody may be watching.
+                    let _ = self.shared.unstored.send(Published::of(event));
+                }
+            }
+        }
+    }
+
+    fn publish_committed(&self, group: Committed) {
         let mut latest = *self.shared.latest.borrow();
         latest.seq = group.events.last().map_or(latest.seq, |event| event.row.seq);
         latest.revision += 1;
@@ -122,7 +153,13 @@ impl Hub {
     pub(crate) fn subscribe(&self, after: Seq) -> Subscriber {
         let latest = self.shared.latest.subscribe();
         let revision = latest.borrow().revision;
-        Subscriber { hub: self.clone(), position: after, revision, latest }
+        let unstored = self.shared.unstored.subscribe();
+        Subscriber { hub: self.clone(), position: after, revision, latest, unstored }
+    }
+
+    /// When a session that changed lately started.
+    pub(crate) fn session_started_at(&self, id: &SessionId) -> Option<Timestamp> {
+        lock(&self.shared.sessions).get(id).map(|(_, session)| session.started_at)
     }
 }
 
@@ -131,29 +168,37 @@ impl Subscriber {
     /// hub is gone.
     pub(crate) async fn next(&mut self, count: usize) -> Option<Delivery> {
         let position = self.position;
-        self.latest.wait_for(|latest| latest.seq > position).await.ok()?;
-        Some(self.take(count))
+        self.wait(count, |latest| latest.seq > position).await
     }
 
-    /// Waits until there is an event after its position, or a session changed; takes at most `count` events and
-    /// all changes, each session once. `None` when the hub is gone.
+    /// The same, but a session that changed is something too. With the sessions that changed, each once.
     pub(crate) async fn next_change(&mut self, count: usize) -> Option<(Delivery, Vec<Session>)> {
         let (position, revision) = (self.position, self.revision);
         let is_news = |latest: &Latest| latest.seq > position || latest.revision > revision;
-        self.revision = self.latest.wait_for(is_news).await.ok()?.revision;
+        let delivery = self.wait(count, is_news).await?;
+        // First how far it is, then what changed: what changes in between is told twice, not never.
+        self.revision = self.latest.borrow().revision;
         let sessions = lock(&self.hub.shared.sessions);
         let changed = sessions.values().filter(|(changed, _)| *changed > revision);
         let changed = changed.map(|(_, session)| session.clone()).collect();
-        drop(sessions);
-        Some((self.take(count), changed))
+        Some((delivery, changed))
     }
 
-    fn take(&mut self, count: usize) -> Delivery {
+    async fn wait(&mut self, count: usize, is_news: impl FnMut(&Latest) -> bool) -> Option<Delivery> {
+        tokio::select! {
+            biased;
+            newer = self.latest.wait_for(is_news) => drop(newer.ok()?),
+            event = self.unstored.recv() => {
+                // One that was too slow for them has no way to get them.
+                let unstored = event.into_iter().collect();
+                return Some(Delivery { unstored, ..Delivery::default() });
+            }
+        }
         let delivery = lock(&self.hub.shared.ring).after(self.position, count);
         if let Some(last) = delivery.events.last() {
             self.position = last.row.seq;
         }
-        delivery
+        Some(delivery)
     }
 }
 
@@ -161,7 +206,7 @@ impl Ring {
     fn extend(&mut self, events: Vec<Arc<Event>>) {
         for event in events {
             self.bytes += event.payload.get().len();
-            self.events.push_back(Arc::new(Published { event, legacy: OnceLock::new() }));
+            self.events.push_back(Published::of(event));
             while self.events.len() > RING_EVENTS_MAX
                 || (self.bytes > RING_BYTES_MAX && self.events.len() > 1)
             {
@@ -176,7 +221,8 @@ impl Ring {
         let from = Seq(position.0 + 1);
         let gap = (from < first).then(|| Gap { from, to: Seq(first.0 - 1) });
         let skip = usize::try_from(from.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
-        Delivery { gap, events: self.events.iter().skip(skip).take(count).cloned().collect() }
+        let events = self.events.iter().skip(skip).take(count).cloned().collect();
+        Delivery { gap, events, ..Delivery::default() }
     }
 }
 
@@ -187,8 +233,8 @@ fn remember(known: &mut HashMap<SessionId, (Revision, Session)>, changed: Vec<Se
     if known.len() > SESSIONS_MAX {
         let mut revisions: Vec<Revision> = known.values().map(|(revision, _)| *revision).collect();
         revisions.sort_unstable();
-        let keep_after = revisions[known.len() - SESSIONS_MAX / 2];
-        known.retain(|_, (revision, _)| *revision >= keep_after);
+        let keep_from = revisions[known.len() - SESSIONS_MAX / 2];
+        known.retain(|_, (revision, _)| *revision >= keep_from);
     }
 }
 
@@ -199,9 +245,9 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{EventId, Row, Source, Timestamp, ingest};
+    use protocol::{EventId, Row, Source, ingest};
 
-    fn group(from: u64, count: u64, payload_bytes: usize) -> Committed {
+    fn committed(from: u64, count: u64, payload_bytes: usize) -> Publication {
         let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));
         let raw = RawValue::from_string(json).expect("the sample is JSON");
         let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
@@ -209,7 +255,10 @@ mod tests {
             let row = Row::of(incoming.clone(), Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
             Arc::new(Event { row, payload: incoming.payload.clone() })
         };
-        Committed { events: (from..from + count).map(event).collect(), sessions: Vec::new() }
+        Publication::Committed(Committed {
+            events: (from..from + count).map(event).collect(),
+            sessions: Vec::new(),
+        })
     }
 
     fn seqs(delivery: &Delivery) -> Vec<u64> {
@@ -220,12 +269,12 @@ mod tests {
     async fn a_subscriber_gets_everything_after_its_position_once_and_in_order() {
         let hub = Hub::new(Seq(10));
         let mut early = hub.subscribe(Seq(10));
-        hub.publish(group(11, 3, 1));
+        hub.publish(committed(11, 3, 1));
         let mut late = hub.subscribe(Seq(12));
         assert_eq!(seqs(&early.next(2).await.expect("a delivery")), [11, 12]);
         assert_eq!(seqs(&early.next(2).await.expect("a delivery")), [13]);
         assert_eq!(seqs(&late.next(9).await.expect("a delivery")), [13]);
-        hub.publish(group(14, 1, 1));
+        hub.publish(committed(14, 1, 1));
         assert_eq!(seqs(&early.next(9).await.expect("a delivery")), [14]);
     }
 
@@ -234,7 +283,7 @@ mod tests {
         let hub = Hub::new(Seq(0));
         let mut slow = hub.subscribe(Seq(0));
         let count = RING_EVENTS_MAX as u64 + 5;
-        hub.publish(group(1, count, 1));
+        hub.publish(committed(1, count, 1));
         let delivery = slow.next(1).await.expect("a delivery");
         assert_eq!(delivery.gap, Some(Gap { from: Seq(1), to: Seq(5) }));
         assert_eq!(seqs(&delivery), [6]);
@@ -245,12 +294,13 @@ mod tests {
     async fn a_session_that_changes_without_an_event_is_told_to_who_asks_for_changes() {
         let hub = Hub::new(Seq(0));
         let mut watcher = hub.subscribe(Seq(0));
-        let state = crate::sessions::SessionState::new(SessionId("s".to_owned()));
-        hub.publish(Committed { events: Vec::new(), sessions: vec![state.session()] });
+        let session = crate::sessions::SessionState::new(SessionId("s".to_owned())).session();
+        let group = Committed { events: Vec::new(), sessions: vec![session.clone()] };
+        hub.publish(Publication::Committed(group));
         let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
         assert!(delivery.events.is_empty() && delivery.gap.is_none(), "{delivery:?}");
-        assert_eq!(changed, [state.session()]);
-        hub.publish(group(1, 1, 1));
+        assert_eq!(changed, [session]);
+        hub.publish(committed(1, 1, 1));
         let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
         assert_eq!((seqs(&delivery), changed.len()), (vec![1], 0), "a change is told once");
     }
@@ -258,7 +308,7 @@ mod tests {
     #[test]
     fn large_payloads_do_not_grow_the_ring_beyond_its_bytes() {
         let hub = Hub::new(Seq(0));
-        hub.publish(group(1, 100, RING_BYTES_MAX / 10));
+        hub.publish(committed(1, 100, RING_BYTES_MAX / 10));
         let ring = lock(&hub.shared.ring);
         assert!(
             ring.bytes <= RING_BYTES_MAX && ring.events.len() >= 9,

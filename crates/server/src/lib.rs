@@ -1,5 +1,6 @@
 //! The monitor's server: one way in (`ingest`), one place that keeps (`store`), one that fans out (`hub`), and
-//! doors that only translate (`http`, `socketio`). The caller decides address, files and end.
+//! doors that only translate (`http`, `socketio`,
+//! `websocket`). The caller decides address, files and end.
 
 mod clients;
 mod compatibility;
@@ -12,12 +13,14 @@ mod listen;
 mod security;
 mod sessions;
 mod socketio;
+mod spool;
 mod state;
 mod store;
+mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ::socketioxide::SocketIo;
@@ -31,6 +34,7 @@ use tokio::task::JoinSet;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;
+pub use listen::Listeners;
 use state::{AppState, Instances};
 use store::Store;
 
@@ -52,18 +56,20 @@ pub enum Ended {
     Asked,
     /// An authorised `POST /api/restart` came: start again, on this port.
     Restart {
-        /// The port to serve next; free a moment ago.
+        /// The port to serve next.
         port: u16,
     },
 }
 
 /// What a finished run can say of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Stopped {
     /// Viewers that were connected when the stop began; all were told and disconnected.
     pub clients_disconnected: usize,
     /// Why it ended.
     pub ended: Ended,
+    /// After [`Ended::Restart`] on another port: that port, already taken for [`Server::bind_on`].
+    pub next: Listeners,
 }
 
 impl Server {
@@ -75,6 +81,14 @@ impl Server {
     /// be opened.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let listeners = listen::bind(&config.host, config.port).await?;
+        Self::bind_on(listeners, config)
+    }
+
+    /// Opens the store for a port that is taken already; as [`Server::bind`] otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database cannot be opened.
+    pub fn bind_on(Listeners(listeners): Listeners, config: Config) -> Result<Self, Error> {
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
         // The hub goes on where the store ends, so the store is opened first and gets its publisher after.
         let publisher: Arc<OnceLock<Hub>> = Arc::default();
@@ -86,12 +100,15 @@ impl Server {
         };
         let store = Store::open(&config, Box::new(publish))?;
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
+        let websockets = websocket::WebSockets::new(config.instance_info(port));
         let state = AppState {
             config: Arc::new(config),
             ingest: ingest::Ingest::new(store.clone()),
             store,
             hub,
             clients: clients::Clients::default(),
+            websockets,
+            spool: spool::Tally::default(),
             id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
             control_token: uuid::Uuid::new_v4().simple().to_string().into(),
             port,
@@ -99,6 +116,7 @@ impl Server {
             started_at: Timestamp::from_system(SystemTime::now()),
             instances: Arc::new(Vec::new),
             ended: watch::Sender::new(None),
+            next: Arc::default(),
         };
         Ok(Self { listeners, state })
     }
@@ -138,8 +156,10 @@ impl Server {
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
         let Self { listeners, state } = self;
+        let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let (layer, io) = socketio::layer(&state);
         let router = router(&state, layer);
+        websocket::start(&state).await;
         let mut serving = JoinSet::new();
         for listener in listeners {
             let mut ended = state.ended.subscribe();
@@ -158,7 +178,7 @@ impl Server {
                 state.end(Ended::Caller);
             }
         }
-        Ok(stop(state, io, serving).await)
+        Ok(stop(state, io, serving, draining).await)
     }
 }
 
@@ -172,18 +192,23 @@ fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Rout
 
 /// Clients are told, then disconnected; open requests finish; the store is closed last, so that everything
 /// acknowledged is in it.
-async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Result<()>>) -> Stopped {
+async fn stop(
+    state: AppState,
+    io: SocketIo,
+    mut serving: JoinSet<std::io::Result<()>>,
+    draining: spool::Draining,
+) -> Stopped {
     let clients_disconnected = state.clients.count();
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
         Ended::Restart { port } => {
-            let url = format!("http://{}:{port}", state.config.host);
-            socketio::announce_end(&io, "server_restart", "restart", Some(url)).await;
+            socketio::announce_end(&io, "server_restart", "restart", Some(state.url_at(port))).await;
         }
         Ended::Caller | Ended::Asked => {
             socketio::announce_end(&io, "server_shutdown", "shutdown", None).await;
         }
     }
+    websocket::announce_end(&state, ended).await;
     io.close().await;
     let drained = tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} }).await;
     if drained.is_err() {
@@ -191,9 +216,14 @@ async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Resul
         serving.shutdown().await;
     }
     let store = state.store.clone();
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    let closed = tokio::task::spawn_blocking(move || {
+        draining.end();
+        store.close();
+    });
+    let closed = closed.await;
     if closed.is_err() {
         tracing::error!("closing the event store panicked");
     }
-    Stopped { clients_disconnected, ended }
+    let next = std::mem::take(&mut *state.next.lock().unwrap_or_else(PoisonError::into_inner));
+    Stopped { clients_disconnected, ended, next }
 }

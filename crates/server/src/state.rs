@@ -1,12 +1,12 @@
 //! What every door can reach: cheap handles, cloned into each handler.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use protocol::health::HealthStats;
-use protocol::instance::Instance;
+use protocol::instance::{Instance, InstanceInfo};
 use protocol::{Health, Timestamp, names};
 use tokio::sync::watch;
 
@@ -15,7 +15,10 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
+use crate::listen::Listeners;
+use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
+use crate::websocket::WebSockets;
 
 /// Lists this user's servers; provided by the host, who knows where they are noted.
 pub(crate) type Instances = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
@@ -28,6 +31,8 @@ pub(crate) struct AppState {
     pub hub: Hub,
     pub ingest: Ingest,
     pub clients: Clients,
+    pub websockets: WebSockets,
+    pub spool: Tally,
     pub id: Arc<str>,
     pub control_token: Arc<str>,
     pub port: u16,
@@ -35,6 +40,8 @@ pub(crate) struct AppState {
     pub started_at: Timestamp,
     pub instances: Instances,
     pub ended: watch::Sender<Option<Ended>>,
+    /// The port to serve after a restart, when it is another one.
+    pub next: Arc<Mutex<Listeners>>,
 }
 
 impl AppState {
@@ -65,10 +72,30 @@ impl AppState {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}:{}", self.config.host, self.port)
+        self.url_at(self.port)
     }
 
-    pub(crate) fn instance(&self) -> Instance {
+    /// Where this server would be on another port.
+    pub(crate) fn url_at(&self, port: u16) -> String {
+        format!("http://{}:{port}", self.config.host)
+    }
+
+    /// How the raw WebSocket door names this server.
+    pub(crate) fn instance_info(&self) -> InstanceInfo {
+        self.config.instance_info(self.port)
+    }
+
+    /// This user's servers, this one among them. Blocks on the disk.
+    pub(crate) fn all_instances(&self) -> Vec<Instance> {
+        let own = self.instance();
+        let mut all = (self.instances)();
+        if !all.iter().any(|other| other.server_id == own.server_id) {
+            all.insert(0, own);
+        }
+        all
+    }
+
+    fn instance(&self) -> Instance {
         Instance {
             port: self.port,
             url: self.url(),
@@ -107,6 +134,7 @@ impl AppState {
             },
             dependencies: BTreeMap::from([("sqlite".to_owned(), rusqlite::version().to_owned())]),
             store: self.store.state(),
+            spool: self.spool.health(self.config.spool.as_deref()),
             last_seq: self.hub.latest(),
             mode: self.config.mode.clone(),
         }

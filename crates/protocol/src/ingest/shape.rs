@@ -42,7 +42,8 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
                 incoming.kind = kind;
             }
         }
-        (None, Kind::Other(name)) if name == "unknown" => {
+        // What Claude Code gave to our hook is kept even when it names no event.
+        (None, Kind::Other(name)) if name == "unknown" && source != Source::Hook => {
             let message = "an event needs a `kind`, or a payload that names its event";
             return Err(Refusal::new("missing_kind", message));
         }

@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod info;
 mod sessions;
+mod upgrade;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -21,7 +22,8 @@ use crate::state::AppState;
 /// Every route of the server.
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
-        .route("/", get(assets::index))
+        .route("/", get(upgrade::root))
+        .route("/ws", get(upgrade::websocket))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
         .route("/status", get(info::health))

@@ -1,8 +1,10 @@
 //! Stored events to a client of the namespace `/`, one message each, of the kinds that it subscribed to.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use protocol::{Kind, Seq, legacy};
+use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 
 use super::feed;
@@ -11,6 +13,13 @@ use crate::state::AppState;
 
 /// Events taken from the hub at once.
 const BATCH_EVENTS: usize = 256;
+
+/// python-socketio gives up on a polling answer of more than 16 packets, so a polling client gets at most half of
+/// that at once, and then has time to ask again.
+const POLLING_PACKETS_MAX: usize = 8;
+
+/// How long a polling client is given to ask again.
+const POLLING_PAUSE: Duration = Duration::from_millis(20);
 
 /// Most channels of one client.
 const CHANNELS_MAX: usize = 100;
@@ -43,8 +52,9 @@ pub(super) fn start(socket: &SocketRef, app: &AppState, after: Seq) {
 
 async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
     let mut subscriber = app.hub.subscribe(after);
+    let mut sent = 0usize;
     while let Some(delivery) = feed::next(&mut subscriber, BATCH_EVENTS, &socket, &app).await {
-        for event in delivery.events {
+        for event in delivery.events.into_iter().chain(delivery.unstored) {
             if event.row.duplicate_of.is_some() || !wanted.includes(&event.row.kind) {
                 continue;
             }
@@ -54,6 +64,10 @@ async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
             };
             if feed::send(&socket, name, event.legacy()).await.is_none() {
                 return;
+            }
+            sent += 1;
+            if sent.is_multiple_of(POLLING_PACKETS_MAX) && socket.transport_type() == TransportType::Polling {
+                tokio::time::sleep(POLLING_PAUSE).await;
             }
         }
     }

@@ -114,11 +114,13 @@ async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filte
 
 /// One batch and the sessions that changed. `None` when the client is gone.
 async fn send(socket: &SocketRef, delivery: &Delivery, changed: Vec<Session>, filter: &Filter) -> Option<()> {
-    let rows = delivery.events.iter().map(|event| &event.row);
-    let rows: Vec<Row> =
-        rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
-    if !rows.is_empty() {
-        feed::send(socket, "events", &Batch { rows }).await?;
+    for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
+        let rows = events.iter().map(|event| &event.row);
+        let rows: Vec<Row> =
+            rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
+        if !rows.is_empty() {
+            feed::send(socket, name, &Batch { rows }).await?;
+        }
     }
     if !changed.is_empty() {
         feed::send(socket, "sessions", &SessionsChanged { changed }).await?;
