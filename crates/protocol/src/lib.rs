@@ -2,6 +2,7 @@
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
 pub mod derived;
+pub mod detail;
 pub mod error;
 pub mod event;
 pub mod health;
@@ -20,6 +21,7 @@ pub mod timestamp;
 #[cfg(test)]
 mod typescript;
 
+pub use detail::SessionDetail;
 pub use error::ErrorBody;
 pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
 pub use health::Health;

@@ -11,6 +11,7 @@ mod hub;
 mod ingest;
 mod listen;
 mod security;
+mod sessions;
 mod socketio;
 mod spool;
 mod state;

@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod events;
 mod info;
+mod sessions;
 mod upgrade;
 
 use axum::Router;
@@ -34,8 +35,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/working-directory", get(info::working_directory))
         .route(names::EVENTS, get(events::page).post(events::take))
         .route("/api/events/{seq}", get(events::one))
-        .route(names::SESSIONS, get(events::sessions))
-        .route("/api/sessions/{id}", get(events::session))
+        .route(names::SESSIONS, get(sessions::list))
+        .route("/api/sessions/{id}", get(sessions::one))
+        .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/instances", get(control::instances))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route(names::RESTART, post(control::restart))

@@ -336,7 +336,7 @@ async fn session_marker(
 
 async fn list_sessions(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
     let limit = app.config.history_max;
-    let sessions = app.read(move |store| store.sessions(limit)).await.unwrap_or_default();
+    let sessions = app.read(move |store| store.sessions(limit, &[])).await.unwrap_or_default();
     let list = json!({ "total": sessions.len(), "sessions": sessions });
     answer(&socket, ack, "hook:sessions:response", &list);
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use protocol::instance::InstanceInfo;
-use protocol::{Seq, Session, SessionId, Timestamp};
+use protocol::session::State;
+use protocol::{Session, SessionId, Timestamp};
 use serde::Serialize;
 
 use crate::state::AppState;
@@ -66,7 +67,7 @@ pub(super) struct Running(BTreeMap<SessionId, Timestamp>);
 
 impl Running {
     fn fold(&mut self, session: Session) {
-        if session.ended_at.is_some() {
+        if session.ended_at.is_some() || session.status.state == State::Lost {
             self.0.remove(&session.session_id);
             return;
         }
@@ -87,7 +88,7 @@ impl Running {
 
 /// The sessions that ran when the server was last seen.
 pub(super) async fn stored(app: &AppState) -> Running {
-    let sessions = app.read(|store| store.sessions(STORED_SESSIONS)).await.unwrap_or_else(|error| {
+    let sessions = app.read(|store| store.sessions(STORED_SESSIONS, &[])).await.unwrap_or_else(|error| {
         tracing::warn!(%error, "could not read the sessions");
         Vec::new()
     });
@@ -100,15 +101,10 @@ pub(super) async fn stored(app: &AppState) -> Running {
 /// Follows sessions and clients until the server ends.
 pub(super) async fn watch(app: AppState, mut running: Running) {
     let status = &app.websockets.shared.status;
-    let mut position = app.hub.latest();
-    let mut subscriber = app.hub.subscribe(position);
+    let mut subscriber = app.hub.subscribe(app.hub.latest());
     let mut clients = app.clients.changes();
     let mut ended = app.ended.subscribe();
     loop {
-        for session in app.hub.sessions_after(position) {
-            position = Seq(position.0.max(session.last_seq.0));
-            running.fold(session);
-        }
         status.send_if_modified(|status| {
             let before = status.clone();
             running.tell(status);
@@ -116,7 +112,10 @@ pub(super) async fn watch(app: AppState, mut running: Running) {
             *status != before
         });
         tokio::select! {
-            delivery = subscriber.next(BATCH_EVENTS) => if delivery.is_none() { return },
+            change = subscriber.next_change(BATCH_EVENTS) => {
+                let Some((_, changed)) = change else { return };
+                changed.into_iter().for_each(|session| running.fold(session));
+            }
             changed = clients.changed() => if changed.is_err() { return },
             _ = ended.wait_for(Option::is_some) => return,
         }
