@@ -230,21 +230,20 @@ impl Facts {
     pub(super) fn of(kind: &Kind, outer: &Object<'_>, data: &Object<'_>) -> Self {
         let is_hook = matches!(kind, Kind::Hook(_));
         let hook_name = |name: &str| if is_hook { name_of(data, name) } else { None };
-        let response = data.object("tool_response");
         let branch = name_of(data, "git_branch").filter(|branch| branch != "Unknown");
         Self {
             title: hook_name("session_title").map(|title| one_line(&title)),
             model: hook_name("model"),
-            branch: branch.or_else(|| response.as_ref().and_then(branch_of)),
+            branch: branch.or_else(|| branch_of(data.raw("tool_response")?)),
             permission_mode: hook_name("permission_mode"),
             correlation: name_of(data, "correlation_id").or_else(|| name_of(outer, "correlation_id")),
-            told: Told::of(kind, data, response.as_ref()),
+            told: Told::of(kind, data),
         }
     }
 }
 
 impl Told {
-    fn of(kind: &Kind, data: &Object<'_>, response: Option<&Object<'_>>) -> Self {
+    fn of(kind: &Kind, data: &Object<'_>) -> Self {
         use HookEvent as H;
         let event = match kind {
             Kind::Hook(event) => event,
@@ -267,7 +266,7 @@ impl Told {
                 let (input, usage) = input_of(data);
                 Self::Permission { input, usage, summary: call_line(data) }
             }
-            H::PostToolUse => Self::Result { usage: Usage::of(data, response) },
+            H::PostToolUse => Self::Result { usage: Usage::of(data) },
             H::PostToolUseFailure => Self::Failure { is_interrupt: data.is_true("is_interrupt") },
             H::PermissionDenied => Self::Denied,
             H::PostToolBatch => Self::Batch { calls: batch(data) },
@@ -301,38 +300,21 @@ impl Told {
 }
 
 impl Usage {
-    fn of(data: &Object<'_>, response: Option<&Object<'_>>) -> Self {
-        let Some(tool) = data.text("tool_name") else { return Self::Other };
-        let input = data.object("tool_input").or_else(|| data.object("tool_parameters")).unwrap_or_default();
-        let file = |how| match input.first_text(&["file_path", "notebook_path"]) {
-            Some(path) => Self::File { path: cut(&path, NAME_BYTES_MAX), how },
-            None => Self::Other,
-        };
-        match tool.as_ref() {
-            "Read" => file(FileUse::Read),
-            "Write" => file(FileUse::Write),
-            "Edit" | "MultiEdit" | "NotebookEdit" => file(FileUse::Edit),
-            "TodoWrite" if input.raw("todos").is_some() => Self::Todos(todos(&input)),
-            "TaskCreate" => Self::Task(Task {
-                id: response.and_then(|r| r.object("task")).and_then(|task| scalar(&task, "id")),
-                subject: line_in(&input, "subject"),
-                status: None,
-                active_form: line_in(&input, "activeForm"),
-                owner: None,
-            }),
-            "TaskUpdate" => Self::Task(Task {
-                id: scalar(&input, "taskId"),
-                subject: line_in(&input, "subject"),
-                status: input.text("status").and_then(|status| task_status(&status)),
-                active_form: line_in(&input, "activeForm"),
-                owner: name_of(&input, "owner"),
-            }),
-            "Agent" | "Task" => agent(&input, response),
-            "AskUserQuestion" => Self::Question { text: question(&input) },
-            "ExitPlanMode" => Self::Plan {
-                text: input.text("plan").map(|plan| cut(&plan, PLAN_BYTES_MAX)).unwrap_or_default(),
-                path: name_of(&input, "planFilePath"),
-            },
+    /// Looks only into the inputs and responses of tools that it knows: others may be large.
+    fn of(data: &Object<'_>) -> Self {
+        let input =
+            || data.object("tool_input").or_else(|| data.object("tool_parameters")).unwrap_or_default();
+        let response = || data.object("tool_response").unwrap_or_default();
+        match data.text("tool_name").as_deref() {
+            Some("Read") => file(&input(), FileUse::Read),
+            Some("Write") => file(&input(), FileUse::Write),
+            Some("Edit" | "MultiEdit" | "NotebookEdit") => file(&input(), FileUse::Edit),
+            Some("TodoWrite") => todo_write(&input()),
+            Some("TaskCreate") => task_create(&input(), &response()),
+            Some("TaskUpdate") => task_update(&input()),
+            Some("Agent" | "Task") => agent(&input(), &response()),
+            Some("AskUserQuestion") => Self::Question { text: question(&input()) },
+            Some("ExitPlanMode") => plan(&input()),
             _ => Self::Other,
         }
     }
@@ -340,17 +322,53 @@ impl Usage {
 
 fn input_of(data: &Object<'_>) -> (u64, Usage) {
     let input = data.raw("tool_input").map_or(0, |input| fingerprint(input.get()));
-    (input, Usage::of(data, None))
+    (input, Usage::of(data))
 }
 
-fn agent(input: &Object<'_>, response: Option<&Object<'_>>) -> Usage {
-    let status = response.and_then(|response| response.text("status"));
+fn file(input: &Object<'_>, how: FileUse) -> Usage {
+    match input.first_text(&["file_path", "notebook_path"]) {
+        Some(path) => Usage::File { path: cut(&path, NAME_BYTES_MAX), how },
+        None => Usage::Other,
+    }
+}
+
+fn todo_write(input: &Object<'_>) -> Usage {
+    if input.raw("todos").is_some() { Usage::Todos(todos(input)) } else { Usage::Other }
+}
+
+fn task_create(input: &Object<'_>, response: &Object<'_>) -> Usage {
+    Usage::Task(Task {
+        id: response.object("task").and_then(|task| scalar(&task, "id")),
+        subject: line_in(input, "subject"),
+        status: None,
+        active_form: line_in(input, "activeForm"),
+        owner: None,
+    })
+}
+
+fn task_update(input: &Object<'_>) -> Usage {
+    Usage::Task(Task {
+        id: scalar(input, "taskId"),
+        subject: line_in(input, "subject"),
+        status: input.text("status").and_then(|status| task_status(&status)),
+        active_form: line_in(input, "activeForm"),
+        owner: name_of(input, "owner"),
+    })
+}
+
+fn plan(input: &Object<'_>) -> Usage {
+    let text = input.text("plan").map(|plan| cut(&plan, PLAN_BYTES_MAX)).unwrap_or_default();
+    Usage::Plan { text, path: name_of(input, "planFilePath") }
+}
+
+fn agent(input: &Object<'_>, response: &Object<'_>) -> Usage {
+    let status = response.text("status");
     let is_launched = matches!(status.as_deref(), Some("async_launched" | "remote_launched"));
     let is_finished = status.is_some() && !is_launched;
     Usage::Agent {
         agent_type: name_of(input, "subagent_type"),
         description: line_in(input, "description"),
-        started: response.and_then(|response| name_of(response, "agentId")).map(AgentId),
+        started: name_of(response, "agentId").map(AgentId),
         is_background: is_launched || (!is_finished && input.is_true("run_in_background")),
     }
 }
@@ -436,10 +454,13 @@ fn agent_of_transcript(path: &str) -> Option<AgentId> {
 }
 
 /// The branch that a git command of the shell tool or a worktree tool worked on.
-fn branch_of(response: &Object<'_>) -> Option<String> {
-    let operation = response.object("gitOperation");
-    let commit = operation.as_ref().and_then(|operation| operation.object("commit"));
-    commit.and_then(|commit| name_of(&commit, "branch")).or_else(|| name_of(response, "worktreeBranch"))
+fn branch_of(response: &RawValue) -> Option<String> {
+    if !["\"gitOperation\"", "\"worktreeBranch\""].iter().any(|name| response.get().contains(name)) {
+        return None;
+    }
+    let response = Object::of(response)?;
+    let commit = response.object("gitOperation").and_then(|operation| operation.object("commit"));
+    commit.and_then(|commit| name_of(&commit, "branch")).or_else(|| name_of(&response, "worktreeBranch"))
 }
 
 fn name_of(object: &Object<'_>, field: &str) -> Option<String> {

@@ -211,6 +211,36 @@ async fn a_session_sums_up_its_events() {
 }
 
 #[tokio::test]
+async fn sessions_that_another_version_wrote_are_computed_anew() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let (store, _published) = open(&config);
+    append(&store, vec![hook("UserPromptSubmit", r#","prompt":"go""#), hook("Stop", "")]).await;
+    assert!(store.mark_read(SessionId("s".to_owned())).await.expect("the mark is stored"));
+    let before = store.session("s").expect("the store reads").expect("the session is known");
+    for woken_at_once in [false, true] {
+        store.close();
+        let opened = schema::open(&config.database, config.durability).expect("the database opens");
+        let other = "UPDATE sessions SET version = 0, view = '', state = ''";
+        opened.connection.execute(other, []).expect("the state can be spoiled");
+        drop(opened);
+        let (store, published) = open(&config);
+        if woken_at_once {
+            append(&store, vec![hook("UserPromptSubmit", r#","prompt":"go""#)]).await;
+            append(&store, vec![hook("Stop", "")]).await;
+            let session =
+                store.session("s").expect("the store reads").expect("the session is known").session();
+            assert_eq!((session.events, session.status.state.name()), (4, "done"));
+        } else {
+            let renewed = published.recv().expect("the session is published");
+            assert_eq!(renewed.sessions, [before.session()], "with the mark that it was read");
+            assert_eq!(store.session("s").expect("the store reads").as_ref(), Some(&before));
+        }
+        store.close();
+    }
+}
+
+#[tokio::test]
 async fn events_beyond_their_age_go_and_the_newest_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config { retention_days: 1, ..config(folder.path()) };
