@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test lint bench
+.PHONY: run test lint bench soak
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -14,3 +14,6 @@ lint: # formatting and static checks only
 
 bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for half a minute
 	@scripts/bench $(ARGS)
+
+soak: # kill a server under load, 500 times or ARGS times, and count what is there
+	@scripts/soak $(ARGS)

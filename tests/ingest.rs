@@ -1,9 +1,8 @@
 //! Claims about the way in: what senders in the field send is stored whole, and nothing acknowledged is lost.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
-use e2e::{Library, Monitor, Socket, hook_posts, hook_samples, output, program, prompt, tool_start};
+use e2e::{Library, Monitor, Socket, hook, hook_posts, hook_samples, prompt, tool_start};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -51,15 +50,7 @@ fn a_hook_without_a_monitor_loses_nothing() {
     let home = tempfile::tempdir().expect("a temporary folder can be made");
     let sessions: Vec<String> = (0..20).map(|number| format!("s-{number}")).collect();
     for session in &sessions {
-        let mut hook = Command::new(program("claude-mpm-hook"));
-        for (variable, _) in std::env::vars_os() {
-            if variable.to_string_lossy().starts_with("CLAUDE_") {
-                hook.env_remove(variable);
-            }
-        }
-        hook.env("CLAUDE_MPM_HOME", home.path()).env("HOME", home.path());
-        let ended = output(&mut hook, prompt(session, "is anybody there?").as_bytes());
-        assert!(ended.status.success() && ended.stdout.is_empty(), "{ended:?}");
+        hook(home.path(), &[], &prompt(session, "is anybody there?"));
     }
     let monitor = Monitor::start_in(home);
     let page = monitor.wait_for_events(ALL, sessions.len());
@@ -67,14 +58,17 @@ fn a_hook_without_a_monitor_loses_nothing() {
 }
 
 #[test]
-fn a_hook_that_gets_nonsense_says_nothing_and_hurts_nobody() {
+fn a_hook_that_gets_nonsense_says_nothing_and_keeps_even_that() {
     let monitor = Monitor::start();
-    for nonsense in ["", "not json", "[]", "7", "{", "{}"] {
-        monitor.hook(nonsense);
+    let nonsense = ["", "not json", "[]", "7", "{", "{}"];
+    for input in nonsense {
+        monitor.hook(input);
     }
     monitor.hook(&prompt("s-1", "and then a real one"));
-    let seen = |page: &e2e::Page| page.sessions().contains(&"s-1".to_owned());
-    assert!(seen(&monitor.events(ALL)), "the hook waits for the answer, so it is stored");
+    let page = monitor.wait_for_events(ALL, nonsense.len() + 1);
+    let kinds: Vec<&str> = page.events.iter().map(|event| event.kind.as_str()).collect();
+    assert_eq!(kinds.iter().filter(|kind| **kind == "hook_input_invalid").count(), 3, "{kinds:?}");
+    assert_eq!(kinds.iter().filter(|kind| **kind == "unknown").count(), 3, "{kinds:?}");
     monitor.assert_healthy();
 }
 

@@ -11,11 +11,11 @@ use std::time::Duration;
 
 pub use client::Client;
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
-pub use monitor::{Crashed, Monitor, raw};
+pub use monitor::{Crashed, Monitor, hook, our, raw};
 pub use programs::{output, program, repository};
 pub use reply::{Page, Reply, Stored};
 pub use socket::{Library, Options, Socket};
 
 /// The longest wait for anything. Generous: it is reached only when something is broken, and machines that
 /// run tests are slow at times.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);

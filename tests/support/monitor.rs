@@ -3,10 +3,13 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
+use protocol::paths::Home;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -20,15 +23,17 @@ const POLL: Duration = Duration::from_millis(10);
 
 /// A running `claude-mpm-monitor start --foreground`.
 pub struct Monitor {
-    home: TempDir,
+    home: Arc<TempDir>,
+    arguments: Vec<String>,
     port: u16,
     child: Child,
     agent: ureq::Agent,
 }
 
-/// What a crashed monitor leaves.
+/// What a crashed or stopped monitor leaves.
 pub struct Crashed {
-    home: TempDir,
+    home: Arc<TempDir>,
+    arguments: Vec<String>,
     port: u16,
 }
 
@@ -40,21 +45,35 @@ impl Monitor {
 
     /// Starts one in this home on a free port.
     pub fn start_in(home: TempDir) -> Self {
+        Self::start_with(&Arc::new(home), &[])
+    }
+
+    /// Starts one in this home, which others may share, on a free port and with these arguments.
+    pub fn start_with(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
         let agent = agent();
+        let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         for _ in 0..PORT_TRIES {
             let port = free_port();
-            if let Some(child) = serve(&agent, home.path(), port) {
-                return Self { home, port, child, agent };
+            if let Some(child) = serve(&agent, home.path(), port, &arguments) {
+                return Self { home: home.clone(), arguments, port, child, agent };
             }
         }
-        panic!("no monitor could be started:\n{}", log(home.path()));
+        panic!("no monitor could be started");
     }
 
     /// Ends it as a crash would, without a word.
     pub fn crash(mut self) -> Crashed {
         self.end();
-        let nothing = TempDir::new().expect("a temporary folder can be made");
-        Crashed { home: std::mem::replace(&mut self.home, nothing), port: self.port }
+        Crashed { home: self.home.clone(), arguments: self.arguments.clone(), port: self.port }
+    }
+
+    /// Ends it as its user does, and claims that it ends well.
+    pub fn stop(mut self) -> Crashed {
+        let stopped = self.cli(&["stop", "--port", &self.port.to_string()]);
+        assert!(stopped.status.success(), "{stopped:?}");
+        let ended = self.child.wait().expect("a child can be waited for");
+        assert!(ended.success(), "{ended}");
+        self.crash()
     }
 
     /// `http://127.0.0.1:<port>`.
@@ -130,12 +149,10 @@ impl Monitor {
         Reply::parse(text).unwrap_or_else(|| panic!("no answer to curl: {output:?}"))
     }
 
-    /// Runs the real hook with this on its standard input, as Claude Code would.
+    /// Runs the real hook with this on its standard input, as Claude Code would. On a busy machine the hook may
+    /// leave the event on disk instead of waiting; then the server takes it from there a moment later.
     pub fn hook(&self, stdin: &str) -> Output {
-        let output = output(&mut our(self.home(), "claude-mpm-hook"), stdin.as_bytes());
-        assert!(output.status.success(), "a hook always succeeds: {output:?}");
-        assert!(output.stdout.is_empty(), "Claude Code reads what a hook prints: {output:?}");
-        output
+        hook(self.home(), &[], stdin)
     }
 
     /// Runs the real command line in this monitor's home.
@@ -147,7 +164,7 @@ impl Monitor {
     #[track_caller]
     pub fn assert_healthy(&self) -> Value {
         let reply = self.get("/health");
-        assert_eq!(reply.status, 200, "{reply:?}\n{}", log(self.home()));
+        assert_eq!(reply.status, 200, "{reply:?}\n{}", log(self.home(), self.port));
         let health = reply.json();
         assert_eq!(health["status"], "running", "{health}");
         health
@@ -160,12 +177,18 @@ impl Monitor {
 }
 
 impl Crashed {
+    /// Its `CLAUDE_MPM_HOME`.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
     /// Starts another one in the same home on the same port.
     pub fn restart(self) -> Monitor {
         let agent = agent();
-        let child = serve(&agent, self.home.path(), self.port);
-        let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(self.home.path())));
-        Monitor { home: self.home, port: self.port, child, agent }
+        let Self { home, arguments, port } = self;
+        let child = serve(&agent, home.path(), port, &arguments);
+        let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(home.path(), port)));
+        Monitor { home, arguments, port, child, agent }
     }
 }
 
@@ -173,7 +196,7 @@ impl Drop for Monitor {
     fn drop(&mut self) {
         self.end();
         if std::thread::panicking() {
-            eprintln!("the monitor on {} said:\n{}", self.port, log(self.home.path()));
+            eprintln!("the monitor on {} said:\n{}", self.port, log(self.home.path(), self.port));
         }
     }
 }
@@ -196,8 +219,17 @@ pub fn raw(port: u16, request: impl AsRef<[u8]>) -> Option<Reply> {
     Reply::parse(&String::from_utf8_lossy(&answer))
 }
 
+/// Runs the real hook in a home with these variables and this on its standard input, as Claude Code would.
+pub fn hook(home: &Path, variables: &[(&str, &str)], stdin: &str) -> Output {
+    let mut hook = our(home, "claude-mpm-hook");
+    let output = output(hook.envs(variables.iter().copied()), stdin.as_bytes());
+    assert!(output.status.success(), "a hook always succeeds: {output:?}");
+    assert!(output.stdout.is_empty(), "Claude Code reads what a hook prints: {output:?}");
+    output
+}
+
 /// One of our programs in a home, with nothing of this user's own settings.
-fn our(home: &Path, name: &str) -> Command {
+pub fn our(home: &Path, name: &str) -> Command {
     let mut command = Command::new(program(name));
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("CLAUDE_") {
@@ -214,10 +246,11 @@ fn our(home: &Path, name: &str) -> Command {
 }
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
-fn serve(agent: &ureq::Agent, home: &Path, port: u16) -> Option<Child> {
-    let log = File::create(home.join("monitor.out")).expect("a log can be made");
+fn serve(agent: &ureq::Agent, home: &Path, port: u16, arguments: &[String]) -> Option<Child> {
+    let log = File::create(log_file(home, port)).expect("a log can be made");
     let mut child = our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)
@@ -240,11 +273,11 @@ fn answers(agent: &ureq::Agent, home: &Path, port: u16, child: &mut Child) -> bo
         }
         std::thread::sleep(POLL);
     }
-    panic!("the monitor on {port} does not answer:\n{}", log(home));
+    panic!("the monitor on {port} does not answer:\n{}", log(home, port));
 }
 
 fn runfile(home: &Path, port: u16) -> Option<Value> {
-    let text = std::fs::read(protocol::paths::Home::at(home).runfile(port)).ok()?;
+    let text = std::fs::read(Home::at(home).runfile(port)).ok()?;
     serde_json::from_slice(&text).ok()
 }
 
@@ -254,14 +287,26 @@ fn health(agent: &ureq::Agent, port: u16) -> Option<Value> {
     serde_json::from_str(&text).ok()
 }
 
-fn log(home: &Path) -> String {
-    std::fs::read_to_string(home.join("monitor.out")).unwrap_or_default()
+fn log(home: &Path, port: u16) -> String {
+    std::fs::read_to_string(log_file(home, port)).unwrap_or_default()
 }
 
-/// A port that is free now.
+fn log_file(home: &Path, port: u16) -> PathBuf {
+    home.join(format!("monitor-{port}.out"))
+}
+
+/// A port that is free now, and not one of those that the system gives to whoever connects somewhere: it must
+/// still be free when its monitor was killed and starts again.
 fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("some port is free");
-    listener.local_addr().expect("a bound socket has an address").port()
+    const PORTS: std::ops::Range<u16> = 20_000..32_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let start = std::process::id().wrapping_mul(97) % u32::from(PORTS.end - PORTS.start);
+    let port = |_| {
+        let next = NEXT.fetch_add(1, Ordering::Relaxed);
+        PORTS.start + (start as u16).wrapping_add(next) % (PORTS.end - PORTS.start)
+    };
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    PORTS.map(port).find(is_free).expect("some port is free")
 }
 
 /// Answers of every status are answers, and no wait is endless.

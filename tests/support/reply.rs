@@ -82,6 +82,12 @@ impl Page {
 pub struct Stored {
     /// Position in the log.
     pub seq: u64,
+    /// Identity across deliveries.
+    pub id: String,
+    /// When it happened, in milliseconds since 1970.
+    pub occurred_at: i64,
+    /// When the server took it in, in milliseconds since 1970.
+    pub received_at: i64,
     /// What happened.
     pub kind: String,
     /// Who sent it.

@@ -40,6 +40,9 @@ pub(crate) struct Listen {
     /// Address to listen on [default: localhost]
     #[arg(long)]
     pub(crate) host: Option<String>,
+    /// Be the server of the sessions in this folder and below only [default: of all sessions]
+    #[arg(long, value_name = "DIR", value_parser = folder)]
+    pub(crate) project: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -131,6 +134,15 @@ impl FromStr for PortChoice {
     }
 }
 
+/// The absolute path of a folder that exists, without links: as Claude Code names it.
+fn folder(text: &str) -> Result<String, String> {
+    let path = std::fs::canonicalize(text).map_err(|error| error.to_string())?;
+    if !path.is_dir() {
+        return Err("it is no folder".to_owned());
+    }
+    path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.01..=100_000.0).contains(&speed) => Ok(speed),
@@ -161,12 +173,22 @@ mod tests {
             "demo --speed 0",
             "demo --speed nan",
             "restart",
+            "--project /no/such/folder",
+            "start --project Cargo.toml",
             "--port 9000 start",
         ];
         for line in cases {
             let args = ["claude-mpm-monitor"].into_iter().chain(line.split(' '));
             assert!(Arguments::try_parse_from(args).is_err(), "{line:?} is refused");
         }
+    }
+
+    #[test]
+    fn a_project_is_an_absolute_path() {
+        let line = ["monitor", "start", "--project", "../cli/src"];
+        let Some(Verb::Start(start)) = Arguments::try_parse_from(line).unwrap().verb else { panic!("start") };
+        let src = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").canonicalize().unwrap();
+        assert_eq!(start.listen.project.as_deref(), src.to_str());
     }
 
     #[test]

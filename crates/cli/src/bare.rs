@@ -17,7 +17,7 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
         return already(found, port, &origin, bare, context);
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
-    let found = serve(settings, context, |runfile, context| {
+    let found = serve(settings, bare.listen.project.clone(), context, |runfile, context| {
         let url = url(&runfile.host, port);
         context.terminal.say(format_args!("Monitor running on port {port}"));
         context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));

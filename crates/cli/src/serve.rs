@@ -16,10 +16,11 @@ use crate::context::Context;
 /// How long work that cannot be interrupted may keep an ended server from leaving.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Serves in this process. `ready` is called once, when the server answers. Returns who has the port when
+/// Serves in this process, for that project only if one is named. `ready` is called once, when the server answers. Returns who has the port when
 /// another program was quicker, and `None` after serving.
 pub(crate) fn serve(
     settings: Settings,
+    project: Option<String>,
     context: &mut Context<'_, '_>,
     ready: impl FnOnce(&Runfile, &mut Context<'_, '_>),
 ) -> anyhow::Result<Option<Probe>> {
@@ -29,11 +30,11 @@ pub(crate) fn serve(
     let served = runtime.block_on(async {
         // Before the port is taken: whoever sees us serve may stop us right away.
         let (first, second) = signals().context("could not listen for signals")?;
-        let host = match Host::start(settings.config, context.home.clone(), None).await {
+        let host = match Host::start(settings.config, context.home.clone(), project).await {
             Ok(host) => host,
             Err(error) => return taken(error, port, context).map(Some),
         };
-        ready(host.runfile(), context);
+        ready(&host.runfile(), context);
         tokio::select! {
             ended = host.serve_until(first) => { ended?; }
             () = second => {}
@@ -101,6 +102,8 @@ struct Signals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
     hangup: tokio::signal::unix::Signal,
+    /// Held so that a file at its size limit is an error of the write and not the end of the process.
+    _file_too_large: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
@@ -111,6 +114,7 @@ impl Signals {
             interrupt: signal(SignalKind::interrupt())?,
             terminate: signal(SignalKind::terminate())?,
             hangup: signal(SignalKind::hangup())?,
+            _file_too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
         })
     }
 

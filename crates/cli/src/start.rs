@@ -30,9 +30,9 @@ fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit>
     }
     context.terminal.say("Starting Socket.IO monitoring server...\n");
     let outcome = if start.foreground {
-        in_foreground(start.mode, settings, context)?
+        in_foreground(start, settings, context)?
     } else {
-        in_background(&settings, context)?
+        in_background(&settings, start.listen.project.as_deref(), context)?
     };
     match outcome {
         Outcome::Ended(exit) => Ok(exit),
@@ -51,27 +51,32 @@ enum Outcome {
 }
 
 fn in_foreground(
-    mode: Mode,
+    start: &Start,
     mut settings: Settings,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
-    if mode == Mode::Background {
+    if start.mode == Mode::Background {
         settings.config.mode = "background".to_owned();
     }
-    let taken = serve(settings, context, report)?;
+    let taken = serve(settings, start.listen.project.clone(), context, report)?;
     Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
 }
 
 /// How a child ends when another monitor of this user, or anybody else, was quicker.
 const CHILD_WAS_LATE: [Option<i32>; 2] = [Some(Exit::Done as i32), Some(Exit::PortTaken as i32)];
 
-fn in_background(settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Outcome> {
+fn in_background(
+    settings: &Settings,
+    project: Option<&str>,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Outcome> {
     let port = settings.config.port;
     let exe = std::env::current_exe().context("could not find this executable")?;
     let (port_text, host) = (port.to_string(), settings.config.host.as_str());
     let args =
         ["start", "--foreground", "--mode", "background", "--port", port_text.as_str(), "--host", host];
-    let args: Vec<OsString> = args.into_iter().map(OsString::from).collect();
+    let project = project.into_iter().flat_map(|project| ["--project", project]);
+    let args: Vec<OsString> = args.into_iter().chain(project).map(OsString::from).collect();
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     let home = context.home.clone();
     let detached = Detached { exe: &exe, args: &args, home: &home, port, limit: context.start_limit()? };

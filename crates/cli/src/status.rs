@@ -80,7 +80,7 @@ impl Server {
     }
 
     fn lines(&self, verbose: bool) -> Vec<(&'static str, String)> {
-        let Runfile { pid, port, host, process_started_at, .. } = &self.runfile;
+        let Runfile { pid, port, host, process_started_at, project, .. } = &self.runfile;
         let more = |line| verbose.then_some(line);
         let answered = |line: fn(&Health) -> (&'static str, String)| self.health.as_ref().map(line);
         [
@@ -89,6 +89,7 @@ impl Server {
             Some(("Dashboard", self.url())),
             more(("Dashboard Port", port.to_string())),
             Some(("Process ID", pid.to_string())),
+            project.clone().map(|project| ("Project", project)).and_then(more),
             more(("Started", started(*process_started_at))),
             answered(|health| ("Uptime", duration(health.uptime))),
             answered(|health| ("Connected Clients", health.clients_connected.to_string())),
@@ -133,6 +134,7 @@ impl Server {
             "status": health.map_or("not responding", |health| health.status.as_str()),
             "version": self.runfile.version,
             "mode": self.runfile.mode,
+            "project": self.runfile.project,
         })
     }
 }
@@ -233,6 +235,15 @@ Server 1:
 
 Dashboard accessible at: http://localhost:8765";
         assert_eq!(page(&[server()], true), expected);
+    }
+
+    #[test]
+    fn the_project_of_a_server_is_shown() {
+        let mut shop = server();
+        shop.runfile.project = Some("/home/dev/shop".to_owned());
+        assert_eq!(shop.json()["project"], "/home/dev/shop");
+        assert_eq!(server().json()["project"], serde_json::Value::Null);
+        assert!(page(&[shop], true).contains("  - Project: /home/dev/shop\n"));
     }
 
     #[test]

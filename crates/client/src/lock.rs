@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
@@ -25,7 +26,15 @@ impl Lock {
     /// When the lock file cannot be made or locked.
     pub fn try_take(home: &Home, port: u16) -> io::Result<Option<Self>> {
         runfiles::make_folders(home)?;
-        let file = options().open(home.lock(port))?;
+        Self::try_take_file(&home.lock(port))
+    }
+
+    /// Takes the lock that a file stands for, or `None` when another process holds it. Its folder must exist.
+    ///
+    /// # Errors
+    /// When the lock file cannot be made or locked.
+    pub fn try_take_file(path: &Path) -> io::Result<Option<Self>> {
+        let file = options().open(path)?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),

@@ -82,10 +82,22 @@ impl Monitor {
     /// # Errors
     /// When it does not answer, or refuses the token.
     pub fn shutdown(&self, control_token: &str) -> Result<u64, Error> {
-        let url = format!("{}{}", self.url, names::SHUTDOWN);
-        let request = self.agent.post(&url).header("authorization", format!("Bearer {control_token}"));
-        let answer: serde_json::Value = decode(&url, &mut accepted(&url, request.send_empty())?)?;
+        let answer = self.order(names::SHUTDOWN, control_token, "")?;
         Ok(answer["clients"].as_u64().unwrap_or(0))
+    }
+
+    /// Orders it to start again on that port. Success means that it will; it answers there a moment later.
+    ///
+    /// # Errors
+    /// When it does not answer, refuses the token, or cannot have the port.
+    pub fn restart(&self, control_token: &str, port: u16) -> Result<(), Error> {
+        self.order(names::RESTART, control_token, &format!("{{\"port\":{port}}}")).map(drop)
+    }
+
+    fn order(&self, route: &str, control_token: &str, body: &str) -> Result<serde_json::Value, Error> {
+        let url = format!("{}{route}", self.url);
+        let request = self.agent.post(&url).header("authorization", format!("Bearer {control_token}"));
+        decode(&url, &mut accepted(&url, request.send(body))?)
     }
 
     /// Reads any route as JSON.

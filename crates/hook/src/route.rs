@@ -6,6 +6,7 @@ use std::path::Path;
 
 use protocol::Runfile;
 use protocol::names::DEFAULT_PORT;
+use protocol::project;
 
 /// A whole address, set by `claude-mpm-monitor run` or by the user for a server elsewhere.
 const URL: &str = "CLAUDE_MPM_MONITOR_URL";
@@ -68,7 +69,7 @@ pub fn target(
     }
     let runfiles = runfiles();
     let chosen = cwd
-        .and_then(|cwd| of_innermost_project(&runfiles, cwd))
+        .and_then(|cwd| project::innermost(&runfiles, |runfile| runfile.project.as_deref(), cwd))
         .or_else(|| of_port(&runfiles, configured_port()?))
         .or_else(|| of_port(&runfiles, DEFAULT_PORT))
         .or_else(|| if let [only] = &runfiles[..] { Some(only) } else { None });
@@ -104,16 +105,6 @@ fn by_port_variable(set: &impl Fn(&str) -> Option<String>) -> Option<(String, u1
         let host = host.filter(|host| is_destination(host)).unwrap_or_else(|| LOOPBACK.to_owned());
         Some((host, port))
     })
-}
-
-/// The runfile whose project lies around the folder and deepest; of several, the one of the lowest port.
-fn of_innermost_project<'a>(runfiles: &'a [Runfile], cwd: &Path) -> Option<&'a Runfile> {
-    let depth = |runfile: &Runfile| {
-        let project = Path::new(runfile.project.as_deref().filter(|project| !project.is_empty())?);
-        cwd.starts_with(project).then(|| project.components().count())
-    };
-    let around = runfiles.iter().filter(|runfile| depth(runfile).is_some());
-    around.rev().max_by_key(|runfile| depth(runfile))
 }
 
 fn of_port(runfiles: &[Runfile], port: u16) -> Option<&Runfile> {

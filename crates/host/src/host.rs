@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use client::{Lock, Owner, runfiles};
+use protocol::instance::Instance;
 use protocol::paths::Home;
-use protocol::{Runfile, Timestamp, names};
-use server::{Config, Server, Stopped};
-use tokio::sync::oneshot;
+use protocol::{Runfile, Timestamp};
+use server::{Config, Ended, Listeners, Server, Stopped};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 /// How long the start waits for the lock: whoever only looks at it holds it for an instant.
@@ -19,8 +20,8 @@ const LOCK_LIMIT: Duration = Duration::from_millis(300);
 /// A serving server. Dropping it stops the server as well.
 #[derive(Debug)]
 pub struct Host {
-    runfile: Runfile,
-    stop: oneshot::Sender<()>,
+    runfile: watch::Receiver<Runfile>,
+    stop: watch::Sender<bool>,
     task: JoinHandle<Result<Stopped, server::Error>>,
 }
 
@@ -69,41 +70,30 @@ pub enum StartError {
 }
 
 impl Host {
-    /// Starts a server on the configured host and port; returns when it serves. `config.database` is chosen
-    /// here. `project` makes it the server of that one project.
+    /// Starts a server on the configured host and port; returns when it serves. `config.database` and
+    /// `config.spool` are chosen here. `project` makes it the server of that one project.
     ///
     /// # Errors
     /// When the port is not to be had, or the files cannot be written.
-    pub async fn start(mut config: Config, home: Home, project: Option<String>) -> Result<Self, StartError> {
+    pub async fn start(config: Config, home: Home, project: Option<String>) -> Result<Self, StartError> {
         let port = config.port;
         if !is_loopback(&config.host) {
             return Err(StartError::NeedsToken { host: config.host });
         }
-        let locked = Lock::take_within(&home, port, LOCK_LIMIT);
-        let locked = locked.map_err(|source| StartError::Files { path: home.run(), source })?;
-        let lock = locked.ok_or(StartError::Locked { port })?;
-        // What a crashed server left is no longer true.
-        runfiles::remove(&home, port);
-        config.database = database(&home, port);
-        let (host, mode) = (config.host.clone(), config.mode.clone());
-        let server = Server::bind(config).await.map_err(|error| start_error(error, port))?;
-        let runfile = runfile(&server, port, host, mode, project);
-        runfiles::write(&home, &runfile)
-            .map_err(|source| StartError::Files { path: home.runfile(port), source })?;
-        let registration = Registration { home, port, _lock: lock };
-        let (stop, stopped) = oneshot::channel();
-        let task = tokio::spawn(async move {
-            let _registration = registration;
-            // A dropped sender means stop, too.
-            server.run(async { drop(stopped.await) }).await
-        });
-        tracing::info!(port, pid = runfile.pid, mode = runfile.mode, "serving");
+        let lock = port_lock(&home, port)?;
+        let (database, _database_lock) = database(&home, port)?;
+        let config = Config { database, spool: Some(home.spool()), ..config };
+        let plan = Plan { config, home, project, _database_lock };
+        let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
+        let (announce, runfile) = watch::channel(registration.runfile.clone());
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(plan.serve(server, registration, stopped, announce));
         Ok(Self { runfile, stop, task })
     }
 
-    /// What other processes read about it.
-    pub fn runfile(&self) -> &Runfile {
-        &self.runfile
+    /// What other processes read about it; another one after a restart.
+    pub fn runfile(&self) -> Runfile {
+        self.runfile.borrow().clone()
     }
 
     /// Serves until `shutdown` completes or somebody orders the server to stop, and returns when every client
@@ -125,8 +115,105 @@ impl Host {
     /// When the server had failed.
     pub async fn stop(self) -> Result<Stopped, server::Error> {
         // The server may have ended by itself in this very moment.
-        let _ = self.stop.send(());
+        let _ = self.stop.send(true);
         flatten(self.task.await)
+    }
+}
+
+/// What stays the same over restarts: everything but the port.
+struct Plan {
+    config: Config,
+    home: Home,
+    project: Option<String>,
+    _database_lock: Lock,
+}
+
+impl Plan {
+    /// Serves until the stop, and again after each restart that somebody asked for.
+    async fn serve(
+        self,
+        mut server: Server,
+        mut registration: Registration,
+        stop: watch::Receiver<bool>,
+        announce: watch::Sender<Runfile>,
+    ) -> Result<Stopped, server::Error> {
+        loop {
+            let mut stop = stop.clone();
+            // A dropped sender means stop, too.
+            let stopped = server.run(async move { drop(stop.wait_for(|stop| *stop).await) }).await?;
+            let Ended::Restart { port } = stopped.ended else { return Ok(stopped) };
+            (server, registration) =
+                self.restart(port, stopped.next, registration).await.map_err(into_server_error)?;
+            announce.send_replace(registration.runfile.clone());
+        }
+    }
+
+    /// The next server: on the wanted port, or on the old one when that is not to be had.
+    async fn restart(
+        &self,
+        port: u16,
+        taken: Listeners,
+        old: Registration,
+    ) -> Result<(Server, Registration), StartError> {
+        if port != old.runfile.port {
+            match self.occupy_another(port, taken).await {
+                Ok(occupied) => return Ok(occupied),
+                Err(error) => tracing::warn!(%error, port, kept = old.runfile.port, "could not move"),
+            }
+        }
+        let port = old.runfile.port;
+        self.occupy(port, old.into_lock(), Listeners::default()).await
+    }
+
+    async fn occupy_another(
+        &self,
+        port: u16,
+        taken: Listeners,
+    ) -> Result<(Server, Registration), StartError> {
+        let lock = port_lock(&self.home, port)?;
+        self.occupy(port, lock, taken).await
+    }
+
+    /// Binds the port, unless it is taken for us already, and tells the user's other processes.
+    async fn occupy(
+        &self,
+        port: u16,
+        lock: Lock,
+        taken: Listeners,
+    ) -> Result<(Server, Registration), StartError> {
+        // What a crashed server left is no longer true.
+        runfiles::remove(&self.home, port);
+        let config = Config { port, ..self.config.clone() };
+        let server = match taken.port() {
+            Some(_) => Server::bind_on(taken, config),
+            None => Server::bind(config).await,
+        };
+        let server = server.map_err(|error| start_error(error, port))?;
+        let home = self.home.clone();
+        let server = server.with_instances(move || instances(&home));
+        let runfile = self.runfile(&server, port);
+        runfiles::write(&self.home, &runfile)
+            .map_err(|source| StartError::Files { path: self.home.runfile(port), source })?;
+        tracing::info!(port, pid = runfile.pid, mode = runfile.mode, "serving");
+        Ok((server, Registration { home: self.home.clone(), runfile, lock: Some(lock) }))
+    }
+
+    fn runfile(&self, server: &Server, port: u16) -> Runfile {
+        let pid = std::process::id();
+        // A system that does not tell its processes' start times still tells now.
+        let process_started_at =
+            client::started_at(pid).unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
+        Runfile {
+            pid,
+            process_started_at,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            host: self.config.host.clone(),
+            port,
+            server_id: server.id().to_owned(),
+            control_token: server.control_token().to_owned(),
+            project: self.project.clone(),
+            mode: self.config.mode.clone(),
+        }
     }
 }
 
@@ -134,21 +221,66 @@ impl Host {
 #[derive(Debug)]
 struct Registration {
     home: Home,
-    port: u16,
-    _lock: Lock,
+    runfile: Runfile,
+    lock: Option<Lock>,
+}
+
+impl Registration {
+    /// Takes the runfile away and keeps the port's lock.
+    fn into_lock(mut self) -> Lock {
+        self.lock.take().expect("only this takes it, and only once")
+    }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        runfiles::remove(&self.home, self.port);
+        runfiles::remove(&self.home, self.runfile.port);
     }
 }
 
-/// Two servers never write one store: the default port has `events.db`, every other port its own.
-fn database(home: &Home, port: u16) -> PathBuf {
-    match port {
-        names::DEFAULT_PORT => home.database(),
-        port => home.monitor().join(format!("events-{port}.db")),
+fn port_lock(home: &Home, port: u16) -> Result<Lock, StartError> {
+    let locked = Lock::take_within(home, port, LOCK_LIMIT);
+    let locked = locked.map_err(|source| StartError::Files { path: home.run(), source })?;
+    locked.ok_or(StartError::Locked { port })
+}
+
+/// The store of a server on that port, and the lock that makes it the only one to write it: the user's one
+/// store, whatever the port, so that history follows a change of port; for a second server beside the first
+/// a store of its own, which its port then keeps.
+fn database(home: &Home, port: u16) -> Result<(PathBuf, Lock), StartError> {
+    let main = home.database();
+    let own = home.monitor().join(format!("events-{port}.db"));
+    let candidates = if own.exists() { vec![own] } else { vec![main, own] };
+    for candidate in candidates {
+        let path = candidate.with_extension("db.lock");
+        let locked = Lock::try_take_file(&path).map_err(|source| StartError::Files { path, source })?;
+        if let Some(lock) = locked {
+            return Ok((candidate, lock));
+        }
+    }
+    Err(StartError::Locked { port })
+}
+
+/// This user's servers, by their runfiles; a runfile whose lock nobody holds is left over from a crash.
+fn instances(home: &Home) -> Vec<Instance> {
+    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
+    let instance = |runfile: Runfile| Instance {
+        url: client::url(&runfile.host, runfile.port),
+        port: runfile.port,
+        pid: runfile.pid,
+        server_id: runfile.server_id,
+        version: runfile.version,
+        project: runfile.project,
+        status: "running".to_owned(),
+    };
+    alive.map(instance).collect()
+}
+
+/// A restart that failed ends the server.
+fn into_server_error(error: StartError) -> server::Error {
+    match error {
+        StartError::Server(error) => error,
+        other => server::Error::Serve(io::Error::other(other.to_string())),
     }
 }
 
@@ -156,24 +288,6 @@ fn database(home: &Home, port: u16) -> PathBuf {
 /// address.
 fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
-}
-
-fn runfile(server: &Server, port: u16, host: String, mode: String, project: Option<String>) -> Runfile {
-    let pid = std::process::id();
-    // A system that does not tell its processes' start times still tells now.
-    let process_started_at =
-        client::started_at(pid).unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
-    Runfile {
-        pid,
-        process_started_at,
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        host,
-        port,
-        server_id: server.id().to_owned(),
-        control_token: server.control_token().to_owned(),
-        project,
-        mode,
-    }
 }
 
 fn start_error(error: server::Error, port: u16) -> StartError {
@@ -215,7 +329,7 @@ mod tests {
         let host =
             Host::start(config.clone(), home.clone(), Some("/home/dev/shop".to_owned())).await.unwrap();
         let Probe::Ours(running) = found(&home, port).await else { panic!("it serves") };
-        assert_eq!(&running.runfile, host.runfile());
+        assert_eq!(running.runfile, host.runfile());
         assert_eq!(running.runfile.project.as_deref(), Some("/home/dev/shop"));
         let second = Host::start(config.clone(), home.clone(), None).await.unwrap_err();
         assert!(matches!(second, StartError::Locked { .. }), "{second}");
@@ -251,10 +365,45 @@ mod tests {
     }
 
     #[test]
-    fn servers_of_different_ports_write_different_stores() {
-        let home = Home::at("/h");
-        assert_eq!(database(&home, 8765), home.database());
-        assert_ne!(database(&home, 8766), database(&home, 8767));
-        assert_ne!(database(&home, 8766), home.database());
+    fn one_store_follows_the_user_and_a_second_server_gets_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        runfiles::make_folders(&home).unwrap();
+        let (first, held) = database(&home, 9000).unwrap();
+        assert_eq!(first, home.database(), "whatever the port");
+        let (second, _held) = database(&home, 9001).unwrap();
+        assert_ne!(second, first, "two servers never write one store");
+        std::fs::write(&second, "").unwrap();
+        drop(held);
+        assert_eq!(database(&home, 9002).unwrap().0, home.database(), "history follows a change of port");
+        let again = database(&home, 9001);
+        assert!(
+            matches!(again, Err(StartError::Locked { .. })),
+            "its own store is the only one for this port"
+        );
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_restart_serves_on_the_wanted_port_with_the_same_history() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let (port, next) = (free_port(), free_port());
+        let config = Config { port, ..Config::default() };
+        let host = Host::start(config, home.clone(), None).await.unwrap();
+        let Probe::Ours(before) = found(&home, port).await else { panic!("it serves") };
+        let mut runfile = host.runfile.clone();
+        let monitor = before.monitor();
+        let token = before.runfile.control_token.clone();
+        tokio::task::spawn_blocking(move || {
+            monitor.post_event(r#"{"kind":"kept","payload":{}}"#).unwrap();
+            monitor.restart(&token, next).unwrap();
+        })
+        .await
+        .unwrap();
+        runfile.wait_for(|runfile| runfile.port == next).await.unwrap();
+        let Probe::Ours(after) = found(&home, next).await else { panic!("it serves on the other port") };
+        assert_eq!(after.health.last_seq, protocol::Seq(1), "the history came along");
+        assert!(matches!(found(&home, port).await, Probe::Free), "the old port is free");
+        host.stop().await.unwrap();
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::spool::SpoolHealth;
 use crate::{Seq, Timestamp};
 
 /// Who serves and how it fares. The fields of a foreign or older monitor that are missing take defaults, so
@@ -49,6 +50,8 @@ pub struct Health {
     pub dependencies: BTreeMap<String, String>,
     /// `ok`, or `degraded: <reason>`.
     pub store: String,
+    /// How the spool fares.
+    pub spool: SpoolHealth,
     /// Position of the newest stored event.
     pub last_seq: Seq,
     /// `foreground`, `background` or `desktop`.

@@ -4,7 +4,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::kind::{HookEvent, MpmEvent};
-use crate::{Event, Kind};
+use crate::{Event, Kind, Seq};
 
 /// Longest text inside a broadcast payload. Viewers that want the rest fetch the event; a broadcast goes to
 /// every client at once.
@@ -71,7 +71,11 @@ pub fn message(event: &Event) -> Value {
     }
     message.insert("event".into(), "mpm_event".into());
     message.insert("id".into(), json!(row.id));
-    message.insert("seq".into(), json!(row.seq));
+    if row.seq == Seq(0) {
+        message.insert("stored".into(), false.into());
+    } else {
+        message.insert("seq".into(), json!(row.seq));
+    }
     message.insert("summary".into(), row.summary.clone().into());
     Value::Object(message)
 }
@@ -227,7 +231,7 @@ mod tests {
     use uuid::Uuid;
 
     use super::*;
-    use crate::{EventId, Row, Seq, Source, Timestamp, ingest};
+    use crate::{EventId, Row, Source, Timestamp, ingest};
 
     fn broadcast(json: &str) -> Value {
         let raw = RawValue::from_string(json.to_owned()).expect("the sample is JSON");

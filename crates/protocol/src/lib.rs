@@ -10,6 +10,7 @@ pub mod kind;
 pub mod legacy;
 pub mod names;
 pub mod paths;
+pub mod project;
 pub mod runfile;
 pub mod session;
 pub mod spool;

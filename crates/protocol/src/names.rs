@@ -21,6 +21,9 @@ pub const SESSIONS: &str = "/api/sessions";
 /// Stops the server; the runfile's control token is required.
 pub const SHUTDOWN: &str = "/api/shutdown";
 
+/// Starts the server again, on another port when asked; the runfile's control token is required.
+pub const RESTART: &str = "/api/restart";
+
 /// Our dashboard's Socket.IO namespace.
 pub const STREAM: &str = "/stream";
 

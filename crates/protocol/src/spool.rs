@@ -1,6 +1,7 @@
 //! The spool: how events that no server could take lie on disk. Names and limits only; the hook writes, the
 //! server takes. One file per event, holding the body that would have been posted.
 
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::{EventId, Timestamp};
@@ -14,6 +15,28 @@ pub const USAGE: &str = "usage";
 
 /// Beside the events: one byte per event that was refused because the spool was full or the disk was.
 pub const REFUSED: &str = "refused";
+
+/// Beside the events: held by the one server that takes events from the spool.
+pub const LOCK: &str = ".lock";
+
+/// Beside the events: the folder of files that turned out to be no event.
+pub const REJECTED: &str = "rejected";
+
+/// How the spool fares, in `/health`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SpoolHealth {
+    /// Events that lie in the spool.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub waiting: u64,
+    /// Events that hooks could not keep, because the spool was full or the disk was: lost. Ever.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub refused: u64,
+    /// Spooled files that were no event; moved aside. Since the server's start.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub rejected: u64,
+}
 
 /// What a file system gives to a small file; counting in blocks bounds bytes and files by one number.
 pub const BLOCK_BYTES: u64 = 4096;
@@ -38,6 +61,12 @@ pub fn file_name(occurred_at: Timestamp, id: EventId) -> String {
 /// The name under which that file is written before it is renamed; never taken for an event.
 pub fn unfinished_name(file_name: &str) -> String {
     format!(".{file_name}.tmp")
+}
+
+/// Whether a file is one that some hook has not finished, or never will.
+pub fn is_unfinished(name: &str) -> bool {
+    let inner = name.strip_prefix('.').and_then(|name| name.strip_suffix(".tmp"));
+    inner.is_some_and(|name| parse_file_name(name).is_some())
 }
 
 /// When the event of that file happened, and its id; `None` for anything that is no event's file.
@@ -75,7 +104,9 @@ mod tests {
         let others = ["", "usage", "refused", ".json", "12-34.json", "179522560328x-a.json"];
         for other in others.map(str::to_owned).into_iter().chain([unfinished_name(&finished)]) {
             assert_eq!(parse_file_name(&other), None, "{other:?}");
+            assert_eq!(is_unfinished(&other), other == unfinished_name(&finished), "{other:?}");
         }
+        assert!(!is_unfinished(&finished));
     }
 
     #[test]

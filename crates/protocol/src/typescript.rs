@@ -7,6 +7,7 @@ use ts_rs::{Config, TS};
 
 use crate::health::HealthStats;
 use crate::instance::Instance;
+use crate::spool::SpoolHealth;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
 use crate::{
     AgentId, ErrorBody, EventId, Health, Kind, Row, Seq, Session, SessionId, Source, Timestamp, ToolUseId,
@@ -46,6 +47,7 @@ fn generated() -> String {
         Instance,
         Health,
         HealthStats,
+        SpoolHealth,
         ErrorBody
     );
     out

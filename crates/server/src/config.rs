@@ -14,6 +14,8 @@ pub struct Config {
     pub port: u16,
     /// The event store; its folder is made when missing.
     pub database: PathBuf,
+    /// Where hooks leave events that no server could take; none leaves them there.
+    pub spool: Option<PathBuf>,
     /// Where claude-mpm's viewers find the working directory; the process's own.
     pub working_directory: PathBuf,
     /// How the process was started: `foreground`, `background` or `desktop`.
@@ -46,6 +48,7 @@ impl Default for Config {
             host: "localhost".to_owned(),
             port: names::DEFAULT_PORT,
             database: PathBuf::from("events.db"),
+            spool: None,
             working_directory: PathBuf::from("."),
             mode: "foreground".to_owned(),
             cors_allowed_origins: Vec::new(),

@@ -2,19 +2,24 @@
 //! at their own pace. Publishing never waits; a subscriber that falls out of the ring is told what it missed.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::ops::Deref;
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::stream::Gap;
 use protocol::{Event, Seq, Session, SessionId};
-use tokio::sync::watch;
+use serde_json::value::RawValue;
+use tokio::sync::{broadcast, watch};
 
-use crate::store::Committed;
+use crate::store::{Committed, Publication};
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
 const RING_EVENTS_MAX: usize = 16 * 1024;
 
 /// Bytes of payload kept for them, however few events that is.
 const RING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Events that could not be stored, kept for subscribers that lag.
+const UNSTORED_MAX: usize = 256;
 
 /// Sessions whose newest state is at hand; older changes are in the store.
 const SESSIONS_MAX: usize = 1024;
@@ -29,12 +34,42 @@ struct Shared {
     ring: Mutex<Ring>,
     sessions: Mutex<HashMap<SessionId, Session>>,
     latest: watch::Sender<Seq>,
+    unstored: broadcast::Sender<Arc<Published>>,
+}
+
+/// A published event, with what several subscribers need of it and only one has to make.
+#[derive(Debug)]
+pub(crate) struct Published {
+    event: Arc<Event>,
+    legacy: OnceLock<Box<RawValue>>,
+}
+
+impl Published {
+    fn of(event: Arc<Event>) -> Arc<Self> {
+        Arc::new(Self { event, legacy: OnceLock::new() })
+    }
+
+    /// The event in the reference's words, encoded once however many clients get it.
+    pub(crate) fn legacy(&self) -> &RawValue {
+        self.legacy.get_or_init(|| {
+            let message = protocol::legacy::message(&self.event).to_string();
+            RawValue::from_string(message).unwrap_or_else(|_| RawValue::NULL.to_owned())
+        })
+    }
+}
+
+impl Deref for Published {
+    type Target = Event;
+
+    fn deref(&self) -> &Event {
+        &self.event
+    }
 }
 
 /// The newest events, without a hole between them.
 #[derive(Default)]
 struct Ring {
-    events: VecDeque<Arc<Event>>,
+    events: VecDeque<Arc<Published>>,
     bytes: usize,
 }
 
@@ -44,7 +79,9 @@ pub(crate) struct Delivery {
     /// What it was too slow for, before `events`.
     pub gap: Option<Gap>,
     /// The next events, oldest first.
-    pub events: Vec<Arc<Event>>,
+    pub events: Vec<Arc<Published>>,
+    /// Events that could not be stored: they have no position and cannot be asked for again.
+    pub unstored: Vec<Arc<Published>>,
 }
 
 /// One reader of the hub, at a position of its own.
@@ -52,6 +89,7 @@ pub(crate) struct Subscriber {
     hub: Hub,
     position: Seq,
     latest: watch::Receiver<Seq>,
+    unstored: broadcast::Receiver<Arc<Published>>,
 }
 
 impl Hub {
@@ -61,12 +99,25 @@ impl Hub {
             ring: Mutex::default(),
             sessions: Mutex::default(),
             latest: watch::Sender::new(last_seq),
+            unstored: broadcast::Sender::new(UNSTORED_MAX),
         };
         Self { shared: Arc::new(shared) }
     }
 
-    /// Makes a committed group visible. Called by the store's writer only, in order.
-    pub(crate) fn publish(&self, group: Committed) {
+    /// Makes a group visible. Called by the store's writer only, in order.
+    pub(crate) fn publish(&self, publication: Publication) {
+        match publication {
+            Publication::Committed(group) => self.publish_committed(group),
+            Publication::Unstored(events) => {
+                for event in events {
+                    // Nobody may be watching.
+                    let _ = self.shared.unstored.send(Published::of(event));
+                }
+            }
+        }
+    }
+
+    fn publish_committed(&self, group: Committed) {
         let Some(last) = group.events.last().map(|event| event.row.seq) else { return };
         lock(&self.shared.ring).extend(group.events);
         remember(&mut lock(&self.shared.sessions), group.sessions);
@@ -80,7 +131,12 @@ impl Hub {
 
     /// A reader of everything after a position.
     pub(crate) fn subscribe(&self, after: Seq) -> Subscriber {
-        Subscriber { hub: self.clone(), position: after, latest: self.shared.latest.subscribe() }
+        Subscriber {
+            hub: self.clone(),
+            position: after,
+            latest: self.shared.latest.subscribe(),
+            unstored: self.shared.unstored.subscribe(),
+        }
     }
 
     /// The sessions that changed after a position.
@@ -94,7 +150,15 @@ impl Subscriber {
     /// hub is gone.
     pub(crate) async fn next(&mut self, count: usize) -> Option<Delivery> {
         let position = self.position;
-        self.latest.wait_for(|latest| *latest > position).await.ok()?;
+        tokio::select! {
+            biased;
+            newer = self.latest.wait_for(|latest| *latest > position) => drop(newer.ok()?),
+            event = self.unstored.recv() => {
+                // One that was too slow for them has no way to get them.
+                let unstored = event.into_iter().collect();
+                return Some(Delivery { unstored, ..Delivery::default() });
+            }
+        }
         let delivery = lock(&self.hub.shared.ring).after(position, count);
         if let Some(last) = delivery.events.last() {
             self.position = last.row.seq;
@@ -107,7 +171,7 @@ impl Ring {
     fn extend(&mut self, events: Vec<Arc<Event>>) {
         for event in events {
             self.bytes += event.payload.get().len();
-            self.events.push_back(event);
+            self.events.push_back(Published::of(event));
             while self.events.len() > RING_EVENTS_MAX
                 || (self.bytes > RING_BYTES_MAX && self.events.len() > 1)
             {
@@ -122,7 +186,8 @@ impl Ring {
         let from = Seq(position.0 + 1);
         let gap = (from < first).then(|| Gap { from, to: Seq(first.0 - 1) });
         let skip = usize::try_from(from.0.saturating_sub(first.0)).unwrap_or(usize::MAX);
-        Delivery { gap, events: self.events.iter().skip(skip).take(count).cloned().collect() }
+        let events = self.events.iter().skip(skip).take(count).cloned().collect();
+        Delivery { gap, events, ..Delivery::default() }
     }
 }
 
@@ -144,12 +209,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
-    use protocol::{EventId, Row, Source, Timestamp, ingest};
-    use serde_json::value::RawValue;
-
     use super::*;
+    use protocol::{EventId, Row, Source, Timestamp, ingest};
 
-    fn group(from: u64, count: u64, payload_bytes: usize) -> Committed {
+    fn committed(from: u64, count: u64, payload_bytes: usize) -> Publication {
         let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));
         let raw = RawValue::from_string(json).expect("the sample is JSON");
         let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
@@ -157,7 +220,10 @@ mod tests {
             let row = Row::of(incoming.clone(), Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
             Arc::new(Event { row, payload: incoming.payload.clone() })
         };
-        Committed { events: (from..from + count).map(event).collect(), sessions: Vec::new() }
+        Publication::Committed(Committed {
+            events: (from..from + count).map(event).collect(),
+            sessions: Vec::new(),
+        })
     }
 
     fn seqs(delivery: &Delivery) -> Vec<u64> {
@@ -168,12 +234,12 @@ mod tests {
     async fn a_subscriber_gets_everything_after_its_position_once_and_in_order() {
         let hub = Hub::new(Seq(10));
         let mut early = hub.subscribe(Seq(10));
-        hub.publish(group(11, 3, 1));
+        hub.publish(committed(11, 3, 1));
         let mut late = hub.subscribe(Seq(12));
         assert_eq!(seqs(&early.next(2).await.expect("a delivery")), [11, 12]);
         assert_eq!(seqs(&early.next(2).await.expect("a delivery")), [13]);
         assert_eq!(seqs(&late.next(9).await.expect("a delivery")), [13]);
-        hub.publish(group(14, 1, 1));
+        hub.publish(committed(14, 1, 1));
         assert_eq!(seqs(&early.next(9).await.expect("a delivery")), [14]);
     }
 
@@ -182,7 +248,7 @@ mod tests {
         let hub = Hub::new(Seq(0));
         let mut slow = hub.subscribe(Seq(0));
         let count = RING_EVENTS_MAX as u64 + 5;
-        hub.publish(group(1, count, 1));
+        hub.publish(committed(1, count, 1));
         let delivery = slow.next(1).await.expect("a delivery");
         assert_eq!(delivery.gap, Some(Gap { from: Seq(1), to: Seq(5) }));
         assert_eq!(seqs(&delivery), [6]);
@@ -192,7 +258,7 @@ mod tests {
     #[test]
     fn large_payloads_do_not_grow_the_ring_beyond_its_bytes() {
         let hub = Hub::new(Seq(0));
-        hub.publish(group(1, 100, RING_BYTES_MAX / 10));
+        hub.publish(committed(1, 100, RING_BYTES_MAX / 10));
         let ring = lock(&hub.shared.ring);
         assert!(
             ring.bytes <= RING_BYTES_MAX && ring.events.len() >= 9,

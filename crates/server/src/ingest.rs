@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use protocol::ingest::{Body, parse, split};
-use protocol::{Incoming, Refusal, Seq, Source, Timestamp};
+use protocol::{EventId, Incoming, Refusal, Seq, Source, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -63,6 +63,35 @@ pub(crate) struct Refused {
     pub code: &'static str,
     /// Why, for people.
     pub message: String,
+}
+
+/// What a hook left in the spool: one event, and what the file's name says of it.
+pub(crate) struct Spooled<'a> {
+    id: EventId,
+    occurred_at: Timestamp,
+    body: &'a [u8],
+}
+
+impl<'a> Spooled<'a> {
+    /// `None` when the name is not an event's.
+    pub(crate) fn of(name: &str, body: &'a [u8]) -> Option<Self> {
+        let (occurred_at, id) = protocol::spool::parse_file_name(name)?;
+        Some(Self { id, occurred_at, body })
+    }
+
+    /// An event that names neither id nor time has those of its file: taking it twice is harmless.
+    fn parse(&self) -> Result<Incoming, Refusal> {
+        match parse_body(self.body, Source::Hook)? {
+            Parsed::One(mut event) => {
+                event.id.get_or_insert(self.id);
+                event.occurred_at.get_or_insert(self.occurred_at);
+                Ok(*event)
+            }
+            Parsed::Many { .. } => {
+                Err(Refusal { code: "not_one_event", message: "it holds several events".to_owned() })
+            }
+        }
+    }
 }
 
 /// Why a body was not taken.
@@ -129,6 +158,20 @@ impl Ingest {
             let appended = appending?.await.map_err(Rejected::Store)?;
             Ok(appended.seqs[0])
         }
+    }
+
+    /// Takes spooled events as one group; answers what became of each, in order, when all that is good in it
+    /// is stored.
+    pub(crate) async fn take_spooled(
+        &self,
+        spooled: Vec<Spooled<'_>>,
+    ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
+        let mut events = Vec::with_capacity(spooled.len());
+        let parsed = spooled.iter().map(|spooled| spooled.parse().map(|event| events.push(event)));
+        let outcomes: Vec<_> = parsed.collect();
+        self.append(events).await?;
+        self.count_refused(outcomes.iter().filter(|outcome| outcome.is_err()).count());
+        Ok(outcomes)
     }
 
     fn append(

@@ -11,12 +11,13 @@ mod ingest;
 mod listen;
 mod security;
 mod socketio;
+mod spool;
 mod state;
 mod store;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ::socketioxide::SocketIo;
@@ -30,6 +31,7 @@ use tokio::task::JoinSet;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;
+pub use listen::Listeners;
 use state::{AppState, Instances};
 use store::Store;
 
@@ -51,18 +53,20 @@ pub enum Ended {
     Asked,
     /// An authorised `POST /api/restart` came: start again, on this port.
     Restart {
-        /// The port to serve next; free a moment ago.
+        /// The port to serve next.
         port: u16,
     },
 }
 
 /// What a finished run can say of itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Stopped {
     /// Viewers that were connected when the stop began; all were told and disconnected.
     pub clients_disconnected: usize,
     /// Why it ended.
     pub ended: Ended,
+    /// After [`Ended::Restart`] on another port: that port, already taken for [`Server::bind_on`].
+    pub next: Listeners,
 }
 
 impl Server {
@@ -74,6 +78,14 @@ impl Server {
     /// be opened.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let listeners = listen::bind(&config.host, config.port).await?;
+        Self::bind_on(listeners, config)
+    }
+
+    /// Opens the store for a port that is taken already; as [`Server::bind`] otherwise.
+    ///
+    /// # Errors
+    /// [`Error::Store`] when the database cannot be opened.
+    pub fn bind_on(Listeners(listeners): Listeners, config: Config) -> Result<Self, Error> {
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
         // The hub goes on where the store ends, so the store is opened first and gets its publisher after.
         let publisher: Arc<OnceLock<Hub>> = Arc::default();
@@ -91,6 +103,7 @@ impl Server {
             store,
             hub,
             clients: clients::Clients::default(),
+            spool: spool::Tally::default(),
             id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
             control_token: uuid::Uuid::new_v4().simple().to_string().into(),
             port,
@@ -98,6 +111,7 @@ impl Server {
             started_at: Timestamp::from_system(SystemTime::now()),
             instances: Arc::new(Vec::new),
             ended: watch::Sender::new(None),
+            next: Arc::default(),
         };
         Ok(Self { listeners, state })
     }
@@ -137,6 +151,7 @@ impl Server {
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
         let Self { listeners, state } = self;
+        let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let (layer, io) = socketio::layer(&state);
         let router = router(&state, layer);
         let mut serving = JoinSet::new();
@@ -157,7 +172,7 @@ impl Server {
                 state.end(Ended::Caller);
             }
         }
-        Ok(stop(state, io, serving).await)
+        Ok(stop(state, io, serving, draining).await)
     }
 }
 
@@ -171,7 +186,12 @@ fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Rout
 
 /// Clients are told, then disconnected; open requests finish; the store is closed last, so that everything
 /// acknowledged is in it.
-async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Result<()>>) -> Stopped {
+async fn stop(
+    state: AppState,
+    io: SocketIo,
+    mut serving: JoinSet<std::io::Result<()>>,
+    draining: spool::Draining,
+) -> Stopped {
     let clients_disconnected = state.clients.count();
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
@@ -190,9 +210,14 @@ async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<std::io::Resul
         serving.shutdown().await;
     }
     let store = state.store.clone();
-    let closed = tokio::task::spawn_blocking(move || store.close()).await;
+    let closed = tokio::task::spawn_blocking(move || {
+        draining.end();
+        store.close();
+    });
+    let closed = closed.await;
     if closed.is_err() {
         tracing::error!("closing the event store panicked");
     }
-    Stopped { clients_disconnected, ended }
+    let next = std::mem::take(&mut *state.next.lock().unwrap_or_else(PoisonError::into_inner));
+    Stopped { clients_disconnected, ended, next }
 }

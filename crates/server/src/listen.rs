@@ -7,8 +7,24 @@ use tokio::net::TcpListener;
 
 use crate::error::Error;
 
+/// A taken port: whoever connects waits until a server runs on it.
+#[derive(Debug, Default)]
+pub struct Listeners(pub(crate) Vec<TcpListener>);
+
+impl Listeners {
+    /// The port, unless nothing was taken.
+    pub fn port(&self) -> Option<u16> {
+        self.0.first()?.local_addr().ok().map(|address| address.port())
+    }
+}
+
+/// Takes a port.
+pub(crate) async fn bind(host: &str, port: u16) -> Result<Listeners, Error> {
+    bind_all(host, port).await.map(Listeners)
+}
+
 /// Listeners of one port, IPv4 first.
-pub(crate) async fn bind(host: &str, port: u16) -> Result<Vec<TcpListener>, Error> {
+async fn bind_all(host: &str, port: u16) -> Result<Vec<TcpListener>, Error> {
     let failed = |source| Error::Listen { address: format!("{host}:{port}"), source };
     if host != "localhost" {
         return Ok(vec![TcpListener::bind((host, port)).await.map_err(failed)?]);

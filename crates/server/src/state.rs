@@ -1,8 +1,8 @@
 //! What every door can reach: cheap handles, cloned into each handler.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use protocol::health::HealthStats;
@@ -15,6 +15,8 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
+use crate::listen::Listeners;
+use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
 
 /// Lists this user's servers; provided by the host, who knows where they are noted.
@@ -28,6 +30,7 @@ pub(crate) struct AppState {
     pub hub: Hub,
     pub ingest: Ingest,
     pub clients: Clients,
+    pub spool: Tally,
     pub id: Arc<str>,
     pub control_token: Arc<str>,
     pub port: u16,
@@ -35,6 +38,8 @@ pub(crate) struct AppState {
     pub started_at: Timestamp,
     pub instances: Instances,
     pub ended: watch::Sender<Option<Ended>>,
+    /// The port to serve after a restart, when it is another one.
+    pub next: Arc<Mutex<Listeners>>,
 }
 
 impl AppState {
@@ -68,7 +73,17 @@ impl AppState {
         format!("http://{}:{}", self.config.host, self.port)
     }
 
-    pub(crate) fn instance(&self) -> Instance {
+    /// This user's servers, this one among them. Blocks on the disk.
+    pub(crate) fn all_instances(&self) -> Vec<Instance> {
+        let own = self.instance();
+        let mut all = (self.instances)();
+        if !all.iter().any(|other| other.server_id == own.server_id) {
+            all.insert(0, own);
+        }
+        all
+    }
+
+    fn instance(&self) -> Instance {
         Instance {
             port: self.port,
             url: self.url(),
@@ -107,6 +122,7 @@ impl AppState {
             },
             dependencies: BTreeMap::from([("sqlite".to_owned(), rusqlite::version().to_owned())]),
             store: self.store.state(),
+            spool: self.spool.health(self.config.spool.as_deref()),
             last_seq: self.hub.latest(),
             mode: self.config.mode.clone(),
         }

@@ -290,6 +290,17 @@ describe('what the server says of itself', () => {
     expect(named).toEqual(['http://localhost:8766/', null, null, null]);
   });
 
+  it('rows that the server could not keep are shown behind the newest, and counted', async () => {
+    const { socket, events, connection } = await live();
+    socket.say('unstored', { rows: [row(0), row(0)] });
+    socket.say('events', { rows: [row(4)] });
+    await settle();
+    const shown = seqs(events.shown);
+    expect(shown.slice(-3).map((seq) => Number.isInteger(seq))).toEqual([false, false, true]);
+    expect(shown).toEqual([...shown].sort((a, b) => a - b));
+    expect(connection.unstored).toBe(2);
+  });
+
   it('sessions change one by one', async () => {
     const { socket, sessions } = await live();
     const session = {

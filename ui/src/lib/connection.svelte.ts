@@ -3,6 +3,7 @@ import { io } from 'socket.io-client';
 
 import { fetchRows, type Query } from './api';
 import { ROWS_MAX, type Events, type Page } from './events.svelte';
+import { isLoopback } from './move';
 import type { Batch, Gap, Row, Seq, SessionsChanged, Snapshot, Subscribe, Timestamp } from './protocol';
 import type { Rate } from './rate.svelte';
 import type { Sessions } from './sessions.svelte';
@@ -13,6 +14,8 @@ const PAGE_ROWS = 1000;
 const ACK_MS = 10_000;
 /** Waits before the first, second, … attempt to reconnect; the last one repeats. */
 export const RETRY_MS = [500, 1000, 2000, 3000, 5000, 8000] as const;
+/** Between the made-up positions of rows that were not stored: a million fit between two real ones. */
+const UNSTORED_STEP = 1e-6;
 /** Wait before asking again for missed rows. */
 const REFILL_RETRY_MS = 2000;
 
@@ -76,6 +79,7 @@ export class Connection {
   #lostSince = $state<Timestamp | null>(null);
   #retryAt = $state<Timestamp | null>(null);
   #missing = $state(0);
+  #unstored = $state(0);
   #farewell = $state.raw<Farewell | null>(null);
   #firstVersion = $state<string | null>(null);
   #version = $state<string | null>(null);
@@ -120,6 +124,11 @@ export class Connection {
   /** Whether the server is another version than the one this page came from. */
   readonly outdated: boolean = $derived(this.#firstVersion !== null && this.#version !== this.#firstVersion);
 
+  /** How many rows are shown here that the server could not keep. */
+  get unstored(): number {
+    return this.#unstored;
+  }
+
   /** Position of the newest event on the server. */
   get stored(): Seq {
     return this.#stored;
@@ -133,6 +142,7 @@ export class Connection {
     socket.on('disconnect', () => this.#lost());
     socket.on('connect_error', () => this.#lost());
     socket.on('events', (batch: Batch) => this.#onRows(batch.rows));
+    socket.on('unstored', (batch: Batch) => this.#onUnstored(batch.rows));
     socket.on('sessions', ({ changed }: SessionsChanged) => this.#sessions.update(changed));
     socket.on('gap', (gap: Gap) => this.#onGap(gap));
     socket.on('server_shutdown', (data?: { reason?: unknown }) => {
@@ -245,6 +255,17 @@ export class Connection {
     if (this.#phase === 'live' && this.#gaps.length === 0) this.#complete = this.#newest;
   }
 
+  /** Rows that the server could not keep have no position; here they stand behind the newest one that has. */
+  #onUnstored(rows: readonly Row[]): void {
+    this.#rate.add(rows.length);
+    this.#events.add(
+      rows.map((row) => {
+        this.#unstored += 1;
+        return { ...row, seq: this.#newest + this.#unstored * UNSTORED_STEP };
+      }),
+    );
+  }
+
   #take(rows: readonly Row[]): void {
     this.#events.add(rows);
     for (const row of rows) if (row.seq > this.#newest) this.#newest = row.seq;
@@ -339,8 +360,4 @@ function elsewhere(url: unknown): string | null {
   const samePort =
     target.port === location.port && isLoopback(target.hostname) && isLoopback(location.hostname);
   return target.origin === location.origin || samePort ? null : target.href;
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '[::1]' || /^127\./.test(host);
 }

@@ -8,6 +8,7 @@ const SETTLE_MS = 60;
 export type Load =
   | { state: 'loading' }
   | { state: 'missing' }
+  | { state: 'unstored' }
   | { state: 'failed'; message: string }
   | { state: 'ready'; body: EventBody };
 
@@ -55,6 +56,10 @@ export class Details {
     const seq = this.#seq;
     if (seq === null) return;
     this.#stop();
+    if (!Number.isInteger(seq)) {
+      this.#load = { state: 'unstored' };
+      return;
+    }
     this.#load = { state: 'loading' };
     const abort = new AbortController();
     this.#abort = abort;

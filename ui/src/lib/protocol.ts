@@ -242,7 +242,8 @@ sessions: Array<Session>,
 has_more: boolean, };
 
 /**
- * Server → client, event `events`: new rows in order, at most 20 batches a second.
+ * Server → client, event `events`: new rows in order, at most 20 batches a second. Event `unstored`: rows that
+ * could not be kept; their position is 0, and this is the only time they are shown.
  */
 export type Batch = { 
 /**
@@ -380,6 +381,10 @@ dependencies: { [key in string]: string },
  */
 store: string, 
 /**
+ * How the spool fares.
+ */
+spool: SpoolHealth, 
+/**
  * Position of the newest stored event.
  */
 last_seq: Seq, 
@@ -408,6 +413,23 @@ errors: number,
  * When the newest event was stored.
  */
 last_activity: Timestamp | null, };
+
+/**
+ * How the spool fares, in `/health`.
+ */
+export type SpoolHealth = { 
+/**
+ * Events that lie in the spool.
+ */
+waiting: number, 
+/**
+ * Events that hooks could not keep, because the spool was full or the disk was: lost. Ever.
+ */
+refused: number, 
+/**
+ * Spooled files that were no event; moved aside. Since the server's start.
+ */
+rejected: number, };
 
 /**
  * `{"code","message"}`. Clients branch on `code`; `message` is for people and may change.

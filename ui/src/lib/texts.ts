@@ -36,6 +36,8 @@ export const texts = {
     goThere: 'Go there',
     outdated: (version: string) => `The monitor was updated to ${version}. Reload to get its dashboard.`,
     reload: 'Reload',
+    unstored: (count: number) =>
+      `The monitor cannot write its store: ${plural(count, 'event', 'events')} shown here will be gone with this page.`,
   },
 
   theme: {
@@ -137,6 +139,7 @@ export const texts = {
     openRaw: 'Open raw',
     loading: 'Loading the payload…',
     missing: 'There is no such event on the server; it may have been removed with age.',
+    unstored: 'The monitor could not keep this event: it is only shown here, without its payload.',
     failed: (message: string) => `The payload could not be loaded: ${message}.`,
     payload: 'Payload',
     noPayload: 'This event has no payload.',

@@ -34,7 +34,8 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     };
     match (body.text("kind"), &incoming.kind) {
         (Some(name), _) => incoming.kind = Kind::from_name(&name),
-        (None, Kind::Other(name)) if name == "unknown" => {
+        // What Claude Code gave to our hook is kept even when it names no event.
+        (None, Kind::Other(name)) if name == "unknown" && source != Source::Hook => {
             let message = "an event needs a `kind`, or a payload that names its event";
             return Err(Refusal::new("missing_kind", message));
         }

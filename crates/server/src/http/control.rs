@@ -1,5 +1,7 @@
 //! Stopping and restarting from outside, for this user's own programs only; and this user's other servers.
 
+use std::sync::PoisonError;
+
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
@@ -46,9 +48,12 @@ pub(super) async fn restart(
     };
     let port = port.unwrap_or(app.port);
     if port != app.port {
-        crate::listen::bind(&app.config.host, port).await.map_err(|error| {
-            ApiError::conflict("port_unavailable", format!("{error}; this server keeps port {}", app.port))
+        // Taken from now on: clients that are sent there find it, and nobody else gets it in between.
+        let taken = crate::listen::bind(&app.config.host, port).await.map_err(|error| {
+            let message = format!("{error}; this server keeps port {}", app.port);
+            ApiError::conflict("port_unavailable", message)
         })?;
+        *app.next.lock().unwrap_or_else(PoisonError::into_inner) = taken;
     }
     app.end(Ended::Restart { port });
     Ok((StatusCode::ACCEPTED, Json(json!({ "restarting": true, "port": port }))))
@@ -56,12 +61,7 @@ pub(super) async fn restart(
 
 /// This user's servers.
 pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<Instance>>, ApiError> {
-    let own = app.instance();
-    let instances = app.instances.clone();
-    let mut all = tokio::task::spawn_blocking(move || instances()).await.unwrap_or_default();
-    if !all.iter().any(|other| other.server_id == own.server_id) {
-        all.insert(0, own);
-    }
+    let all = tokio::task::spawn_blocking(move || app.all_instances()).await.unwrap_or_default();
     Ok(Json(all))
 }
 

@@ -53,6 +53,7 @@ pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
         },
         "errors": health.health_stats.errors,
         "store": health.store,
+        "spool": health.spool,
     }))
 }
 

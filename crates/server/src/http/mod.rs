@@ -36,7 +36,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/sessions/{id}", get(events::session))
         .route("/api/instances", get(control::instances))
         .route(names::SHUTDOWN, post(control::shutdown))
-        .route("/api/restart", post(control::restart))
+        .route(names::RESTART, post(control::restart))
         .fallback(assets::file)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(state.config.body_bytes_max))

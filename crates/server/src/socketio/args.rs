@@ -18,6 +18,17 @@ impl Args {
         self.0.first().map_or(RawValue::NULL, |first| first)
     }
 
+    /// The first argument in a known shape, its default when there is none.
+    ///
+    /// # Errors
+    /// When it has another shape.
+    pub(super) fn strict<T: DeserializeOwned + Default>(&self) -> serde_json::Result<T> {
+        match self.first().get() {
+            "null" => Ok(T::default()),
+            given => serde_json::from_str(given),
+        }
+    }
+
     /// The first argument in a known shape; its default when it has another.
     pub(super) fn parsed<T: DeserializeOwned + Default>(&self) -> T {
         serde_json::from_str(self.first().get()).unwrap_or_default()

@@ -13,8 +13,7 @@ use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
-use super::broadcast::{self, Broadcaster};
-use super::replay;
+use super::{feed, live, replay};
 use crate::clients::Client;
 use crate::compatibility;
 use crate::ingest::Rejected;
@@ -40,12 +39,16 @@ const NOT_OFFERED: &[(&str, &str)] = &[
 ];
 
 /// Opens the namespace.
-pub(super) fn open(io: &SocketIo, broadcaster: Broadcaster) {
-    io.ns("/", move |socket: SocketRef, auth: TryData<Value>, io: SocketIo, app: State<AppState>| {
-        connect(socket, auth, io, app, broadcaster)
-    });
+pub(super) fn open(io: &SocketIo, app: &AppState) {
+    io.ns("/", connect);
     let io = io.clone();
-    tokio::spawn(async move { heartbeat(io).await });
+    let mut ended = app.ended.subscribe();
+    tokio::spawn(async move {
+        tokio::select! {
+            () = heartbeat(io) => {}
+            _ = ended.wait_for(Option::is_some) => {}
+        }
+    });
 }
 
 /// The table of everything a client can emit.
@@ -80,8 +83,8 @@ async fn connect(
     TryData(auth): TryData<Value>,
     io: SocketIo,
     State(app): State<AppState>,
-    broadcaster: Broadcaster,
 ) {
+    live::join(&socket);
     handlers(&socket);
     let auth = auth.unwrap_or_default();
     let version = auth["claude_mpm_version"].as_str().map(str::to_owned);
@@ -92,14 +95,14 @@ async fn connect(
         connected_at: now(),
     };
     app.clients.joined(socket.id.as_str(), client);
-    // A client that named a port or an unknown version is served like any other.
-    let version = version.unwrap_or_else(|| "unknown".to_owned());
-    greet(&socket, &app, &version);
-    let position = broadcaster.join(&socket).await;
+    greet(&socket, &app, &version.unwrap_or_else(|| "unknown".to_owned()));
+    // History up to a position, then everything after it: nothing between, nothing twice.
+    let position = app.hub.latest();
     let query = Query { before: Some(Seq(position.0 + 1)), limit: HISTORY_ON_CONNECT, ..Query::default() };
     let history = history(&app, query).await;
     emit(&socket, "event_history", &history);
     emit(&socket, "history", &history);
+    live::start(&socket, &app, position);
     count_changed(&io, &app).await;
 }
 
@@ -145,6 +148,7 @@ fn greet(socket: &SocketRef, app: &AppState, version: &str) {
 
 async fn disconnect(socket: SocketRef, io: SocketIo, State(app): State<AppState>) {
     app.clients.left(socket.id.as_str());
+    feed::stop(&socket);
     count_changed(&io, &app).await;
 }
 
@@ -309,7 +313,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
         Value::String(one) => vec![one.clone()],
         _ => vec!["*".to_owned()],
     };
-    broadcast::subscribe(&socket, &channels);
+    live::subscribe(&socket, &channels);
     answer(&socket, ack, "subscribed", &json!({ "channels": channels }));
 }
 

@@ -1,8 +1,9 @@
 //! Socket.IO: the namespace `/` in the reference's words, and `/stream` for our own dashboard.
 
 mod args;
-mod broadcast;
+mod feed;
 mod legacy;
+mod live;
 mod replay;
 mod stream;
 
@@ -14,8 +15,8 @@ use socketioxide::layer::SocketIoLayer;
 
 use crate::state::AppState;
 
-/// Packets that may wait for one connection. A client that lets more pile up loses broadcasts, counted.
-const CONNECTION_PACKETS_MAX: usize = 1024;
+/// Packets that may wait for one connection; its feed stands still while there are more.
+const CONNECTION_PACKETS_MAX: usize = 256;
 
 /// Both namespaces, as a layer for the router and a handle to speak through.
 pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
@@ -28,8 +29,7 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
         .ws_max_frame_size(state.config.body_bytes_max)
         .with_state(state.clone())
         .build_layer();
-    let broadcaster = broadcast::Broadcaster::start(&io, state);
-    legacy::open(&io, broadcaster);
+    legacy::open(&io, state);
     stream::open(&io);
     (layer, io)
 }

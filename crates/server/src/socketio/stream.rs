@@ -2,14 +2,14 @@
 
 use std::time::{Duration, SystemTime};
 
-use protocol::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
+use protocol::stream::{Batch, Filter, SessionsChanged, Snapshot, Subscribe};
 use protocol::{Row, Seq, Timestamp, names};
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef, State};
-use tokio::task::AbortHandle;
 
 use super::args::Args;
+use super::feed;
 use crate::clients::Client;
 use crate::hub::{Delivery, Subscriber};
 use crate::state::AppState;
@@ -27,10 +27,6 @@ const BATCH_ROWS_MAX: usize = 1000;
 /// Between two batches: at most 20 a second, and a burst becomes one.
 const COALESCE: Duration = Duration::from_millis(50);
 
-/// The running feed of a connection; a new subscription replaces it.
-#[derive(Clone)]
-struct Feed(AbortHandle);
-
 /// Opens the namespace.
 pub(super) fn open(io: &SocketIo) {
     io.ns(names::STREAM, connect);
@@ -46,7 +42,7 @@ async fn connect(socket: SocketRef, State(app): State<AppState>) {
 
 async fn disconnect(socket: SocketRef, State(app): State<AppState>) {
     app.clients.left(&client_id(&socket));
-    stop_feed(&socket);
+    feed::stop(&socket);
 }
 
 /// A connection can be in both namespaces under one id.
@@ -54,29 +50,27 @@ fn client_id(socket: &SocketRef) -> String {
     format!("{}{}", socket.id, names::STREAM)
 }
 
-fn stop_feed(socket: &SocketRef) {
-    if let Some(Feed(feed)) = socket.extensions.remove::<Feed>() {
-        feed.abort();
-    }
-}
-
 async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
-    stop_feed(&socket);
-    let request: Subscribe = args.parsed();
+    feed::stop(&socket);
+    let request: Subscribe = match args.strict() {
+        Ok(request) => request,
+        Err(error) => return refuse(ack, "invalid_subscription", &error.to_string()),
+    };
     // First the position, then the snapshot up to it, then everything after it: nothing between, nothing twice.
     let position = app.hub.latest();
     let subscriber = app.hub.subscribe(position);
     match snapshot(&app, &request, position).await {
         Ok(snapshot) => {
             let _ = ack.send(&snapshot);
-            let feed =
-                tokio::spawn(feed(socket.clone(), app, subscriber, request.filter.unwrap_or_default()));
-            socket.extensions.insert(Feed(feed.abort_handle()));
+            let filter = request.filter.unwrap_or_default();
+            feed::start(&socket, &app, run(socket.clone(), app.clone(), subscriber, filter));
         }
-        Err(error) => {
-            let _ = ack.send(&json!({ "error": { "code": "store_failed", "message": error.to_string() } }));
-        }
+        Err(error) => refuse(ack, "store_failed", &error.to_string()),
     }
+}
+
+fn refuse(ack: AckSender, code: &str, message: &str) {
+    let _ = ack.send(&json!({ "error": { "code": code, "message": message } }));
 }
 
 async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<Snapshot, StoreError> {
@@ -107,36 +101,30 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
 }
 
 /// Sends what comes, as fast as this client takes it and no faster than the batches allow.
-async fn feed(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
-    while let Some(Delivery { gap, events }) = subscriber.next(BATCH_ROWS_MAX).await {
-        let before = events.first().map_or(Seq(0), |event| Seq(event.row.seq.0 - 1));
-        let rows = events.iter().map(|event| &event.row);
-        let rows: Vec<Row> =
-            rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
-        if let Some(gap) = gap {
-            send::<Gap>(&socket, "gap", &gap).await;
-        }
-        if !rows.is_empty() {
-            send(&socket, "events", &Batch { rows }).await;
-        }
-        let changed = app.hub.sessions_after(before);
-        if !changed.is_empty() {
-            send(&socket, "sessions", &SessionsChanged { changed }).await;
-        }
-        if !socket.connected() {
+async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
+    while let Some(delivery) = feed::next(&mut subscriber, BATCH_ROWS_MAX, &socket, &app).await {
+        if send(&socket, &app, &delivery, &filter).await.is_none() {
             return;
         }
         tokio::time::sleep(COALESCE).await;
     }
 }
 
-/// Waits for room: while this client does not read, its position stands still, and what it misses becomes a
-/// gap.
-async fn send<T: serde::Serialize>(socket: &SocketRef, event: &str, data: &T) {
-    while socket.connected() {
-        match socket.emit(event, data) {
-            Ok(()) => return,
-            Err(_) => tokio::time::sleep(COALESCE).await,
+/// One batch and the sessions that it changed. `None` when the client is gone.
+async fn send(socket: &SocketRef, app: &AppState, delivery: &Delivery, filter: &Filter) -> Option<()> {
+    for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
+        let rows = events.iter().map(|event| &event.row);
+        let rows: Vec<Row> =
+            rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
+        if !rows.is_empty() {
+            feed::send(socket, name, &Batch { rows }).await?;
         }
     }
+    let Some(first) = delivery.events.first() else { return Some(()) };
+    let before = Seq(first.row.seq.0 - 1);
+    let changed = app.hub.sessions_after(before);
+    if !changed.is_empty() {
+        feed::send(socket, "sessions", &SessionsChanged { changed }).await?;
+    }
+    Some(())
 }

@@ -76,8 +76,17 @@ pub(crate) struct Committed {
     pub sessions: Vec<protocol::Session>,
 }
 
-/// Called by the writer with each committed group, in order.
-pub(crate) type Publish = Box<dyn Fn(Committed) + Send>;
+/// What the writer makes known.
+#[derive(Debug)]
+pub(crate) enum Publication {
+    /// A group was committed.
+    Committed(Committed),
+    /// A group could not be kept. Its events have position 0; who watches now is the only one to see them.
+    Unstored(Vec<Arc<Event>>),
+}
+
+/// Called by the writer after each group, in order.
+pub(crate) type Publish = Box<dyn Fn(Publication) + Send>;
 
 /// A handle to the store; clones share it.
 #[derive(Clone)]
@@ -95,6 +104,8 @@ struct Shared {
     writer: Mutex<Option<JoinHandle<()>>>,
     /// Why the last write failed; none after one that worked.
     trouble: Arc<Mutex<Option<String>>>,
+    /// What the user should know until the next start.
+    notice: Option<String>,
 }
 
 impl Store {
@@ -104,11 +115,12 @@ impl Store {
     /// [`Error::Store`] when the file cannot be made, is no database, or was made by a newer version.
     pub(crate) fn open(config: &Config, publish: Publish) -> Result<Self, Error> {
         let failed = |reason: String| Error::Store { path: config.database.clone(), reason };
-        let connection = schema::open(&config.database, config.durability).map_err(failed)?;
+        let schema::Opened { connection, set_aside } =
+            schema::open(&config.database, config.durability).map_err(failed)?;
         let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
         let trouble = Arc::new(Mutex::new(None));
-        let writer = Writer::new(connection, retention::Limits::of(config), publish, trouble.clone())
-            .map_err(|e| failed(e.to_string()))?;
+        let writer =
+            Writer::new(connection, config, publish, trouble.clone()).map_err(|e| failed(e.to_string()))?;
         let last_seq = AtomicU64::new(writer.last_seq().0);
         let (jobs, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
@@ -119,6 +131,12 @@ impl Store {
             epoch,
             writer: Mutex::new(None),
             trouble,
+            notice: set_aside.map(|path| {
+                format!(
+                    "the database was damaged; it was set aside as {} and a new one begun",
+                    path.display()
+                )
+            }),
         });
         let progress = shared.clone();
         let thread = std::thread::Builder::new()
@@ -217,17 +235,16 @@ impl Store {
         &self.shared.epoch
     }
 
-    /// `ok`, or `degraded: <reason>` after a write that failed.
+    /// `ok`, or `degraded: <reason>` after a write that failed or a database that was damaged.
     pub(crate) fn state(&self) -> String {
-        match lock(&self.shared.trouble).as_deref() {
-            None => "ok".to_owned(),
-            Some(reason) => format!("degraded: {reason}"),
-        }
+        let trouble = lock(&self.shared.trouble).clone().or_else(|| self.shared.notice.clone());
+        trouble.map_or_else(|| "ok".to_owned(), |reason| format!("degraded: {reason}"))
     }
 
     /// Commits what waits and closes the database. Blocks until that is done.
     pub(crate) fn close(&self) {
         self.shared.queue.close();
+        self.shared.readers.close();
         drop(lock(&self.shared.jobs).take());
         if let Some(thread) = lock(&self.shared.writer).take()
             && thread.join().is_err()

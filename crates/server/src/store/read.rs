@@ -29,6 +29,11 @@ impl Readers {
         Self { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
     }
 
+    /// Closes what is idle, so that the writer is the last to leave and tidies up the files.
+    pub(super) fn close(&self) {
+        lock(&self.idle).clear();
+    }
+
     /// Runs a read on a connection of its own.
     pub(super) fn with<T>(
         &self,

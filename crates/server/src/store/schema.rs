@@ -1,8 +1,10 @@
 //! The database file: how it is opened, its tables, and how an older one becomes a current one.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension};
+use protocol::Timestamp;
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
 use uuid::Uuid;
 
 use crate::config::Durability;
@@ -49,14 +51,86 @@ const MIGRATIONS: &[&str] = &[
 /// Rows and payloads of about a kilobyte fit a page of this size with little waste.
 const PAGE_BYTES: u32 = 8192;
 
-/// Opens the database for its writer, making and migrating it as needed. The error is a sentence.
-pub(super) fn open(path: &Path, durability: Durability) -> Result<Connection, String> {
+/// The database for its writer, and what the user should know of it.
+pub(super) struct Opened {
+    pub connection: Connection,
+    /// Where a damaged database was put, when there was one.
+    pub set_aside: Option<PathBuf>,
+}
+
+/// Opens the database for its writer, making and migrating it as needed. A damaged one is set aside, never
+/// deleted, and a new one begun: a monitor that does not start helps nobody. The error is a sentence.
+pub(super) fn open(path: &Path, durability: Durability) -> Result<Opened, String> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         super::private_folder(folder).map_err(|e| format!("could not make its folder: {e}"))?;
     }
-    create_private(path).map_err(|e| format!("could not make the file: {e}"))?;
-    let mut connection = Connection::open(path).map_err(|e| e.to_string())?;
-    configure(&connection, durability).map_err(|e| e.to_string())?;
+    let marked = damage_mark(path).exists();
+    match if marked { Err(Unopened::Damaged) } else { try_open(path, durability) } {
+        Ok(connection) => Ok(Opened { connection, set_aside: None }),
+        Err(Unopened::Damaged) => {
+            let set_aside =
+                set_aside(path).map_err(|e| format!("it is damaged and could not be set aside: {e}"))?;
+            tracing::error!(path = %set_aside.display(), "the event store was damaged and set aside");
+            let connection = try_open(path, durability).map_err(|e| e.to_string())?;
+            Ok(Opened { connection, set_aside: Some(set_aside) })
+        }
+        Err(Unopened::Otherwise(reason)) => Err(reason),
+    }
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+enum Unopened {
+    /// It is no database, or a broken one.
+    #[error("the database is damaged")]
+    Damaged,
+    /// Anything that waiting or another version may solve.
+    #[error("{0}")]
+    Otherwise(String),
+}
+
+impl From<rusqlite::Error> for Unopened {
+    fn from(error: rusqlite::Error) -> Self {
+        if is_damage(&error) { Self::Damaged } else { Self::Otherwise(error.to_string()) }
+    }
+}
+
+/// Whether an error says that the file itself is broken.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+/// Marks a database in which damage was found while it was in use; the next start sets it aside.
+pub(super) fn mark_damaged(path: &Path) {
+    if let Err(error) = std::fs::write(damage_mark(path), "") {
+        tracing::warn!(%error, "could not mark the damaged event store");
+    }
+}
+
+fn damage_mark(path: &Path) -> PathBuf {
+    path.with_extension("db.damaged")
+}
+
+fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+    let now = Timestamp::from_system(SystemTime::now());
+    let target = path.with_extension(format!("damaged-{}.db", now.0));
+    std::fs::rename(path, &target)?;
+    for side in ["wal", "shm"] {
+        let file = path.with_extension(format!("db-{side}"));
+        if file.exists() {
+            std::fs::rename(file, target.with_extension(format!("db-{side}")))?;
+        }
+    }
+    match std::fs::remove_file(damage_mark(path)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(target),
+    }
+}
+
+fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened> {
+    create_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
+    let mut connection = Connection::open(path)?;
+    configure(&connection, durability)?;
     migrate(&mut connection)?;
     Ok(connection)
 }
@@ -97,25 +171,20 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn migrate(connection: &mut Connection) -> Result<(), String> {
-    let version: usize =
-        connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(|e| e.to_string())?;
+fn migrate(connection: &mut Connection) -> Result<(), Unopened> {
+    let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     if version > MIGRATIONS.len() {
         let known = MIGRATIONS.len();
-        return Err(format!(
+        return Err(Unopened::Otherwise(format!(
             "it has schema version {version} but this version knows only {known}; install a newer monitor or \
              move the file away"
-        ));
+        )));
     }
     for (done, step) in MIGRATIONS.iter().enumerate().skip(version) {
-        let migrate = || -> rusqlite::Result<()> {
-            let change = connection.transaction()?;
-            change.execute_batch(step)?;
-            change.pragma_update(None, "user_version", done + 1)?;
-            change.commit()
-        };
-        let mut migrate = migrate;
-        migrate().map_err(|e| format!("could not bring it to schema version {}: {e}", done + 1))?;
+        let change = connection.transaction()?;
+        change.execute_batch(step)?;
+        change.pragma_update(None, "user_version", done + 1)?;
+        change.commit()?;
     }
     Ok(())
 }

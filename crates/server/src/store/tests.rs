@@ -14,8 +14,12 @@ fn config(folder: &Path) -> Config {
 
 fn open(config: &Config) -> (Store, mpsc::Receiver<Committed>) {
     let (sender, published) = mpsc::channel();
-    let store =
-        Store::open(config, Box::new(move |group| drop(sender.send(group)))).expect("the store opens");
+    let publish = move |publication| {
+        if let Publication::Committed(group) = publication {
+            drop(sender.send(group));
+        }
+    };
+    let store = Store::open(config, Box::new(publish)).expect("the store opens");
     (store, published)
 }
 
@@ -213,7 +217,8 @@ async fn events_beyond_their_age_go_and_the_newest_stays() {
     let (store, _published) = open(&config);
     append(&store, (0..1200).map(|_| hook("Stop", "")).collect()).await;
     store.close();
-    let mut connection = schema::open(&config.database, config.durability).expect("the database opens");
+    let opened = schema::open(&config.database, config.durability).expect("the database opens");
+    let mut connection = opened.connection;
     let limits = retention::Limits::of(&config);
     while retention::delete_some(&mut connection, &limits).expect("deleting works") {}
     let left: Vec<u64> = connection
@@ -227,9 +232,9 @@ async fn events_beyond_their_age_go_and_the_newest_stays() {
 fn a_database_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = config(folder.path());
-    let connection = schema::open(&config.database, config.durability).expect("the database opens");
-    connection.pragma_update(None, "user_version", 99).expect("the version can be set");
-    drop(connection);
+    let opened = schema::open(&config.database, config.durability).expect("the database opens");
+    opened.connection.pragma_update(None, "user_version", 99).expect("the version can be set");
+    drop(opened);
     let error = Store::open(&config, Box::new(drop)).err().expect("it must not open").to_string();
     assert!(error.contains("schema version 99") && error.contains("newer monitor"), "{error}");
 }
@@ -244,5 +249,48 @@ fn only_the_user_can_read_the_database() {
     let mode = |path: &Path| std::fs::metadata(path).expect("it exists").permissions().mode() & 0o777;
     assert_eq!(mode(&config.database), 0o600);
     assert_eq!(mode(config.database.parent().expect("it has a folder")), 0o700);
+    store.close();
+}
+
+#[tokio::test]
+async fn a_store_beyond_its_size_shrinks_to_it_and_keeps_the_newest() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = Config { retention_mib: 1, retention_days: 0, ..config(folder.path()) };
+    let (store, _published) = open(&config);
+    let text = "x".repeat(1000);
+    for _ in 0..5 {
+        append(&store, (0..1000).map(|_| hook("Stop", &format!(r#","text":"{text}""#))).collect()).await;
+    }
+    store.close();
+    let mut connection =
+        schema::open(&config.database, config.durability).expect("the database opens").connection;
+    let limits = retention::Limits::of(&config);
+    while retention::delete_some(&mut connection, &limits).expect("deleting works") {}
+    let (count, newest): (u64, u64) = connection
+        .query_row("SELECT count(*), max(seq) FROM events", [], |row| Ok((row.get(0)?, row.get(1)?)))
+        .expect("the database reads");
+    assert!((100..1000).contains(&count), "about a MiB of events of about 1.5 KiB is left: {count}");
+    assert_eq!(newest, 5000);
+}
+
+#[tokio::test]
+async fn a_damaged_database_is_set_aside_and_a_new_one_begun() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    std::fs::create_dir_all(config.database.parent().expect("it has a folder")).expect("the folder is made");
+    let damaged = "this is no database ".repeat(500);
+    std::fs::write(&config.database, &damaged).expect("the file is written");
+    let (store, _published) = open(&config);
+    assert_eq!(append(&store, vec![hook("Stop", "")]).await.stored, 1);
+    assert!(store.state().starts_with("degraded: the database was damaged"), "{}", store.state());
+    store.close();
+    let files =
+        std::fs::read_dir(config.database.parent().expect("it has a folder")).expect("the folder reads");
+    let names: Vec<_> = files.map(|file| file.expect("a file").path()).collect();
+    let aside =
+        names.iter().find(|path| path.to_string_lossy().contains("damaged-")).expect("nothing is deleted");
+    assert_eq!(std::fs::read_to_string(aside).expect("it reads"), damaged);
+    let (store, _published) = open(&config);
+    assert_eq!(store.state(), "ok", "the next start has nothing to tell");
     store.close();
 }

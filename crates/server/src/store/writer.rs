@@ -1,24 +1,31 @@
 //! The one thread that writes: takes everything that waits, commits it as one group, publishes it, answers,
 //! and does the chores (search index, retention) when nobody waits.
 
+use std::path::PathBuf;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use protocol::{Event, EventId, Incoming, Kind, Row, Seq, Timestamp};
+use protocol::ingest::DuplicateKey;
+use protocol::{Event, EventId, Incoming, Kind, Row, Seq, Session, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::duplicates::{Duplicates, Link};
 use super::sessions::{Counted, Sessions};
-use super::{Appended, Committed, Publish, StoreError, lock, retention, search};
+use super::{Appended, Committed, Publication, Publish, StoreError, lock, retention, schema, search};
+use crate::config::Config;
 
 /// Most events in one commit: large enough that the commit's cost vanishes, small enough to answer soon.
 const GROUP_EVENTS_MAX: usize = 4096;
 
 /// How long the writer waits for work before it turns to its chores.
 const IDLE: Duration = Duration::from_millis(50);
+
+/// How often a store that could not be written is tried again while no event tries it.
+const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How often retention looks at the store's age and size.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -49,12 +56,45 @@ pub(super) struct Writer {
     trouble: Arc<Mutex<Option<String>>>,
     /// Searches that wait for the index, by the position they need.
     searches: Vec<(Seq, oneshot::Sender<()>)>,
+    database: PathBuf,
+}
+
+/// An event on its way into the log: all but its position is settled.
+struct Prepared {
+    row: Row,
+    payload: Box<RawValue>,
+    key: Option<DuplicateKey>,
+    title: Option<String>,
+    model: Option<String>,
+    /// Whether the sender gave the id: then it may have come before.
+    may_repeat: bool,
+    outcome: Outcome,
+}
+
+impl Prepared {
+    fn of(mut incoming: Incoming, received_at: Timestamp) -> Self {
+        let may_repeat = incoming.id.is_some();
+        let id = incoming.id.unwrap_or_else(|| EventId(Uuid::now_v7()));
+        Self {
+            key: incoming.duplicate_key.take(),
+            payload: std::mem::replace(&mut incoming.payload, RawValue::NULL.to_owned()),
+            title: incoming.session_title.take(),
+            model: incoming.model.take(),
+            may_repeat,
+            outcome: Outcome::Stored(Seq(0)),
+            row: Row::of(incoming, Seq(0), id, received_at),
+        }
+    }
+
+    fn into_event(self) -> Arc<Event> {
+        Arc::new(Event { row: self.row, payload: self.payload })
+    }
 }
 
 impl Writer {
     pub(super) fn new(
         connection: Connection,
-        limits: retention::Limits,
+        config: &Config,
         publish: Publish,
         trouble: Arc<Mutex<Option<String>>>,
     ) -> rusqlite::Result<Self> {
@@ -67,11 +107,12 @@ impl Writer {
             indexed,
             duplicates: Duplicates::default(),
             sessions: Sessions::default(),
-            limits,
+            limits: retention::Limits::of(config),
             retention_due: Instant::now(),
             publish,
             trouble,
             searches: Vec::new(),
+            database: config.database.clone(),
         })
     }
 
@@ -87,7 +128,8 @@ impl Writer {
                 Ok(job) => self.take_group(job, jobs, &committed),
                 Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) if !self.chore() => {
-                    match jobs.recv_timeout(RETENTION_INTERVAL) {
+                    let nap = if self.is_troubled() { PROBE_INTERVAL } else { RETENTION_INTERVAL };
+                    match jobs.recv_timeout(nap) {
                         Ok(job) => self.take_group(job, jobs, &committed),
                         Err(RecvTimeoutError::Timeout) => {}
                         Err(RecvTimeoutError::Disconnected) => break,
@@ -103,6 +145,9 @@ impl Writer {
 
     /// One piece of idle work; false when there is none.
     fn chore(&mut self) -> bool {
+        if self.is_troubled() && self.probe().is_err() {
+            return false;
+        }
         let done = if self.indexed < self.last_seq {
             self.index()
         } else if Instant::now() >= self.retention_due {
@@ -116,6 +161,18 @@ impl Writer {
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
             false
         })
+    }
+
+    fn is_troubled(&self) -> bool {
+        lock(&self.trouble).is_some()
+    }
+
+    /// Finds out whether the store can be written again.
+    fn probe(&mut self) -> rusqlite::Result<()> {
+        self.connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', 1)", [])?;
+        tracing::info!("the event store can be written again");
+        lock(&self.trouble).take();
+        Ok(())
     }
 
     fn index(&mut self) -> rusqlite::Result<bool> {
@@ -154,83 +211,81 @@ impl Writer {
         if events.is_empty() {
             return answer(replies, &[]);
         }
-        match self.commit(events) {
-            Ok(group) => {
+        let mut group: Vec<Prepared> =
+            events.into_iter().map(|(event, at)| Prepared::of(event, at)).collect();
+        match self.commit(&mut group) {
+            Ok(sessions) => {
                 committed(self.last_seq);
                 lock(&self.trouble).take();
-                (self.publish)(group.committed);
-                answer(replies, &group.outcomes);
+                let outcomes: Vec<Outcome> = group.iter().map(|event| event.outcome).collect();
+                let stored = group.into_iter().filter(|event| matches!(event.outcome, Outcome::Stored(_)));
+                let events = stored.map(Prepared::into_event).collect();
+                (self.publish)(Publication::Committed(Committed { events, sessions }));
+                answer(replies, &outcomes);
             }
             Err(error) => {
                 tracing::error!(%error, "could not store events");
+                if schema::is_damage(&error) {
+                    schema::mark_damaged(&self.database);
+                }
                 *lock(&self.trouble) = Some(error.to_string());
+                let error = StoreError::from(error);
                 for (reply, _) in replies {
                     let _ = reply.send(Err(error.clone()));
                 }
+                (self.publish)(Publication::Unstored(group.into_iter().map(unstored).collect()));
             }
         }
     }
 
-    /// All events of a group or none of them.
-    fn commit(&mut self, events: Vec<(Incoming, Timestamp)>) -> Result<Group, StoreError> {
+    /// All events of a group or none of them; answers the sessions that changed.
+    fn commit(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
         let before = self.last_seq;
-        let result = self.insert(events);
+        let result = self.insert(group);
         if result.is_err() {
             self.last_seq = before;
             self.sessions.forget();
             self.duplicates.forget();
         }
-        result.map_err(StoreError::from)
+        result
     }
 
-    fn insert(&mut self, events: Vec<(Incoming, Timestamp)>) -> rusqlite::Result<Group> {
-        let mut stored = Vec::with_capacity(events.len());
-        let mut outcomes = Vec::with_capacity(events.len());
+    fn insert(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
         let change = self.connection.transaction()?;
         let mut last = self.last_seq;
-        for (mut incoming, received_at) in events {
-            let seq = Seq(last.0 + 1);
-            let id = incoming.id.unwrap_or_else(|| EventId(Uuid::now_v7()));
-            let key = incoming.duplicate_key.take();
-            let payload =
-                std::mem::replace(&mut incoming.payload, serde_json::value::RawValue::NULL.to_owned());
-            let (title, model) = (incoming.session_title.take(), incoming.model.take());
-            let sent_id = incoming.id.is_some();
-            let mut row = Row::of(incoming, seq, id, received_at);
-            if sent_id && let Some(earlier) = position_of(&change, id)? {
-                outcomes.push(Outcome::Duplicate(earlier));
+        for Prepared { row, payload, key, title, model, may_repeat, outcome } in group {
+            if *may_repeat && let Some(earlier) = position_of(&change, row.id)? {
+                *outcome = Outcome::Duplicate(earlier);
                 continue;
             }
-            let mut link = Link::None;
-            if let Some(key) = key {
-                link = self.duplicates.link(&row, &key);
-            }
+            last = Seq(last.0 + 1);
+            row.seq = last;
+            *outcome = Outcome::Stored(last);
+            let link = key.take().map_or(Link::None, |key| self.duplicates.link(row, &key));
             if let Link::To(richer) = link {
                 row.duplicate_of = Some(richer);
             }
-            insert_row(&change, &row, payload.get())?;
+            insert_row(&change, row, payload.get())?;
             if let Link::From(poorer) = link {
                 for earlier in poorer {
-                    let counted = mark_duplicate(&change, earlier, seq)?;
-                    self.sessions.uncount(&change, &row, counted)?;
+                    let counted = mark_duplicate(&change, earlier, last)?;
+                    self.sessions.uncount(&change, row, counted)?;
                 }
             }
-            self.sessions.apply(&change, &row, title, model)?;
-            last = seq;
-            outcomes.push(Outcome::Stored(seq));
-            stored.push(Arc::new(Event { row, payload }));
+            self.sessions.apply(&change, row, title.take(), model.take())?;
         }
         let sessions = self.sessions.save(&change)?;
         change.commit()?;
         self.last_seq = last;
-        Ok(Group { committed: Committed { events: stored, sessions }, outcomes })
+        Ok(sessions)
     }
 }
 
-/// What a commit did.
-struct Group {
-    committed: Committed,
-    outcomes: Vec<Outcome>,
+/// Without the position it would have had.
+fn unstored(mut event: Prepared) -> Arc<Event> {
+    event.row.seq = Seq(0);
+    event.row.duplicate_of = None;
+    event.into_event()
 }
 
 #[derive(Clone, Copy)]
