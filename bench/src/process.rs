@@ -27,7 +27,7 @@ pub(crate) struct Server {
     place: Arc<Place>,
 }
 
-/// Where a server lives: its files, which outlive it, and its port, because each port has a database of its own.
+/// Where a server lives: its files, which outlive it, and its port.
 pub(crate) struct Place {
     home: TempDir,
     port: u16,
@@ -40,7 +40,7 @@ impl Place {
 
     /// The event store of a monitor that lived here.
     pub(crate) fn database(&self) -> PathBuf {
-        Home::at(self.home.path()).monitor().join(format!("events-{}.db", self.port))
+        Home::at(self.home.path()).database()
     }
 }
 
