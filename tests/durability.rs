@@ -1,8 +1,9 @@
 //! Claims about what is never lost and never doubled: through kills, restarts and the spool.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::fs;
-use std::sync::Mutex;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -16,8 +17,15 @@ const KILLS: u64 = 20;
 /// How many programs post at once.
 const POSTERS: u64 = 3;
 
-/// The longest life between two kills. Shorter ones end while the spool is being drained.
+/// The longest life between two kills.
 const LIFE_MS_MAX: u64 = 400;
+
+/// The longest life after the drain of the spool began, for every second kill: until after the first group is
+/// stored and deleted.
+const DRAIN_US_MAX: u64 = 6_000;
+
+/// A port that nobody serves: with it, a hook spools even while the server runs.
+const NOBODY: (&str, &str) = ("CLAUDE_MPM_MONITOR_PORT", "1");
 
 /// How long a sender rests between two events: the load is heavy, not a denial of service.
 const REST: Duration = Duration::from_millis(2);
@@ -53,20 +61,6 @@ fn everything(monitor: &Monitor) -> Vec<Stored> {
     }
 }
 
-/// Waits until nothing lies in the spool.
-fn drained(monitor: &Monitor) {
-    let spool = Home::at(monitor.home()).spool();
-    let is_event = |entry: std::io::Result<fs::DirEntry>| {
-        let name = entry.expect("an entry can be read").file_name();
-        name.to_str().and_then(protocol::spool::parse_file_name).is_some()
-    };
-    let start = Instant::now();
-    while fs::read_dir(&spool).is_ok_and(|mut entries| entries.any(is_event)) {
-        assert!(start.elapsed() < PATIENCE, "the spool is not drained: {}", monitor.assert_healthy());
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
 /// Posts events one after the other, each with its own id, each again until it is acknowledged, whatever
 /// happens to the server meanwhile. Returns the ids.
 fn post_until(ended: &AtomicBool, url: &str, sender: u64) -> Vec<String> {
@@ -95,16 +89,35 @@ fn post_until(ended: &AtomicBool, url: &str, sender: u64) -> Vec<String> {
     ids
 }
 
-/// Runs the real hook again and again, whether a server is there or not. Returns the sessions.
-fn hook_until(ended: &AtomicBool, home: &std::path::Path) -> Vec<String> {
+/// Runs the real hook again and again, whether a server is there or not; every third time it does not find
+/// one. Returns the sessions.
+fn hook_until(ended: &AtomicBool, home: &Path) -> Vec<String> {
     let mut sessions = Vec::new();
     while !ended.load(Ordering::Relaxed) {
         let session = format!("hook-{}", sessions.len());
-        hook(home, &[], &prompt(&session, "is anybody there?"));
+        let variables: &[_] = if sessions.len() % 3 == 0 { &[NOBODY] } else { &[] };
+        hook(home, variables, &prompt(&session, "is anybody there?"));
         sessions.push(session);
         std::thread::sleep(REST);
     }
     sessions
+}
+
+/// Whether a server just began to drain the spool: it says so by emptying the count of what lies there.
+struct DrainBegins {
+    usage: PathBuf,
+    last: Cell<u64>,
+}
+
+impl DrainBegins {
+    fn of(home: &Path) -> Self {
+        Self { usage: Home::at(home).spool().join(protocol::spool::USAGE), last: Cell::new(0) }
+    }
+
+    fn now(&self) -> bool {
+        let length = fs::metadata(&self.usage).map_or(0, |usage| usage.len());
+        length < self.last.replace(length)
+    }
 }
 
 #[test]
@@ -115,11 +128,10 @@ fn every_event_is_there_exactly_once_after_kill_upon_kill() {
     println!("{kills} kills, SOAK_SEED={seed}");
     let mut random = Random(seed);
 
-    let monitor = Monitor::start();
+    let mut monitor = Monitor::start();
     let (url, home) = (monitor.url(), monitor.home().to_owned());
-    let running = Mutex::new(Some(monitor));
     let ended = AtomicBool::new(false);
-    let (posted, hooked) = std::thread::scope(|scope| {
+    let (monitor, posted, hooked) = std::thread::scope(|scope| {
         // However this ends, the senders end too.
         struct End<'a>(&'a AtomicBool);
         impl Drop for End<'_> {
@@ -137,21 +149,28 @@ fn every_event_is_there_exactly_once_after_kill_upon_kill() {
             })
             .collect();
         let hooks = scope.spawn(|| hook_until(&ended, &home));
-        for kill in 1..=kills {
+        for kill in 1..=kills.div_ceil(2) {
             std::thread::sleep(Duration::from_millis(random.below(LIFE_MS_MAX)));
-            let mut running = running.lock().expect("nobody panicked");
-            let monitor = running.take().expect("it runs");
-            *running = Some(monitor.crash().restart());
-            if kill % 100 == 0 {
-                println!("{kill} kills");
+            let crashed = monitor.crash();
+            let drain = DrainBegins::of(&home);
+            let life = Duration::from_micros(random.below(DRAIN_US_MAX));
+            let crashed = crashed.crash_when(|| {
+                let begins = drain.now();
+                if begins {
+                    std::thread::sleep(life);
+                }
+                begins
+            });
+            monitor = crashed.restart();
+            if kill % 50 == 0 {
+                println!("{} kills", 2 * kill);
             }
         }
         drop(end);
         let posted = posters.into_iter().flat_map(|poster| poster.join().expect("a sender ends well"));
-        (posted.collect::<Vec<_>>(), hooks.join().expect("the hooks end well"))
+        (monitor, posted.collect::<Vec<_>>(), hooks.join().expect("the hooks end well"))
     });
-    let monitor = running.into_inner().expect("nobody panicked").expect("it runs");
-    drained(&monitor);
+    monitor.wait_for_spool();
 
     let stored = everything(&monitor);
     let seqs: Vec<u64> = stored.iter().map(|event| event.seq).collect();
@@ -227,7 +246,7 @@ fn a_full_spool_s_refusals_are_told() {
     let monitor = stopped.restart();
     assert_eq!(monitor.assert_healthy()["spool"]["refused"], 3);
     assert_eq!(monitor.get("/stats").json()["spool"]["refused"], 3);
-    drained(&monitor);
+    monitor.wait_for_spool();
     assert!(monitor.events("").events.is_empty());
 }
 
@@ -247,5 +266,5 @@ fn a_running_server_takes_in_what_is_spooled_meanwhile() {
     let found: Vec<_> = events.iter().filter_map(|event| event.session_id.clone()).collect();
     assert_eq!(found, sessions, "in the order in which they happened");
     assert!(events.iter().all(|event| event.source == "hook"), "{events:?}");
-    drained(&monitor);
+    monitor.wait_for_spool();
 }

@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-use e2e::{Monitor, PATIENCE, hook};
+use e2e::{Monitor, PATIENCE, hook, spooled};
 use protocol::paths::Home;
-use protocol::spool;
 use serde_json::json;
 use tempfile::TempDir;
 
@@ -36,16 +35,6 @@ fn prompt_in(session: &str, cwd: &Path) -> String {
     let payload =
         json!({"session_id": session, "cwd": cwd, "hook_event_name": "UserPromptSubmit", "prompt": "x"});
     payload.to_string()
-}
-
-/// The events in the spool of a home.
-fn spooled(home: &Path) -> Vec<PathBuf> {
-    let Ok(entries) = fs::read_dir(Home::at(home).spool()) else { return Vec::new() };
-    let paths = entries.map(|entry| entry.expect("an entry can be read").path());
-    let is_event = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).and_then(spool::parse_file_name).is_some()
-    };
-    paths.filter(is_event).collect()
 }
 
 /// Runs the hook until it could post in its time; one that could not keeps the event in the spool.

@@ -4,7 +4,7 @@
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 
-use e2e::{Library, Monitor, Options, Socket, prompt, repository};
+use e2e::{Library, Monitor, Options, Socket, WebSocket, prompt, repository};
 use protocol::names;
 use serde_json::{Value, json};
 
@@ -58,6 +58,7 @@ fn who_watches_sees_events_that_cannot_be_stored() {
     dashboard.ask("subscribe", &json!({}));
     let mut legacy = Socket::connect(&monitor, Library::Python);
     legacy.event("history");
+    let mut raw = WebSocket::connect(&monitor);
     limit_files(&monitor, FILE_BYTES_MAX);
     fill(&monitor);
     let unstored = dashboard.event("unstored");
@@ -70,6 +71,10 @@ fn who_watches_sees_events_that_cannot_be_stored() {
             break;
         }
     }
+    assert_eq!(raw.data("system.error")["error"], "store_failed");
+    raw.matching("a prompt without a position", |message| {
+        message["type"] == "hook.user_prompt" && message.get("seq").is_none()
+    });
 }
 
 #[test]

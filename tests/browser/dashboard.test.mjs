@@ -1,19 +1,14 @@
 // Claims about the dashboard as a person meets it: in a browser, served by the real monitor.
-import assert from "node:assert/strict";
-import { test } from "node:test";
+import assert from 'node:assert/strict';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { test } from 'node:test';
 
-import {
-  at,
-  failure,
-  openPage,
-  prompt,
-  row,
-  startMonitor,
-} from "./support.mjs";
+import { at, failure, openPage, prompt, row, startMonitor } from './support.mjs';
 
 /** Sequence numbers of the rows on the screen. */
 const visible = (page) =>
-  at(page, "event-list").evaluate((list) => {
+  at(page, 'event-list').evaluate((list) => {
     const frame = list.getBoundingClientRect();
     return [...list.querySelectorAll('[data-testid="event-row"]')]
       .filter((row) => {
@@ -23,195 +18,187 @@ const visible = (page) =>
       .map((row) => Number(row.dataset.seq));
   });
 
-const prompts = (count, session = "s-1") =>
-  Array.from({ length: count }, (_, number) =>
-    prompt(session, `prompt ${number}`),
-  );
+const prompts = (count, session = 's-1') =>
+  Array.from({ length: count }, (_, number) => prompt(session, `prompt ${number}`));
 
-test("an empty monitor says how to send a first event, and its button sends one", async (t) => {
+test('an empty monitor says how to send a first event, and its button sends one', async (t) => {
   const monitor = await startMonitor(t);
-  const page = await openPage(t, monitor);
-  await at(page, "send-test").click();
+  const page = await openPage(monitor);
+  await at(page, 'send-test').click();
   await row(page, 1).waitFor();
 });
 
-test("an event that is posted is on the screen without reloading", async (t) => {
+test('an event that is posted is on the screen without reloading', async (t) => {
   const monitor = await startMonitor(t);
-  const page = await openPage(t, monitor);
-  await monitor.post(prompt("s-1", "why does checkout round the tax twice"));
+  const page = await openPage(monitor);
+  await monitor.post(prompt('s-1', 'why does checkout round the tax twice'));
   await row(page, 1).waitFor();
   assert.match(await row(page, 1).innerText(), /checkout round the tax twice/);
-  assert.equal(
-    await row(page, 1).getAttribute("data-kind"),
-    "UserPromptSubmit",
-  );
+  assert.equal(await row(page, 1).getAttribute('data-kind'), 'UserPromptSubmit');
 });
 
-test("events that were there before are shown, the newest in sight", async (t) => {
+test('events that were there before are shown, the newest in sight', async (t) => {
   const monitor = await startMonitor(t);
   await monitor.post(...prompts(200));
-  const page = await openPage(t, monitor);
+  const page = await openPage(monitor);
   await row(page, 200).waitFor();
   assert.equal((await visible(page)).at(-1), 200);
 });
 
-test("the list follows the newest event", async (t) => {
+test('the list follows the newest event', async (t) => {
   const monitor = await startMonitor(t);
   await monitor.post(...prompts(200));
-  const page = await openPage(t, monitor);
+  const page = await openPage(monitor);
   await row(page, 200).waitFor();
   for (const seq of [201, 202, 203]) {
-    await monitor.post(prompt("s-1", "and one more"));
+    await monitor.post(prompt('s-1', 'and one more'));
     await row(page, seq).waitFor();
   }
   assert.equal((await visible(page)).at(-1), 203);
 });
 
-test("what is being read stays where it is, and new events are counted", async (t) => {
+test('what is being read stays where it is, and new events are counted', async (t) => {
   const monitor = await startMonitor(t);
   await monitor.post(...prompts(200));
-  const page = await openPage(t, monitor);
+  const page = await openPage(monitor);
   await row(page, 200).waitFor();
-  await at(page, "event-list").hover();
+  await at(page, 'event-list').hover();
   await page.mouse.wheel(0, -1500);
-  await at(page, "new-pill", '[data-count="0"]').waitFor();
+  await at(page, 'new-pill', '[data-count="0"]').waitFor();
   const reading = await visible(page);
   assert.ok(reading.at(-1) < 200, `scrolled up: ${reading}`);
 
   await monitor.post(...prompts(7));
-  await at(page, "new-pill", '[data-count="7"]').waitFor();
-  assert.match(await at(page, "new-pill").innerText(), /7 new/);
-  assert.deepEqual(await visible(page), reading, "nothing moved");
+  await at(page, 'new-pill', '[data-count="7"]').waitFor();
+  assert.match(await at(page, 'new-pill').innerText(), /7 new/);
+  assert.deepEqual(await visible(page), reading, 'nothing moved');
 
-  await at(page, "new-pill").click();
+  await at(page, 'new-pill').click();
   await row(page, 207).waitFor();
-  await at(page, "new-pill").waitFor({ state: "detached" });
+  await at(page, 'new-pill').waitFor({ state: 'detached' });
   assert.equal((await visible(page)).at(-1), 207);
 });
 
-test("the filter shows only events with all its words, now and later", async (t) => {
+test('the filter shows only events with all its words, now and later', async (t) => {
   const monitor = await startMonitor(t);
-  await monitor.post(
-    prompt("s-1", "round the tax"),
-    prompt("s-1", "paint the fence"),
-  );
-  const page = await openPage(t, monitor);
+  await monitor.post(prompt('s-1', 'round the tax'), prompt('s-1', 'paint the fence'));
+  const page = await openPage(monitor);
   await row(page, 2).waitFor();
-  await at(page, "filter").fill("tax round");
-  await row(page, 2).waitFor({ state: "detached" });
-  await monitor.post(
-    prompt("s-1", "a fence"),
-    prompt("s-1", "a tax that is round"),
-  );
+  await at(page, 'filter').fill('tax round');
+  await row(page, 2).waitFor({ state: 'detached' });
+  await monitor.post(prompt('s-1', 'a fence'), prompt('s-1', 'a tax that is round'));
   await row(page, 4).waitFor();
   assert.deepEqual(await visible(page), [1, 4]);
-  await at(page, "filter").fill("");
+  await at(page, 'filter').fill('');
   await row(page, 3).waitFor();
   assert.deepEqual(await visible(page), [1, 2, 3, 4]);
 });
 
-test("failures alone can be shown", async (t) => {
+test('failures alone can be shown', async (t) => {
   const monitor = await startMonitor(t);
-  await monitor.post(
-    prompt("s-1", "run the tests"),
-    failure("s-1", "exit code 1"),
-    prompt("s-1", "again"),
-  );
-  const page = await openPage(t, monitor);
+  await monitor.post(prompt('s-1', 'run the tests'), failure('s-1', 'exit code 1'), prompt('s-1', 'again'));
+  const page = await openPage(monitor);
   await row(page, 3).waitFor();
-  await at(page, "filter-errors").click();
-  await row(page, 1).waitFor({ state: "detached" });
+  await at(page, 'filter-errors').click();
+  await row(page, 1).waitFor({ state: 'detached' });
   assert.deepEqual(await visible(page), [2]);
 });
 
-test("a click opens the event with its payload, and a link opens the same", async (t) => {
+test('a click opens the event with its payload, and a link opens the same', async (t) => {
   const monitor = await startMonitor(t);
   await monitor.post({
-    ...prompt("s-1", "hello"),
-    a_new_field: { deep: ["needle in the payload"] },
+    ...prompt('s-1', 'hello'),
+    a_new_field: { deep: ['needle in the payload'] },
   });
-  const page = await openPage(t, monitor);
+  const page = await openPage(monitor);
   await row(page, 1).click();
-  await at(page, "payload", '[data-state="ready"]').waitFor();
-  assert.match(await at(page, "payload").innerText(), /needle in the payload/);
+  await at(page, 'payload', '[data-state="ready"]').waitFor();
+  assert.match(await at(page, 'payload').innerText(), /needle in the payload/);
   const { hash } = new URL(page.url());
-  await at(page, "details-close").click();
-  await at(page, "details").waitFor({ state: "detached" });
+  await at(page, 'details-close').click();
+  await at(page, 'details').waitFor({ state: 'detached' });
 
-  const again = await openPage(t, monitor, { hash });
-  await at(again, "details", '[data-seq="1"]').waitFor();
+  const again = await openPage(monitor, { hash });
+  await at(again, 'details', '[data-seq="1"]').waitFor();
 });
 
-test("HTML in an event is text and nothing else", async (t) => {
+test('HTML in an event is text and nothing else', async (t) => {
   const monitor = await startMonitor(t);
   const evil = `<img src="/stolen" onerror="window.hacked = true"><script>window.hacked = true</script>`;
   await monitor.post({
     ...failure(evil, evil),
-    agent_id: "a-1",
+    agent_id: 'a-1',
     agent_type: evil,
     tool_name: evil,
     cwd: `/home/${evil}`,
     [evil]: { [evil]: [evil] },
   });
-  await monitor.post({ ...prompt("s-1", evil), hook_event_name: evil });
-  const page = await openPage(t, monitor);
+  await monitor.post({ ...prompt('s-1', evil), hook_event_name: evil });
+  const page = await openPage(monitor);
   const requests = [];
-  page.on("request", (request) => requests.push(request.url()));
+  page.on('request', (request) => requests.push(request.url()));
   for (const seq of [1, 2]) {
     await row(page, seq).click();
-    await at(page, "details", `[data-seq="${seq}"]`).waitFor();
-    await at(page, "payload", '[data-state="ready"]').waitFor();
-    assert.match(
-      await at(page, "payload").innerText(),
-      /<img src=/,
-      "shown as it is",
-    );
+    await at(page, 'details', `[data-seq="${seq}"]`).waitFor();
+    await at(page, 'payload', '[data-state="ready"]').waitFor();
+    assert.match(await at(page, 'payload').innerText(), /<img src=/, 'shown as it is');
   }
   assert.equal(await page.evaluate(() => window.hacked), undefined);
-  assert.equal(await page.locator("img, script:not([src])").count(), 0);
+  assert.equal(await page.locator('img, script:not([src])').count(), 0);
   assert.deepEqual(
-    requests.filter((url) => url.includes("stolen")),
+    requests.filter((url) => url.includes('stolen')),
     [],
   );
 });
 
-test("after a crash of the monitor the page says so, comes back by itself and misses nothing", async (t) => {
+test('after a crash of the monitor the page says so, comes back by itself and misses nothing', async (t) => {
   const monitor = await startMonitor(t);
   await monitor.post(...prompts(3));
-  const page = await openPage(t, monitor, { mayLoseConnection: true });
+  const page = await openPage(monitor, { mayLoseConnection: true });
   await row(page, 3).waitFor();
   await monitor.crash();
-  await at(page, "connection", '[data-state="lost"]').waitFor();
-  await at(page, "banner-lost").waitFor();
-  assert.deepEqual(await visible(page), [1, 2, 3], "what was received stays");
+  await at(page, 'connection', '[data-state="lost"]').waitFor();
+  await at(page, 'banner-lost').waitFor();
+  assert.deepEqual(await visible(page), [1, 2, 3], 'what was received stays');
 
   const again = await startMonitor(t, monitor);
-  await again.post(prompt("s-1", "nobody was looking"));
-  await at(page, "connection", '[data-state="live"]').waitFor();
+  await again.post(prompt('s-1', 'nobody was looking'));
+  await at(page, 'connection', '[data-state="live"]').waitFor();
   await row(page, 4).waitFor();
-  await again.post(prompt("s-1", "and on"));
+  await again.post(prompt('s-1', 'and on'));
   await row(page, 5).waitFor();
   assert.deepEqual(await visible(page), [1, 2, 3, 4, 5]);
 });
 
-test("when the monitor moves to another port the page follows and shows the same history", async (t) => {
+test('when the monitor moves to another port the page follows and shows the same history', async (t) => {
   const monitor = await startMonitor(t);
   await monitor.post(...prompts(3));
-  const page = await openPage(t, monitor, {
-    hash: "#/?q=prompt",
+  const page = await openPage(monitor, {
+    hash: '#/?q=prompt',
     mayLoseConnection: true,
     mayMove: true,
   });
   await row(page, 3).waitFor();
   const there = await monitor.move();
   await page.waitForURL(`${there}/**`);
-  await at(page, "connection", '[data-state="live"]').waitFor();
+  await at(page, 'connection', '[data-state="live"]').waitFor();
   await row(page, 3).waitFor();
-  assert.match(page.url(), /q=prompt/, "the filter came along");
+  assert.match(page.url(), /q=prompt/, 'the filter came along');
   const reply = await fetch(`${there}/api/events`, {
-    method: "POST",
-    body: JSON.stringify(prompt("s-1", "prompt here")),
+    method: 'POST',
+    body: JSON.stringify(prompt('s-1', 'prompt here')),
   });
   assert.ok(reply.ok);
   await row(page, 4).waitFor();
+});
+
+test('events that no disk could keep are told', async (t) => {
+  const monitor = await startMonitor(t);
+  const spool = join(monitor.home, 'monitor', 'spool');
+  mkdirSync(spool, { recursive: true });
+  // One byte for each event that a hook could not keep.
+  writeFileSync(join(spool, 'refused'), '...');
+  const page = await openPage(monitor);
+  await at(page, 'not-spooled').waitFor();
+  assert.equal(await at(page, 'not-spooled').innerText(), '3 events could not be spooled');
 });

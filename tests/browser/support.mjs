@@ -1,98 +1,77 @@
 // A real monitor in a home of its own and a real browser that looks at it; both end with the test.
-import assert from "node:assert/strict";
-import { execFileSync, spawn } from "node:child_process";
-import {
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  openSync,
-} from "node:fs";
-import { createServer } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { setTimeout as sleep } from "node:timers/promises";
-import { fileURLToPath } from "node:url";
-import { after, before } from "node:test";
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync, openSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { after, before } from 'node:test';
 
-import { chromium } from "playwright-core";
+import { chromium } from 'playwright-core';
 
 /** The longest wait for anything; reached only when something is broken. */
 export const PATIENCE_MS = 15_000;
 
-const REPOSITORY = fileURLToPath(new URL("../../", import.meta.url));
-const PATHS = [
-  "/usr/bin/chromium",
-  "/usr/bin/chromium-browser",
-  "/usr/bin/google-chrome",
-];
+const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 // Nothing that a browser does by itself: only the page may cause traffic.
 const SWITCHES = [
-  "--no-sandbox",
-  "--disable-gpu",
-  "--disable-background-networking",
-  "--disable-component-update",
-  "--disable-sync",
-  "--no-first-run",
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+  '--no-first-run',
 ];
 
 let browser;
 before(async () => {
-  execFileSync("cargo", ["build", "--quiet", "--bins"], {
+  execFileSync('cargo', ['build', '--quiet', '--bins'], {
     cwd: REPOSITORY,
-    stdio: "inherit",
+    stdio: 'inherit',
   });
   const executablePath = process.env.CHROMIUM ?? PATHS.find(existsSync);
-  assert.ok(
-    executablePath,
-    "no Chromium found: `scripts/setup test` installs it",
-  );
+  assert.ok(executablePath, 'no Chromium found: `scripts/setup test` installs it');
   browser = await chromium.launch({ executablePath, args: SWITCHES });
 });
 after(() => browser?.close());
 
 /** Starts a monitor; with `at`, in the home and on the port of an earlier one. */
 export async function startMonitor(t, at) {
-  const home = at?.home ?? mkdtempSync(join(tmpdir(), "monitor-"));
+  const home = at?.home ?? mkdtempSync(join(tmpdir(), 'monitor-'));
   const port = at?.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
-  const program = join(
-    REPOSITORY,
-    process.env.CARGO_TARGET_DIR ?? "target",
-    "debug",
-    "claude-mpm-monitor",
-  );
-  const log = join(home, "monitor.out");
-  const out = openSync(log, "a");
-  const own = ([name]) =>
-    !name.startsWith("CLAUDE_") && !name.endsWith("DISPLAY");
-  const child = spawn(
-    program,
-    ["start", "--foreground", "--no-browser", "--port", String(port)],
-    {
-      cwd: home,
-      env: {
-        ...Object.fromEntries(Object.entries(process.env).filter(own)),
-        HOME: home,
-        CLAUDE_MPM_HOME: home,
-      },
-      stdio: ["ignore", out, out],
+  const program = join(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'claude-mpm-monitor');
+  const log = join(home, 'monitor.out');
+  const out = openSync(log, 'a');
+  const own = ([name]) => !name.startsWith('CLAUDE_') && !name.endsWith('DISPLAY');
+  const child = spawn(program, ['start', '--foreground', '--no-browser', '--port', String(port)], {
+    cwd: home,
+    env: {
+      ...Object.fromEntries(Object.entries(process.env).filter(own)),
+      HOME: home,
+      CLAUDE_MPM_HOME: home,
     },
-  );
-  const ended = new Promise((resolve) => child.once("exit", resolve));
+    stdio: ['ignore', out, out],
+  });
+  const ended = new Promise((resolve) => child.once('exit', resolve));
   /** Ends it as a crash would. */
   const crash = async () => {
-    child.kill("SIGKILL");
+    child.kill('SIGKILL');
     await ended;
   };
+  // Pages close before their monitor ends: what they say of its end is no error of theirs.
+  const pages = [];
   t.after(async () => {
+    for (const close of pages) await close();
     await crash();
     rmSync(home, { recursive: true, force: true });
   });
   const deadline = Date.now() + PATIENCE_MS;
   while (!(await answers(url))) {
-    const said = () =>
-      `the monitor does not answer:\n${readFileSync(log, "utf8")}`;
+    const said = () => `the monitor does not answer:\n${readFileSync(log, 'utf8')}`;
     assert.ok(child.exitCode === null && Date.now() < deadline, said());
     await sleep(10);
   }
@@ -100,33 +79,27 @@ export async function startMonitor(t, at) {
   /** Posts one event, or several in one body. */
   const post = async (...events) => {
     const body = JSON.stringify(events.length === 1 ? events[0] : events);
-    const reply = await fetch(`${url}/api/events`, { method: "POST", body });
+    const reply = await fetch(`${url}/api/events`, { method: 'POST', body });
     assert.ok(reply.ok, `${reply.status} ${await reply.text()}`);
   };
 
   /** Moves it to another port, as the tray and the command line do; answers what it is there. */
   const move = async () => {
     const to = await freePort();
-    const runfile = JSON.parse(
-      readFileSync(join(home, "monitor", "run", `${port}.json`), "utf8"),
-    );
+    const runfile = JSON.parse(readFileSync(join(home, 'monitor', 'run', `${port}.json`), 'utf8'));
     const reply = await fetch(`${url}/api/restart`, {
-      method: "POST",
+      method: 'POST',
       headers: { authorization: `Bearer ${runfile.control_token}` },
       body: JSON.stringify({ port: to }),
     });
     assert.equal(reply.status, 202, await reply.text());
     return `http://127.0.0.1:${to}`;
   };
-  return { home, port, url, post, crash, move };
+  return { home, port, url, pages, post, crash, move };
 }
 
 /** Opens the dashboard. Fails the test when the page causes an error, or traffic to anybody but its monitor. */
-export async function openPage(
-  t,
-  monitor,
-  { hash = "", mayLoseConnection = false, mayMove = false } = {},
-) {
+export async function openPage(monitor, { hash = '', mayLoseConnection = false, mayMove = false } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 720 },
   });
@@ -137,44 +110,42 @@ export async function openPage(
   const traffic = (url) => {
     if (new URL(url).host !== own && !mayMove) foreign.push(url);
   };
-  context.on("request", (request) => traffic(request.url()));
-  page.on("websocket", (socket) => traffic(socket.url()));
-  page.on("pageerror", (error) => errors.push(String(error)));
-  page.on("console", (message) => {
-    if (message.type() === "error" && !mayLoseConnection)
-      errors.push(message.text());
+  context.on('request', (request) => traffic(request.url()));
+  page.on('websocket', (socket) => traffic(socket.url()));
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => {
+    if (message.type() === 'error' && !mayLoseConnection) errors.push(message.text());
   });
-  t.after(async () => {
+  monitor.pages.push(async () => {
     await context.close();
-    assert.deepEqual(foreign, [], "the page talks to its monitor only");
-    assert.deepEqual(errors, [], "the page reports no error");
+    assert.deepEqual(foreign, [], 'the page talks to its monitor only');
+    assert.deepEqual(errors, [], 'the page reports no error');
   });
   await page.goto(`${monitor.url}/${hash}`);
-  await at(page, "connection", '[data-state="live"]').waitFor();
+  await at(page, 'connection', '[data-state="live"]').waitFor();
   return page;
 }
 
 /** The element of a test id; `more` narrows it. */
-export const at = (page, id, more = "") =>
-  page.locator(`[data-testid="${id}"]${more}`);
+export const at = (page, id, more = '') => page.locator(`[data-testid="${id}"]${more}`);
 
 /** The row of an event. */
-export const row = (page, seq) => at(page, "event-row", `[data-seq="${seq}"]`);
+export const row = (page, seq) => at(page, 'event-row', `[data-seq="${seq}"]`);
 
 /** Payloads in Claude Code's shape. */
 export const prompt = (session, text) => ({
   session_id: session,
-  cwd: "/home/dev/shop",
-  hook_event_name: "UserPromptSubmit",
+  cwd: '/home/dev/shop',
+  hook_event_name: 'UserPromptSubmit',
   prompt: text,
 });
 export const failure = (session, error) => ({
   session_id: session,
-  cwd: "/home/dev/shop",
-  hook_event_name: "PostToolUseFailure",
-  tool_name: "Bash",
-  tool_input: { command: "npm test" },
-  tool_use_id: "toolu_1",
+  cwd: '/home/dev/shop',
+  hook_event_name: 'PostToolUseFailure',
+  tool_name: 'Bash',
+  tool_input: { command: 'npm test' },
+  tool_use_id: 'toolu_1',
   error,
 });
 
@@ -186,8 +157,8 @@ const answers = (url) =>
 
 const freePort = () =>
   new Promise((resolve, reject) => {
-    const server = createServer().once("error", reject);
-    server.listen(0, "127.0.0.1", () => {
+    const server = createServer().once('error', reject);
+    server.listen(0, '127.0.0.1', () => {
       const { port } = server.address();
       server.close(() => resolve(port));
     });

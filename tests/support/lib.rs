@@ -6,15 +6,17 @@ mod monitor;
 mod programs;
 mod reply;
 mod socket;
+mod websocket;
 
 use std::time::Duration;
 
 pub use client::Client;
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
-pub use monitor::{Crashed, Monitor, hook, our, raw};
+pub use monitor::{Crashed, Monitor, hook, our, raw, spooled};
 pub use programs::{output, program, repository};
 pub use reply::{Page, Reply, Stored};
 pub use socket::{Library, Options, Socket};
+pub use websocket::WebSocket;
 
 /// The longest wait for anything. Generous: it is reached only when something is broken, and machines that
 /// run tests are slow at times.

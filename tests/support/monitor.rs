@@ -10,6 +10,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
+use protocol::spool;
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -86,6 +87,12 @@ impl Monitor {
         self.port
     }
 
+    /// The secret in its runfile, which lets this user stop and restart it.
+    pub fn control_token(&self) -> String {
+        let runfile = runfile(self.home(), self.port).expect("a serving monitor has a runfile");
+        runfile["control_token"].as_str().expect("it holds the token").to_owned()
+    }
+
     /// Its `CLAUDE_MPM_HOME`.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -150,9 +157,21 @@ impl Monitor {
     }
 
     /// Runs the real hook with this on its standard input, as Claude Code would. On a busy machine the hook may
-    /// leave the event on disk instead of waiting; then the server takes it from there a moment later.
+    /// leave the event on disk instead of waiting; then the monitor takes it from there.
     pub fn hook(&self, stdin: &str) -> Output {
-        hook(self.home(), &[], stdin)
+        let output = hook(self.home(), &[], stdin);
+        self.wait_for_spool();
+        output
+    }
+
+    /// Waits until nothing lies in the spool, hence all of it is stored.
+    #[track_caller]
+    pub fn wait_for_spool(&self) {
+        let start = Instant::now();
+        while !spooled(self.home()).is_empty() {
+            assert!(start.elapsed() < PATIENCE, "the spool is not drained: {}", self.assert_healthy());
+            std::thread::sleep(POLL);
+        }
     }
 
     /// Runs the real command line in this monitor's home.
@@ -180,6 +199,21 @@ impl Crashed {
     /// Its `CLAUDE_MPM_HOME`.
     pub fn home(&self) -> &Path {
         self.home.path()
+    }
+
+    /// Starts another one and ends it as a crash would at that moment, whether it answers yet or not.
+    pub fn crash_when(self, moment: impl Fn() -> bool) -> Self {
+        let mut child = spawn(self.home.path(), self.port, &self.arguments);
+        let start = Instant::now();
+        while !moment() && start.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        let ended = child.try_wait().expect("a child can be asked");
+        let _ = child.kill();
+        let _ = child.wait();
+        assert!(ended.is_none(), "it ended by itself:\n{}", log(self.home.path(), self.port));
+        assert!(start.elapsed() < PATIENCE, "the moment never came:\n{}", log(self.home.path(), self.port));
+        self
     }
 
     /// Starts another one in the same home on the same port.
@@ -228,6 +262,16 @@ pub fn hook(home: &Path, variables: &[(&str, &str)], stdin: &str) -> Output {
     output
 }
 
+/// The events that lie in the spool of a home.
+pub fn spooled(home: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(Home::at(home).spool()) else { return Vec::new() };
+    let paths = entries.map(|entry| entry.expect("an entry can be read").path());
+    let is_event = |path: &PathBuf| {
+        path.file_name().and_then(|name| name.to_str()).and_then(spool::parse_file_name).is_some()
+    };
+    paths.filter(is_event).collect()
+}
+
 /// One of our programs in a home, with nothing of this user's own settings.
 pub fn our(home: &Path, name: &str) -> Command {
     let mut command = Command::new(program(name));
@@ -247,16 +291,20 @@ pub fn our(home: &Path, name: &str) -> Command {
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
 fn serve(agent: &ureq::Agent, home: &Path, port: u16, arguments: &[String]) -> Option<Child> {
+    let mut child = spawn(home, port, arguments);
+    answers(agent, home, port, &mut child).then_some(child)
+}
+
+fn spawn(home: &Path, port: u16, arguments: &[String]) -> Child {
     let log = File::create(log_file(home, port)).expect("a log can be made");
-    let mut child = our(home, "claude-mpm-monitor")
+    our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)
         .spawn()
-        .expect("the monitor can be started");
-    answers(agent, home, port, &mut child).then_some(child)
+        .expect("the monitor can be started")
 }
 
 /// Waits until this very monitor serves: its runfile and `/health` agree. `false` when it ended instead.

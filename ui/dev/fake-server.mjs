@@ -230,6 +230,7 @@ function health() {
     uptime: Math.floor((Date.now() - started) / 1000),
     last_seq: events.length,
     store: 'ok',
+    spool: { waiting: 0, refused: 0, rejected: 0 },
   };
 }
 

@@ -1,6 +1,17 @@
-//! One of this user's servers, as `/api/instances` lists them.
+//! One of this user's servers, as `/api/instances` lists them and as its own messages name it.
 
 use serde::{Deserialize, Serialize};
+
+/// A server as the raw WebSocket API names it in its messages.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InstanceInfo {
+    /// Its port.
+    pub port: u16,
+    /// Where it listens.
+    pub host: String,
+    /// Its working directory.
+    pub working_dir: Option<String>,
+}
 
 /// A server that this user runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

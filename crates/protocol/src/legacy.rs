@@ -51,8 +51,7 @@ fn subtype(kind: &Kind) -> String {
 /// The broadcast: `{type, subtype, data, timestamp, session_id, source, …}`.
 pub fn message(event: &Event) -> Value {
     let row = &event.row;
-    let payload: Value = serde_json::from_str(event.payload.get()).unwrap_or(Value::Null);
-    let data = data(event, payload);
+    let data = data(event);
     let correlation_id = data.get("correlation_id").cloned();
     let mut message = Map::new();
     let category = category(&row.kind);
@@ -89,10 +88,9 @@ fn type_of(kind: &Kind) -> &str {
 
 /// `data`: what the sender sent, without its envelope, and beside it the names that claude-mpm's own hook
 /// would have used.
-fn data(event: &Event, payload: Value) -> Map<String, Value> {
+pub(crate) fn data(event: &Event) -> Map<String, Value> {
     let row = &event.row;
-    let mut data = innermost(payload);
-    data.values_mut().for_each(cut);
+    let mut data = sent(event);
     let mut add = |name: &str, value: Value| {
         if !value.is_null() && !data.contains_key(name) {
             data.insert(name.to_owned(), value);
@@ -113,6 +111,13 @@ fn data(event: &Event, payload: Value) -> Map<String, Value> {
     if row.is_error {
         data.insert("is_error".to_owned(), true.into());
     }
+    data
+}
+
+/// What the sender sent, without its envelope, long texts cut.
+pub(crate) fn sent(event: &Event) -> Map<String, Value> {
+    let mut data = innermost(serde_json::from_str(event.payload.get()).unwrap_or(Value::Null));
+    data.values_mut().for_each(cut);
     data
 }
 

@@ -1,6 +1,8 @@
 //! What crosses a process boundary: the event, its kinds and ids, the shapes of every answer, and the names
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
+pub mod derived;
+pub mod detail;
 pub mod error;
 pub mod event;
 pub mod health;
@@ -19,6 +21,7 @@ pub mod timestamp;
 #[cfg(test)]
 mod typescript;
 
+pub use detail::SessionDetail;
 pub use error::ErrorBody;
 pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
 pub use health::Health;

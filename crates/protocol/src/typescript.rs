@@ -5,8 +5,13 @@ use std::path::Path;
 
 use ts_rs::{Config, TS};
 
+use crate::detail::{
+    Agent, AgentStatus, BackgroundTask, CallEnd, Failure, FileUse, Outcome, Parent, Plan, SessionDetail,
+    Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
+};
 use crate::health::HealthStats;
 use crate::instance::Instance;
+use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
 use crate::spool::SpoolHealth;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
 use crate::{
@@ -38,6 +43,28 @@ fn generated() -> String {
         Source,
         Row,
         Session,
+        Status,
+        State,
+        Ask,
+        CurrentCall,
+        AgentCount,
+        Progress,
+        SessionDetail,
+        Agent,
+        Parent,
+        AgentStatus,
+        ToolCall,
+        CallEnd,
+        Outcome,
+        Todo,
+        TodoStatus,
+        Plan,
+        TouchedFile,
+        FileUse,
+        Failure,
+        BackgroundTask,
+        Turn,
+        TurnEnd,
         Subscribe,
         Filter,
         Snapshot,

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use protocol::Timestamp;
+use tokio::sync::watch;
 
 /// Connections, by an id that their transport gives.
 #[derive(Clone, Default)]
@@ -15,6 +16,7 @@ pub(crate) struct Clients {
 #[derive(Default)]
 struct Shared {
     connected: Mutex<BTreeMap<String, Client>>,
+    changed: watch::Sender<()>,
     served: AtomicU64,
     not_delivered: AtomicU64,
 }
@@ -36,10 +38,12 @@ impl Clients {
     pub(crate) fn joined(&self, id: &str, client: Client) {
         self.lock().insert(id.to_owned(), client);
         self.shared.served.fetch_add(1, Ordering::Relaxed);
+        self.shared.changed.send_replace(());
     }
 
     pub(crate) fn left(&self, id: &str) {
         self.lock().remove(id);
+        self.shared.changed.send_replace(());
     }
 
     /// Notes the name that a connection gave itself.
@@ -52,6 +56,11 @@ impl Clients {
 
     pub(crate) fn count(&self) -> usize {
         self.lock().len()
+    }
+
+    /// Sees every connection that comes or goes.
+    pub(crate) fn changes(&self) -> watch::Receiver<()> {
+        self.shared.changed.subscribe()
     }
 
     /// How many ever connected.

@@ -3,6 +3,7 @@
 
 use std::path::PathBuf;
 
+use protocol::instance::InstanceInfo;
 use protocol::names;
 
 /// Everything a server needs to know. `Default` is what a user gets without any setting.
@@ -62,6 +63,14 @@ impl Default for Config {
             retention_mib: 2048,
             durability: Durability::Crash,
         }
+    }
+}
+
+impl Config {
+    /// The server as the raw WebSocket door names it, once its port is known.
+    pub(crate) fn instance_info(&self, port: u16) -> InstanceInfo {
+        let working_dir = Some(self.working_directory.display().to_string());
+        InstanceInfo { port, host: self.host.clone(), working_dir }
     }
 }
 

@@ -6,11 +6,12 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use protocol::stream::Gap;
-use protocol::{Event, Seq, Session, SessionId};
+use protocol::{Event, Seq, Session, SessionId, Timestamp};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
 use crate::store::{Committed, Publication};
+use crate::websocket::Encoded;
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
 const RING_EVENTS_MAX: usize = 8 * 1024;
@@ -32,9 +33,19 @@ pub(crate) struct Hub {
 
 struct Shared {
     ring: Mutex<Ring>,
-    sessions: Mutex<HashMap<SessionId, Session>>,
-    latest: watch::Sender<Seq>,
+    sessions: Mutex<HashMap<SessionId, (Revision, Session)>>,
+    latest: watch::Sender<Latest>,
     unstored: broadcast::Sender<Arc<Published>>,
+}
+
+/// Counts what was published: a session may change without an event.
+type Revision = u64;
+
+/// How far everything is.
+#[derive(Clone, Copy, Debug, Default)]
+struct Latest {
+    seq: Seq,
+    revision: Revision,
 }
 
 /// A published event, with what several subscribers need of it and only one has to make.
@@ -42,11 +53,12 @@ struct Shared {
 pub(crate) struct Published {
     event: Arc<Event>,
     legacy: OnceLock<Box<RawValue>>,
+    websocket: OnceLock<Vec<Encoded>>,
 }
 
 impl Published {
     fn of(event: Arc<Event>) -> Arc<Self> {
-        Arc::new(Self { event, legacy: OnceLock::new() })
+        Arc::new(Self { event, legacy: OnceLock::new(), websocket: OnceLock::new() })
     }
 
     /// The event in the reference's words, encoded once however many clients get it.
@@ -55,6 +67,11 @@ impl Published {
             let message = protocol::legacy::message(&self.event).to_string();
             RawValue::from_string(message).unwrap_or_else(|_| RawValue::NULL.to_owned())
         })
+    }
+
+    /// Its messages to raw WebSocket clients, likewise.
+    pub(crate) fn websocket(&self, encode: impl FnOnce(&Event) -> Vec<Encoded>) -> &[Encoded] {
+        self.websocket.get_or_init(|| encode(&self.event))
     }
 }
 
@@ -88,7 +105,8 @@ pub(crate) struct Delivery {
 pub(crate) struct Subscriber {
     hub: Hub,
     position: Seq,
-    latest: watch::Receiver<Seq>,
+    revision: Revision,
+    latest: watch::Receiver<Latest>,
     unstored: broadcast::Receiver<Arc<Published>>,
 }
 
@@ -98,7 +116,7 @@ impl Hub {
         let shared = Shared {
             ring: Mutex::default(),
             sessions: Mutex::default(),
-            latest: watch::Sender::new(last_seq),
+            latest: watch::Sender::new(Latest { seq: last_seq, revision: 0 }),
             unstored: broadcast::Sender::new(UNSTORED_MAX),
         };
         Self { shared: Arc::new(shared) }
@@ -118,30 +136,30 @@ impl Hub {
     }
 
     fn publish_committed(&self, group: Committed) {
-        let Some(last) = group.events.last().map(|event| event.row.seq) else { return };
+        let mut latest = *self.shared.latest.borrow();
+        latest.seq = group.events.last().map_or(latest.seq, |event| event.row.seq);
+        latest.revision += 1;
         lock(&self.shared.ring).extend(group.events);
-        remember(&mut lock(&self.shared.sessions), group.sessions);
-        self.shared.latest.send_replace(last);
+        remember(&mut lock(&self.shared.sessions), group.sessions, latest.revision);
+        self.shared.latest.send_replace(latest);
     }
 
     /// The newest published position.
     pub(crate) fn latest(&self) -> Seq {
-        *self.shared.latest.borrow()
+        self.shared.latest.borrow().seq
     }
 
-    /// A reader of everything after a position.
+    /// A reader of everything after a position, and of the changes of sessions from now on.
     pub(crate) fn subscribe(&self, after: Seq) -> Subscriber {
-        Subscriber {
-            hub: self.clone(),
-            position: after,
-            latest: self.shared.latest.subscribe(),
-            unstored: self.shared.unstored.subscribe(),
-        }
+        let latest = self.shared.latest.subscribe();
+        let revision = latest.borrow().revision;
+        let unstored = self.shared.unstored.subscribe();
+        Subscriber { hub: self.clone(), position: after, revision, latest, unstored }
     }
 
-    /// The sessions that changed after a position.
-    pub(crate) fn sessions_after(&self, position: Seq) -> Vec<Session> {
-        lock(&self.shared.sessions).values().filter(|session| session.last_seq > position).cloned().collect()
+    /// When a session that changed lately started.
+    pub(crate) fn session_started_at(&self, id: &SessionId) -> Option<Timestamp> {
+        lock(&self.shared.sessions).get(id).map(|(_, session)| session.started_at)
     }
 }
 
@@ -150,16 +168,33 @@ impl Subscriber {
     /// hub is gone.
     pub(crate) async fn next(&mut self, count: usize) -> Option<Delivery> {
         let position = self.position;
+        self.wait(count, |latest| latest.seq > position).await
+    }
+
+    /// The same, but a session that changed is something too. With the sessions that changed, each once.
+    pub(crate) async fn next_change(&mut self, count: usize) -> Option<(Delivery, Vec<Session>)> {
+        let (position, revision) = (self.position, self.revision);
+        let is_news = |latest: &Latest| latest.seq > position || latest.revision > revision;
+        let delivery = self.wait(count, is_news).await?;
+        // First how far it is, then what changed: what changes in between is told twice, not never.
+        self.revision = self.latest.borrow().revision;
+        let sessions = lock(&self.hub.shared.sessions);
+        let changed = sessions.values().filter(|(changed, _)| *changed > revision);
+        let changed = changed.map(|(_, session)| session.clone()).collect();
+        Some((delivery, changed))
+    }
+
+    async fn wait(&mut self, count: usize, is_news: impl FnMut(&Latest) -> bool) -> Option<Delivery> {
         tokio::select! {
             biased;
-            newer = self.latest.wait_for(|latest| *latest > position) => drop(newer.ok()?),
+            newer = self.latest.wait_for(is_news) => drop(newer.ok()?),
             event = self.unstored.recv() => {
                 // One that was too slow for them has no way to get them.
                 let unstored = event.into_iter().collect();
                 return Some(Delivery { unstored, ..Delivery::default() });
             }
         }
-        let delivery = lock(&self.hub.shared.ring).after(position, count);
+        let delivery = lock(&self.hub.shared.ring).after(self.position, count);
         if let Some(last) = delivery.events.last() {
             self.position = last.row.seq;
         }
@@ -191,15 +226,15 @@ impl Ring {
     }
 }
 
-fn remember(known: &mut HashMap<SessionId, Session>, changed: Vec<Session>) {
+fn remember(known: &mut HashMap<SessionId, (Revision, Session)>, changed: Vec<Session>, revision: Revision) {
     for session in changed {
-        known.insert(session.session_id.clone(), session);
+        known.insert(session.session_id.clone(), (revision, session));
     }
     if known.len() > SESSIONS_MAX {
-        let mut positions: Vec<Seq> = known.values().map(|session| session.last_seq).collect();
-        positions.sort_unstable();
-        let keep_after = positions[known.len() - SESSIONS_MAX / 2];
-        known.retain(|_, session| session.last_seq > keep_after);
+        let mut revisions: Vec<Revision> = known.values().map(|(revision, _)| *revision).collect();
+        revisions.sort_unstable();
+        let keep_from = revisions[known.len() - SESSIONS_MAX / 2];
+        known.retain(|_, (revision, _)| *revision >= keep_from);
     }
 }
 
@@ -210,7 +245,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use protocol::{EventId, Row, Source, Timestamp, ingest};
+    use protocol::{EventId, Row, Source, ingest};
 
     fn committed(from: u64, count: u64, payload_bytes: usize) -> Publication {
         let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));
@@ -253,6 +288,21 @@ mod tests {
         assert_eq!(delivery.gap, Some(Gap { from: Seq(1), to: Seq(5) }));
         assert_eq!(seqs(&delivery), [6]);
         assert_eq!(slow.next(1).await.expect("a delivery").gap, None, "a gap is told once");
+    }
+
+    #[tokio::test]
+    async fn a_session_that_changes_without_an_event_is_told_to_who_asks_for_changes() {
+        let hub = Hub::new(Seq(0));
+        let mut watcher = hub.subscribe(Seq(0));
+        let session = crate::sessions::SessionState::new(SessionId("s".to_owned())).session();
+        let group = Committed { events: Vec::new(), sessions: vec![session.clone()] };
+        hub.publish(Publication::Committed(group));
+        let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
+        assert!(delivery.events.is_empty() && delivery.gap.is_none(), "{delivery:?}");
+        assert_eq!(changed, [session]);
+        hub.publish(committed(1, 1, 1));
+        let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
+        assert_eq!((seqs(&delivery), changed.len()), (vec![1], 0), "a change is told once");
     }
 
     #[test]

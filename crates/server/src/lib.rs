@@ -1,5 +1,6 @@
 //! The monitor's server: one way in (`ingest`), one place that keeps (`store`), one that fans out (`hub`), and
-//! doors that only translate (`http`, `socketio`). The caller decides address, files and end.
+//! doors that only translate (`http`, `socketio`,
+//! `websocket`). The caller decides address, files and end.
 
 mod clients;
 mod compatibility;
@@ -10,10 +11,12 @@ mod hub;
 mod ingest;
 mod listen;
 mod security;
+mod sessions;
 mod socketio;
 mod spool;
 mod state;
 mod store;
+mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -97,12 +100,14 @@ impl Server {
         };
         let store = Store::open(&config, Box::new(publish))?;
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
+        let websockets = websocket::WebSockets::new(config.instance_info(port));
         let state = AppState {
             config: Arc::new(config),
             ingest: ingest::Ingest::new(store.clone()),
             store,
             hub,
             clients: clients::Clients::default(),
+            websockets,
             spool: spool::Tally::default(),
             id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
             control_token: uuid::Uuid::new_v4().simple().to_string().into(),
@@ -154,6 +159,7 @@ impl Server {
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let (layer, io) = socketio::layer(&state);
         let router = router(&state, layer);
+        websocket::start(&state).await;
         let mut serving = JoinSet::new();
         for listener in listeners {
             let mut ended = state.ended.subscribe();
@@ -197,13 +203,13 @@ async fn stop(
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
         Ended::Restart { port } => {
-            let url = format!("http://{}:{port}", state.config.host);
-            socketio::announce_end(&io, "server_restart", "restart", Some(url)).await;
+            socketio::announce_end(&io, "server_restart", "restart", Some(state.url_at(port))).await;
         }
         Ended::Caller | Ended::Asked => {
             socketio::announce_end(&io, "server_shutdown", "shutdown", None).await;
         }
     }
+    websocket::announce_end(&state, ended).await;
     io.close().await;
     let drained = tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} }).await;
     if drained.is_err() {

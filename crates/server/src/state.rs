@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use protocol::health::HealthStats;
-use protocol::instance::Instance;
+use protocol::instance::{Instance, InstanceInfo};
 use protocol::{Health, Timestamp, names};
 use tokio::sync::watch;
 
@@ -18,6 +18,7 @@ use crate::ingest::Ingest;
 use crate::listen::Listeners;
 use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
+use crate::websocket::WebSockets;
 
 /// Lists this user's servers; provided by the host, who knows where they are noted.
 pub(crate) type Instances = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
@@ -30,6 +31,7 @@ pub(crate) struct AppState {
     pub hub: Hub,
     pub ingest: Ingest,
     pub clients: Clients,
+    pub websockets: WebSockets,
     pub spool: Tally,
     pub id: Arc<str>,
     pub control_token: Arc<str>,
@@ -70,7 +72,17 @@ impl AppState {
     }
 
     pub(crate) fn url(&self) -> String {
-        format!("http://{}:{}", self.config.host, self.port)
+        self.url_at(self.port)
+    }
+
+    /// Where this server would be on another port.
+    pub(crate) fn url_at(&self, port: u16) -> String {
+        format!("http://{}:{port}", self.config.host)
+    }
+
+    /// How the raw WebSocket door names this server.
+    pub(crate) fn instance_info(&self) -> InstanceInfo {
+        self.config.instance_info(self.port)
     }
 
     /// This user's servers, this one among them. Blocks on the disk.

@@ -1,6 +1,6 @@
 // The server's HTTP routes that the dashboard uses.
 import type { Page } from './events.svelte';
-import type { ErrorBody, Row, Seq, SessionId } from './protocol';
+import type { ErrorBody, Health, Row, Seq, SessionId } from './protocol';
 
 /** Largest answer about one event that is taken apart; of a larger one only the beginning is read. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
@@ -63,6 +63,12 @@ export async function fetchEvent(seq: Seq, signal: AbortSignal): Promise<EventBo
   }
   const { payload, ...row } = JSON.parse(text) as Row & { payload: unknown };
   return { whole: true, row, payload };
+}
+
+/** How the monitor fares. */
+export async function fetchHealth(): Promise<Health> {
+  const response = await request('/health', {});
+  return (await response.json()) as Health;
 }
 
 /** Hands an event in, as a hook would. */

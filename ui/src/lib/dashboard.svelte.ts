@@ -4,6 +4,7 @@ import { Connection } from './connection.svelte';
 import { Details } from './details.svelte';
 import { Events } from './events.svelte';
 import { NO_FILTER, type Filter } from './filter';
+import { Losses } from './losses.svelte';
 import type { Seq, SessionId } from './protocol';
 import { Rate } from './rate.svelte';
 import { formatRoute, parseRoute } from './route';
@@ -19,6 +20,7 @@ export class Dashboard {
   readonly sessions = new Sessions();
   readonly rate = new Rate();
   readonly theme = new Theme();
+  readonly losses = new Losses();
   readonly details = new Details((seq) => this.events.find(seq));
   readonly connection = new Connection({ events: this.events, sessions: this.sessions, rate: this.rate });
 

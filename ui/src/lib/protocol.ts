@@ -164,7 +164,629 @@ last_summary: string,
 /**
  * When it ended, after `SessionEnd`.
  */
-ended_at?: Timestamp, };
+ended_at?: Timestamp, 
+/**
+ * What it is doing.
+ */
+status: Status, 
+/**
+ * The tool calls that have not ended, the newest first; only the first few.
+ */
+current: Array<CurrentCall>, 
+/**
+ * Its subagents.
+ */
+agents: AgentCount, 
+/**
+ * How far its todo lists are; absent when it has none.
+ */
+todos?: Progress, 
+/**
+ * Claude Code's permission mode, such as `plan`.
+ */
+permission_mode?: string, 
+/**
+ * The git branch, when an event told it.
+ */
+branch?: string, };
+
+/**
+ * What a session is doing, and since when.
+ */
+export type Status = { 
+/**
+ * When it came into this state.
+ */
+since: Timestamp, } & ({ "state": "idle" } | { "state": "working", 
+/**
+ * The tool that runs; none while Claude thinks.
+ */
+tool?: string, } | { "state": "needs_you", 
+/**
+ * What is asked; of several questions the oldest.
+ */
+ask: Ask, 
+/**
+ * The subagent that asks; none for the main thread.
+ */
+agent_id?: AgentId, 
+/**
+ * How many questions are open.
+ */
+open: number, } | { "state": "compacting" } | { "state": "done", 
+/**
+ * Nobody marked it as read since.
+ */
+unread: boolean, } | { "state": "background", 
+/**
+ * How many.
+ */
+tasks: number, } | { "state": "scheduled", 
+/**
+ * How many schedules.
+ */
+schedules: number, } | { "state": "failed", 
+/**
+ * Claude Code's name of the error.
+ */
+error: string, 
+/**
+ * What it said.
+ */
+message?: string, } | { "state": "rate_limited", 
+/**
+ * What it said.
+ */
+message?: string, } | { "state": "interrupted" } | { "state": "closed", 
+/**
+ * Claude Code's reason.
+ */
+reason?: string, } | { "state": "lost" });
+
+/**
+ * The states of a session. Each follows from what was told, never from how long nothing was told.
+ */
+export type State = { "state": "idle" } | { "state": "working", 
+/**
+ * The tool that runs; none while Claude thinks.
+ */
+tool?: string, } | { "state": "needs_you", 
+/**
+ * What is asked; of several questions the oldest.
+ */
+ask: Ask, 
+/**
+ * The subagent that asks; none for the main thread.
+ */
+agent_id?: AgentId, 
+/**
+ * How many questions are open.
+ */
+open: number, } | { "state": "compacting" } | { "state": "done", 
+/**
+ * Nobody marked it as read since.
+ */
+unread: boolean, } | { "state": "background", 
+/**
+ * How many.
+ */
+tasks: number, } | { "state": "scheduled", 
+/**
+ * How many schedules.
+ */
+schedules: number, } | { "state": "failed", 
+/**
+ * Claude Code's name of the error.
+ */
+error: string, 
+/**
+ * What it said.
+ */
+message?: string, } | { "state": "rate_limited", 
+/**
+ * What it said.
+ */
+message?: string, } | { "state": "interrupted" } | { "state": "closed", 
+/**
+ * Claude Code's reason.
+ */
+reason?: string, } | { "state": "lost" };
+
+/**
+ * What somebody must answer.
+ */
+export type Ask = { "what": "permission", 
+/**
+ * The tool; unknown when only a late notification told of it.
+ */
+tool?: string, 
+/**
+ * What it would work on, in one line.
+ */
+summary: string, } | { "what": "question", 
+/**
+ * Its text.
+ */
+text: string, } | { "what": "plan" } | { "what": "elicitation", 
+/**
+ * The server; unknown when only a late notification told of it.
+ */
+server?: string, 
+/**
+ * Its text.
+ */
+message: string, };
+
+/**
+ * A tool call that has not ended.
+ */
+export type CurrentCall = { 
+/**
+ * The tool; unknown when only a late notification told of it.
+ */
+tool?: string, 
+/**
+ * What it works on, in one line.
+ */
+summary: string, 
+/**
+ * The subagent that called it; none for the main thread.
+ */
+agent_id?: AgentId, 
+/**
+ * When it was called.
+ */
+since: Timestamp, };
+
+/**
+ * How many subagents a session has had.
+ */
+export type AgentCount = { 
+/**
+ * All that are remembered.
+ */
+total: number, 
+/**
+ * Those that have not ended.
+ */
+running: number, };
+
+/**
+ * How far a todo list is.
+ */
+export type Progress = { 
+/**
+ * Finished entries.
+ */
+done: number, 
+/**
+ * All entries.
+ */
+total: number, 
+/**
+ * What is being done now.
+ */
+current?: string, };
+
+/**
+ * A session with its agents, tool calls, todos, files, errors and turns.
+ */
+export type SessionDetail = { 
+/**
+ * Its subagents in the order in which they were first seen; parents lead to the tree.
+ */
+agent_tree: Array<Agent>, 
+/**
+ * Tool calls that have not ended, oldest first.
+ */
+open_calls: Array<ToolCall>, 
+/**
+ * The newest tool calls that ended, oldest first.
+ */
+recent_calls: Array<ToolCall>, 
+/**
+ * Its todo lists in one.
+ */
+todo_list: Array<Todo>, 
+/**
+ * The newest plan.
+ */
+plan?: Plan, 
+/**
+ * The files it touched lately, the newest touch last.
+ */
+files: Array<TouchedFile>, 
+/**
+ * The newest errors, oldest first.
+ */
+recent_errors: Array<Failure>, 
+/**
+ * What goes on behind the turns, other than subagents.
+ */
+background: Array<BackgroundTask>, 
+/**
+ * The newest turns, oldest first.
+ */
+recent_turns: Array<Turn>, 
+/**
+ * Claude Code's id.
+ */
+session_id: SessionId, 
+/**
+ * The newest working directory.
+ */
+project?: string, 
+/**
+ * Its title, when Claude Code gave one.
+ */
+title?: string, 
+/**
+ * Its model, when known.
+ */
+model?: string, 
+/**
+ * When its first event happened.
+ */
+started_at: Timestamp, 
+/**
+ * When its newest event happened.
+ */
+last_event_at: Timestamp, 
+/**
+ * Position of its newest event.
+ */
+last_seq: Seq, 
+/**
+ * How many events were stored, duplicates not counted.
+ */
+events: number, 
+/**
+ * How many of them report a failure.
+ */
+errors: number, 
+/**
+ * How many tool calls were started.
+ */
+tool_calls: number, 
+/**
+ * The summary of its newest event.
+ */
+last_summary: string, 
+/**
+ * When it ended, after `SessionEnd`.
+ */
+ended_at?: Timestamp, 
+/**
+ * What it is doing.
+ */
+status: Status, 
+/**
+ * The tool calls that have not ended, the newest first; only the first few.
+ */
+current: Array<CurrentCall>, 
+/**
+ * Its subagents.
+ */
+agents: AgentCount, 
+/**
+ * How far its todo lists are; absent when it has none.
+ */
+todos?: Progress, 
+/**
+ * Claude Code's permission mode, such as `plan`.
+ */
+permission_mode?: string, 
+/**
+ * The git branch, when an event told it.
+ */
+branch?: string, };
+
+/**
+ * A subagent.
+ */
+export type Agent = { 
+/**
+ * Claude Code's id.
+ */
+agent_id: AgentId, 
+/**
+ * Its type, such as `Explore`.
+ */
+agent_type?: string, 
+/**
+ * What it was asked to do, in a few words.
+ */
+description?: string, 
+/**
+ * Who started it.
+ */
+parent: Parent, 
+/**
+ * Whether its parent goes on without waiting for it.
+ */
+is_background: boolean, 
+/**
+ * Whether it runs.
+ */
+status: AgentStatus, 
+/**
+ * When it was first heard of.
+ */
+started_at: Timestamp, 
+/**
+ * How many tools it called.
+ */
+tool_calls: number, 
+/**
+ * What it said last, in one line.
+ */
+last_message?: string, };
+
+/**
+ * Who started a subagent. Only the result of the starting call tells it.
+ */
+export type Parent = { "of": "unknown" } | { "of": "main" } | { "of": "agent", 
+/**
+ * Which.
+ */
+agent_id: AgentId, };
+
+/**
+ * Whether a subagent runs.
+ */
+export type AgentStatus = { "state": "running" } | { "state": "ended", 
+/**
+ * When.
+ */
+at: Timestamp, } | { "state": "end_unknown", 
+/**
+ * When that became clear.
+ */
+at: Timestamp, };
+
+/**
+ * A tool call.
+ */
+export type ToolCall = { 
+/**
+ * Claude Code's id; claude-mpm's Python hook tells none.
+ */
+tool_use_id?: ToolUseId, 
+/**
+ * The tool; unknown when only a late notification told of it.
+ */
+tool?: string, 
+/**
+ * What it works on, in one line.
+ */
+summary: string, 
+/**
+ * The subagent that called it; none for the main thread.
+ */
+agent_id?: AgentId, 
+/**
+ * Position of the first event that told of it.
+ */
+seq: Seq, 
+/**
+ * When it was called; when its start was lost, when it began to run as far as its end tells.
+ */
+started_at: Timestamp, 
+/**
+ * When the user was asked for permission.
+ */
+asked_at?: Timestamp, 
+/**
+ * How it ended; absent while it has not.
+ */
+end?: CallEnd, };
+
+/**
+ * How a tool call ended.
+ */
+export type CallEnd = { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * With what outcome.
+ */
+outcome: Outcome, 
+/**
+ * How long the tool itself ran, as Claude Code measured it.
+ */
+execution_ms?: number, 
+/**
+ * How long it waited before that, for permission and for hooks; known when both start and execution are.
+ */
+wait_ms?: number, };
+
+/**
+ * What came of a tool call.
+ */
+export type Outcome = "ok" | "failed" | "denied" | "interrupted" | "unknown";
+
+/**
+ * One entry of a todo list.
+ */
+export type Todo = { 
+/**
+ * The id of a task; entries of a `TodoWrite` list have none.
+ */
+task_id?: string, 
+/**
+ * What is to be done.
+ */
+text: string, 
+/**
+ * How far it is.
+ */
+status: TodoStatus, 
+/**
+ * What to show while it is being done.
+ */
+active_form?: string, 
+/**
+ * Who is to do it.
+ */
+owner?: string, 
+/**
+ * The subagent whose list it is on; none for the main thread and for tasks.
+ */
+agent_id?: AgentId, };
+
+/**
+ * How far a todo is.
+ */
+export type TodoStatus = "pending" | "in_progress" | "completed";
+
+/**
+ * A plan that Claude proposed.
+ */
+export type Plan = { 
+/**
+ * Its beginning.
+ */
+text: string, 
+/**
+ * The file that holds it.
+ */
+path?: string, 
+/**
+ * Position of the event that holds all of it.
+ */
+seq: Seq, 
+/**
+ * When it was proposed.
+ */
+at: Timestamp, 
+/**
+ * Whether it was accepted.
+ */
+is_approved: boolean, };
+
+/**
+ * A file that tools worked on.
+ */
+export type TouchedFile = { 
+/**
+ * Its path, as the tool was told.
+ */
+path: string, 
+/**
+ * How often it was read.
+ */
+reads: number, 
+/**
+ * How often it was written whole.
+ */
+writes: number, 
+/**
+ * How often it was edited.
+ */
+edits: number, 
+/**
+ * What was done last.
+ */
+last: FileUse, 
+/**
+ * When.
+ */
+last_at: Timestamp, 
+/**
+ * Position of the event that told it.
+ */
+last_seq: Seq, 
+/**
+ * The subagent that did it; none for the main thread.
+ */
+agent_id?: AgentId, };
+
+/**
+ * What a tool does with a file.
+ */
+export type FileUse = "read" | "write" | "edit";
+
+/**
+ * An error that an event reported.
+ */
+export type Failure = { 
+/**
+ * Position of the event.
+ */
+seq: Seq, 
+/**
+ * When it happened.
+ */
+at: Timestamp, 
+/**
+ * The tool that failed.
+ */
+tool?: string, 
+/**
+ * The subagent it happened to; none for the main thread.
+ */
+agent_id?: AgentId, 
+/**
+ * What happened, in one line.
+ */
+text: string, };
+
+/**
+ * Something that goes on behind the turns.
+ */
+export type BackgroundTask = { 
+/**
+ * Claude Code's id.
+ */
+id: string, 
+/**
+ * Its type: `shell`, `monitor`, `workflow` …
+ */
+kind: string, 
+/**
+ * What it does, in one line.
+ */
+description?: string, };
+
+/**
+ * From a prompt to the end of the work on it.
+ */
+export type Turn = { 
+/**
+ * Position of its first event.
+ */
+seq: Seq, 
+/**
+ * The prompt, in one line; absent when it began without one.
+ */
+prompt?: string, 
+/**
+ * When it began.
+ */
+started_at: Timestamp, 
+/**
+ * How many tools were called in it, by all agents.
+ */
+tool_calls: number, 
+/**
+ * How it ended; absent while it has not.
+ */
+end?: TurnEnd, };
+
+/**
+ * How a turn ended.
+ */
+export type TurnEnd = { 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * With what outcome; `unknown` when something else began before its end was told.
+ */
+outcome: Outcome, };
 
 /**
  * Client → server, event `subscribe`. Everything is optional.

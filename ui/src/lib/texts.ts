@@ -58,6 +58,8 @@ export const texts = {
         : `${integer(shown)} of ${plural(loaded, 'loaded event', 'loaded events')} shown`,
     loadedTitle: (loaded: number) => `${integer(loaded)} events are loaded in this page`,
     stored: (seq: number) => `newest is #${integer(seq)}`,
+    notSpooled: (count: number) => `${plural(count, 'event', 'events')} could not be spooled`,
+    notSpooledTitle: 'No monitor answered, and the spool or the disk was full: these events are lost',
   },
 
   filter: {

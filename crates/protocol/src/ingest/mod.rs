@@ -5,6 +5,7 @@
 //! code and a reason; nothing else in the same body suffers.
 
 mod body;
+pub mod facts;
 mod object;
 mod shape;
 mod summary;
@@ -12,6 +13,7 @@ mod summary;
 use serde_json::value::RawValue;
 
 pub use body::{Body, split};
+pub use facts::Facts;
 pub use object::Object;
 
 use crate::kind::HookEvent;
@@ -57,6 +59,13 @@ pub struct DuplicateKey {
     pub prompt: Option<String>,
 }
 
+impl DuplicateKey {
+    /// Whether a richer delivery of the same hook may follow.
+    pub fn may_be_superseded(&self) -> bool {
+        self.is_report || self.deliverer != Deliverer::Hook
+    }
+}
+
 /// A parsed event that has no position in the log yet.
 #[derive(Clone, Debug)]
 pub struct Incoming {
@@ -88,10 +97,8 @@ pub struct Incoming {
     pub is_error: bool,
     /// One line for people.
     pub summary: String,
-    /// The session's title, where the event tells one.
-    pub session_title: Option<String>,
-    /// The session's model, where the event tells one.
-    pub model: Option<String>,
+    /// What it tells about its session.
+    pub facts: Box<Facts>,
     /// What to look for when another sender delivers the same hook.
     pub duplicate_key: Option<DuplicateKey>,
     /// What was sent, byte for byte.
@@ -104,6 +111,11 @@ pub struct Incoming {
 /// A [`Refusal`] when it is no JSON object or names a field in a form that would be lost.
 pub fn parse(raw: &RawValue, door: Source) -> Result<Incoming, Refusal> {
     shape::parse(raw, door)
+}
+
+/// Reads again what a stored event tells about its session.
+pub fn facts(kind: &Kind, payload: &RawValue) -> Facts {
+    shape::facts(kind, payload)
 }
 
 #[cfg(test)]

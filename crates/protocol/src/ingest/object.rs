@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 const FIELDS_MAX: usize = 1000;
 
 /// The fields of an object, borrowed from its text.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Object<'a> {
     fields: Vec<(Cow<'a, str>, &'a RawValue)>,
 }

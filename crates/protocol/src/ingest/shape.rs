@@ -1,9 +1,11 @@
 //! Which of the accepted shapes a JSON object has, and where in it the fields of the event lie.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
-use super::{Deliverer, DuplicateKey, Incoming, Object, Refusal, summary};
+use super::{Deliverer, DuplicateKey, Facts, Incoming, Object, Refusal, summary};
 use crate::kind::{HookEvent, MpmEvent};
 use crate::{AgentId, EventId, Kind, SessionId, Source, Timestamp, ToolUseId};
 
@@ -33,7 +35,13 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
         None => blank(payload, source),
     };
     match (body.text("kind"), &incoming.kind) {
-        (Some(name), _) => incoming.kind = Kind::from_name(&name),
+        (Some(name), _) => {
+            let kind = Kind::from_name(&name);
+            if kind != incoming.kind {
+                *incoming.facts = facts(&kind, payload);
+                incoming.kind = kind;
+            }
+        }
         // What Claude Code gave to our hook is kept even when it names no event.
         (None, Kind::Other(name)) if name == "unknown" && source != Source::Hook => {
             let message = "an event needs a `kind`, or a payload that names its event";
@@ -69,10 +77,28 @@ fn event_id(raw: &RawValue) -> Result<EventId, Refusal> {
 
 /// Any shape but our own, by what it holds, never by where it came from.
 fn foreign(raw: &RawValue, body: &Object<'_>, door: Source) -> Incoming {
+    match shape(body) {
+        Shape::Hook { payload, name, deliverer } => {
+            let source = if deliverer.is_some() { Source::MpmHook } else { door };
+            hook(raw, &payload, Kind::from_name(&name), source, deliverer)
+        }
+        Shape::Message(inner) => message(raw, body, inner.as_ref().unwrap_or(body), door),
+    }
+}
+
+/// Where in a body the fields of its event lie.
+enum Shape<'a> {
+    /// In a hook payload of Claude Code.
+    Hook { payload: Object<'a>, name: Cow<'a, str>, deliverer: Option<Deliverer> },
+    /// In a message `{type, subtype?, data, …}`: this one, or the body itself.
+    Message(Option<Object<'a>>),
+}
+
+fn shape<'a>(body: &Object<'a>) -> Shape<'a> {
     // The old in-process server's form: the payload beside its event name.
-    if let Some(input) = body.object("hook_input_data") {
+    if let Some(payload) = body.object("hook_input_data") {
         let name = body.text("hook_event_name").unwrap_or_default();
-        return hook(raw, &input, Kind::from_name(&name), door, None);
+        return Shape::Hook { payload, name, deliverer: None };
     }
     let envelope =
         body.object("data").filter(|_| body.text("event").is_some() && body.text("type").is_none());
@@ -82,12 +108,26 @@ fn foreign(raw: &RawValue, body: &Object<'_>, door: Source) -> Incoming {
         && let Some(name) = payload.text("hook_event_name")
         && inner.text("source").as_deref() == Some("fast_hook")
     {
-        return hook(raw, &payload, Kind::from_name(&name), Source::MpmHook, Some(Deliverer::Bash));
+        return Shape::Hook { payload, name, deliverer: Some(Deliverer::Bash) };
     }
     if let Some(name) = inner.text("hook_event_name") {
-        return hook(raw, inner, Kind::from_name(&name), door, None);
+        return Shape::Hook { payload: inner.clone(), name, deliverer: None };
     }
-    message(raw, body, inner, door)
+    Shape::Message(envelope)
+}
+
+/// What a payload tells, whatever its shape.
+pub(super) fn facts(kind: &Kind, payload: &RawValue) -> Facts {
+    let Some(body) = Object::of(payload) else {
+        return Facts::of(kind, &Object::default(), &Object::default());
+    };
+    match shape(&body) {
+        Shape::Hook { payload, .. } => Facts::of(kind, &payload, &payload),
+        Shape::Message(inner) => {
+            let inner = inner.as_ref().unwrap_or(&body);
+            Facts::of(kind, inner, &inner.object("data").unwrap_or_default())
+        }
+    }
 }
 
 /// A raw hook payload of Claude Code, wherever it was found.
@@ -104,8 +144,6 @@ fn hook(
     if incoming.kind == Kind::Hook(HookEvent::CwdChanged) {
         incoming.project = field(payload, &["new_cwd"]).or(incoming.project);
     }
-    incoming.session_title = field(payload, &["session_title"]);
-    incoming.model = field(payload, &["model"]);
     // A payload that came bare has no deliverer yet; our own event names it.
     incoming.duplicate_key = match (&incoming.kind, deliverer) {
         (Kind::Hook(event), Some(deliverer)) => Some(key(deliverer, *event, payload.string("prompt"))),
@@ -188,6 +226,7 @@ fn fields(raw: &RawValue, outer: &Object<'_>, inner: &Object<'_>, kind: Kind, so
         prompt_id: either(&["prompt_id"]),
         duration_ms: milliseconds(inner, "duration_ms"),
         summary,
+        facts: Box::new(Facts::of(&kind, outer, inner)),
         kind,
         ..blank(raw, source)
     }
@@ -209,8 +248,7 @@ fn blank(raw: &RawValue, source: Source) -> Incoming {
         duration_ms: None,
         is_error: false,
         summary: String::new(),
-        session_title: None,
-        model: None,
+        facts: Box::default(),
         duplicate_key: None,
         payload: raw.to_owned(),
     }

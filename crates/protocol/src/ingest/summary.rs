@@ -29,6 +29,13 @@ pub(crate) fn one_line(text: &str) -> String {
     line.finish()
 }
 
+/// A tool call in one line.
+pub(super) fn call_line(data: &Object<'_>) -> String {
+    let mut line = Line::default();
+    call(&mut line, data, data.text("tool_name").as_deref(), data.text("cwd").as_deref());
+    line.finish()
+}
+
 fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>, project: Option<&str>) {
     use HookEvent as H;
     match event {

@@ -8,7 +8,7 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query as QueryString, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::{Event, Row, Seq, Session, Source, Timestamp};
+use protocol::{Event, Row, Seq, Source, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -19,9 +19,6 @@ use crate::store::Query;
 
 /// How many events a page has when nobody says.
 const PAGE_DEFAULT: usize = 100;
-
-/// How many sessions are listed at most.
-const SESSIONS_MAX: usize = 500;
 
 /// `POST /api/events`: 204 for one event that is stored, counts for several.
 pub(super) async fn take(
@@ -75,24 +72,6 @@ pub(super) async fn one(
     })
 }
 
-/// `GET /api/sessions`, the most recently active first.
-pub(super) async fn sessions(State(app): State<AppState>) -> Result<Json<serde_json::Value>, ApiError> {
-    let sessions = app.read(|store| store.sessions(SESSIONS_MAX)).await?;
-    Ok(Json(serde_json::json!({ "sessions": sessions })))
-}
-
-/// `GET /api/sessions/{id}`.
-pub(super) async fn session(
-    State(app): State<AppState>,
-    Path(id): Path<String>,
-) -> Result<Json<Session>, ApiError> {
-    let wanted = id.clone();
-    let session = app.read(move |store| store.session(&wanted)).await?;
-    session
-        .map(Json)
-        .ok_or_else(|| ApiError::not_found("unknown_session", format!("there is no session {id:?}")))
-}
-
 /// The query string of a page. An unknown name is refused: silently ignored, it would look like a filter.
 fn query(pairs: &[(String, String)]) -> Result<Query, ApiError> {
     let mut query = Query { limit: PAGE_DEFAULT, ..Query::default() };
@@ -124,7 +103,7 @@ fn query(pairs: &[(String, String)]) -> Result<Query, ApiError> {
     Ok(query)
 }
 
-fn number(name: &str, value: &str) -> Result<u64, ApiError> {
+pub(super) fn number(name: &str, value: &str) -> Result<u64, ApiError> {
     let number = value.parse().ok().filter(|number| i64::try_from(*number).is_ok());
     number.ok_or_else(|| invalid(name, value, "a whole number"))
 }
@@ -143,6 +122,6 @@ fn time(name: &str, value: &str) -> Result<Timestamp, ApiError> {
     Timestamp::parse(&value).ok_or_else(|| invalid(name, &value, "RFC 3339 or milliseconds since 1970"))
 }
 
-fn invalid(name: &str, value: &str, expected: &str) -> ApiError {
+pub(super) fn invalid(name: &str, value: &str, expected: &str) -> ApiError {
     ApiError::bad_request("invalid_parameter", format!("{name}={value:?} is not {expected}"))
 }

@@ -5,6 +5,8 @@ mod control;
 mod error;
 mod events;
 mod info;
+mod sessions;
+mod upgrade;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -27,7 +29,8 @@ pub(crate) fn way_in(state: AppState) -> Router {
 /// Every other route of the server.
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
-        .route("/", get(assets::index))
+        .route("/", get(upgrade::root))
+        .route("/ws", get(upgrade::websocket))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
         .route("/status", get(info::health))
@@ -39,8 +42,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/working-directory", get(info::working_directory))
         .route(names::EVENTS, get(events::page))
         .route("/api/events/{seq}", get(events::one))
-        .route(names::SESSIONS, get(events::sessions))
-        .route("/api/sessions/{id}", get(events::session))
+        .route(names::SESSIONS, get(sessions::list))
+        .route("/api/sessions/{id}", get(sessions::one))
+        .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/instances", get(control::instances))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route(names::RESTART, post(control::restart))

@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use protocol::Session;
 use protocol::stream::Gap;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
@@ -47,11 +48,28 @@ pub(super) async fn next(
     app: &AppState,
 ) -> Option<Delivery> {
     let delivery = subscriber.next(count).await?;
+    tell_gap(&delivery, socket, app).await?;
+    Some(delivery)
+}
+
+/// The same, and the sessions that changed, also when no event came.
+pub(super) async fn next_change(
+    subscriber: &mut Subscriber,
+    count: usize,
+    socket: &SocketRef,
+    app: &AppState,
+) -> Option<(Delivery, Vec<Session>)> {
+    let (delivery, changed) = subscriber.next_change(count).await?;
+    tell_gap(&delivery, socket, app).await?;
+    Some((delivery, changed))
+}
+
+async fn tell_gap(delivery: &Delivery, socket: &SocketRef, app: &AppState) -> Option<()> {
     if let Some(Gap { from, to }) = delivery.gap {
         app.clients.lost(usize::try_from(to.0 + 1 - from.0).unwrap_or(usize::MAX));
         send(socket, "gap", &Gap { from, to }).await?;
     }
-    Some(delivery)
+    Some(())
 }
 
 /// Sends, and waits for room: while a client does not read, its position in the hub stands still, nothing piles

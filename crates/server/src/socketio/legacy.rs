@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::time::{Duration, SystemTime};
 
 use protocol::{Seq, Source, Timestamp, names};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json, to_value};
 use socketioxide::SocketIo;
@@ -13,7 +12,8 @@ use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
-use super::{feed, live, replay};
+use super::reply::{answer, emit};
+use super::{feed, history, live, replay};
 use crate::clients::Client;
 use crate::compatibility;
 use crate::ingest::Rejected;
@@ -22,9 +22,6 @@ use crate::store::Query;
 
 /// How many events a client gets when it connects.
 const HISTORY_ON_CONNECT: usize = 50;
-
-/// How many events `get_history` answers when nobody says.
-const HISTORY_DEFAULT: usize = 100;
 
 /// The reference's heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(180);
@@ -62,9 +59,9 @@ fn handlers(socket: &SocketRef) {
     socket.on("request.status", get_status);
     socket.on("dashboard:status", dashboard_status);
     socket.on("dashboard:info", dashboard_info);
-    socket.on("get_history", get_history);
-    socket.on("request_history", get_history);
-    socket.on("hook:history:get", hook_history);
+    socket.on("get_history", history::get_history);
+    socket.on("request_history", history::get_history);
+    socket.on("hook:history:get", history::hook_history);
     socket.on("subscribe", subscribe);
     socket.on("client:register", register);
     socket.on("client:list", list_clients);
@@ -99,7 +96,7 @@ async fn connect(
     // History up to a position, then everything after it: nothing between, nothing twice.
     let position = app.hub.latest();
     let query = Query { before: Some(Seq(position.0 + 1)), limit: HISTORY_ON_CONNECT, ..Query::default() };
-    let history = history(&app, query).await;
+    let history = history::read(&app, query).await;
     emit(&socket, "event_history", &history);
     emit(&socket, "history", &history);
     live::start(&socket, &app, position);
@@ -257,55 +254,6 @@ async fn dashboard_info(socket: SocketRef, ack: AckSender, State(app): State<App
     answer(&socket, ack, "dashboard:info:response", &info);
 }
 
-/// `{limit=100, event_types?, type?, session_id?}`
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct HistoryRequest {
-    limit: Option<usize>,
-    event_types: Vec<String>,
-    r#type: Option<String>,
-    session_id: Option<String>,
-}
-
-impl HistoryRequest {
-    fn query(&self, app: &AppState) -> Query {
-        let limit = self.limit.unwrap_or(HISTORY_DEFAULT).min(app.config.history_max);
-        let kinds = self.event_types.iter().chain(&self.r#type).cloned().collect();
-        Query { limit, kinds, session: self.session_id.clone(), ..Query::default() }
-    }
-}
-
-async fn get_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
-    let request: HistoryRequest = args.parsed();
-    let history = history(&app, request.query(&app)).await;
-    emit(&socket, "event_history", &history);
-    answer(&socket, ack, "history", &history);
-}
-
-async fn hook_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
-    let request: HistoryRequest = args.parsed();
-    let query = request.query(&app);
-    let filters = json!({ "type": request.r#type, "session_id": request.session_id, "limit": query.limit });
-    let history = history(&app, query).await;
-    let response = json!({ "events": history["events"], "total": history["count"], "filters": filters });
-    answer(&socket, ack, "hook:history:response", &response);
-}
-
-/// Both generations' shape of a history answer.
-async fn history(app: &AppState, query: Query) -> Value {
-    let page = app.page(Query { payload: true, ..query }).await;
-    let events = match page {
-        Ok(page) => page.into_events(),
-        Err(error) => {
-            tracing::warn!(%error, "could not read the history");
-            Vec::new()
-        }
-    };
-    let count = events.len();
-    let events: Vec<Value> = events.iter().map(protocol::legacy::message).collect();
-    json!({ "events": events, "count": count, "returned": count, "total_available": app.hub.latest() })
-}
-
 async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
     let request: Value = args.parsed();
     let channels: Vec<String> = match &request["channels"] {
@@ -388,7 +336,7 @@ async fn session_marker(
 
 async fn list_sessions(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
     let limit = app.config.history_max;
-    let sessions = app.read(move |store| store.sessions(limit)).await.unwrap_or_default();
+    let sessions = app.read(move |store| store.sessions(limit, &[])).await.unwrap_or_default();
     let list = json!({ "total": sessions.len(), "sessions": sessions });
     answer(&socket, ack, "hook:sessions:response", &list);
 }
@@ -434,19 +382,6 @@ async fn heartbeat(io: SocketIo) {
             "message": "the monitor is alive",
         });
         let _ = everybody.emit("heartbeat", &beat).await;
-    }
-}
-
-/// To the sender as an event, and as an acknowledgement where one was asked for.
-pub(super) fn answer(socket: &SocketRef, ack: AckSender, event: &str, data: &Value) {
-    emit(socket, event, data);
-    let _ = ack.send(data);
-}
-
-/// A client that is gone or does not read is not waited for.
-pub(super) fn emit(socket: &SocketRef, event: &str, data: &Value) {
-    if let Err(error) = socket.emit(event, data) {
-        tracing::debug!(%error, event, "could not answer a client");
     }
 }
 

@@ -2,9 +2,11 @@
 
 mod args;
 mod feed;
+mod history;
 mod legacy;
 mod live;
 mod replay;
+mod reply;
 mod stream;
 
 use std::time::Duration;

@@ -8,7 +8,7 @@ use serde_json::json;
 use socketioxide::extract::{AckSender, SocketRef, State};
 
 use super::args::Args;
-use super::legacy::{answer, emit};
+use super::reply::{answer, emit};
 use crate::state::AppState;
 use crate::store::Query;
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 use protocol::stream::{Batch, Filter, SessionsChanged, Snapshot, Subscribe};
-use protocol::{Row, Seq, Timestamp, names};
+use protocol::{Row, Seq, Session, Timestamp, names};
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef, State};
@@ -88,7 +88,7 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
         ..Query::default()
     };
     let read =
-        move |store: &crate::store::Store| Ok((store.page(&query)?, store.sessions(SNAPSHOT_SESSIONS)?));
+        move |store: &crate::store::Store| Ok((store.page(&query)?, store.sessions(SNAPSHOT_SESSIONS, &[])?));
     let (Page { events, has_more }, sessions) = app.read(read).await?;
     Ok(Snapshot {
         epoch: app.store.epoch().to_owned(),
@@ -102,16 +102,18 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
 
 /// Sends what comes, as fast as this client takes it and no faster than the batches allow.
 async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
-    while let Some(delivery) = feed::next(&mut subscriber, BATCH_ROWS_MAX, &socket, &app).await {
-        if send(&socket, &app, &delivery, &filter).await.is_none() {
+    while let Some((delivery, changed)) =
+        feed::next_change(&mut subscriber, BATCH_ROWS_MAX, &socket, &app).await
+    {
+        if send(&socket, &delivery, changed, &filter).await.is_none() {
             return;
         }
         tokio::time::sleep(COALESCE).await;
     }
 }
 
-/// One batch and the sessions that it changed. `None` when the client is gone.
-async fn send(socket: &SocketRef, app: &AppState, delivery: &Delivery, filter: &Filter) -> Option<()> {
+/// One batch and the sessions that changed. `None` when the client is gone.
+async fn send(socket: &SocketRef, delivery: &Delivery, changed: Vec<Session>, filter: &Filter) -> Option<()> {
     for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
         let rows = events.iter().map(|event| &event.row);
         let rows: Vec<Row> =
@@ -120,9 +122,6 @@ async fn send(socket: &SocketRef, app: &AppState, delivery: &Delivery, filter: &
             feed::send(socket, name, &Batch { rows }).await?;
         }
     }
-    let Some(first) = delivery.events.first() else { return Some(()) };
-    let before = Seq(first.row.seq.0 - 1);
-    let changed = app.hub.sessions_after(before);
     if !changed.is_empty() {
         feed::send(socket, "sessions", &SessionsChanged { changed }).await?;
     }

@@ -8,7 +8,7 @@ use protocol::kind::HookEvent;
 use protocol::{AgentId, Row, Seq, SessionId, Timestamp, ToolUseId};
 
 /// How far apart two deliveries of the same hook can arrive.
-const WINDOW_MS: i64 = 2000;
+pub(super) const WINDOW_MS: i64 = 2000;
 
 /// Deliveries remembered for one session and event; more within the window come only from a flood.
 const REMEMBERED_MAX: usize = 64;

@@ -20,11 +20,12 @@ use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use protocol::{Event, Incoming, Seq, Timestamp};
+use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
 
 use writer::{Job, Writer};
@@ -73,7 +74,7 @@ pub(crate) struct Committed {
     /// New events.
     pub events: Vec<Arc<Event>>,
     /// Sessions as they are now.
-    pub sessions: Vec<protocol::Session>,
+    pub sessions: Vec<Session>,
 }
 
 /// What the writer makes known.
@@ -199,20 +200,31 @@ impl Store {
         self.shared.readers.with(|connection| read::event(connection, seq))
     }
 
-    /// Sessions, the most recently active first. Blocks on the disk.
+    /// Sessions in one of these states, or in any when none is named; the most recently active first. Blocks on
+    /// the disk.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
-    pub(crate) fn sessions(&self, limit: usize) -> Result<Vec<protocol::Session>, StoreError> {
-        self.shared.readers.with(|connection| sessions::list(connection, limit))
+    pub(crate) fn sessions(&self, limit: usize, states: &[String]) -> Result<Vec<Session>, StoreError> {
+        self.shared.readers.with(|connection| sessions::list(connection, limit, states))
     }
 
     /// One session. Blocks on the disk.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
-    pub(crate) fn session(&self, id: &str) -> Result<Option<protocol::Session>, StoreError> {
+    pub(crate) fn session(&self, id: &str) -> Result<Option<SessionState>, StoreError> {
         self.shared.readers.with(|connection| sessions::load(connection, id))
+    }
+
+    /// Notes that somebody has seen a session as it is now; false when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`] when that could not be stored.
+    pub(crate) async fn mark_read(&self, session: SessionId) -> Result<bool, StoreError> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Job::Read { session, reply })?;
+        answer.await.map_err(|_| StoreError::Closed)?
     }
 
     /// Waits until everything stored so far can be found by [`Query::text`].
@@ -273,5 +285,7 @@ pub(crate) fn private_folder(folder: &Path) -> std::io::Result<()> {
     builder.create(folder)
 }
 
+#[cfg(test)]
+mod properties;
 #[cfg(test)]
 mod tests;

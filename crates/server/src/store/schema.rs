@@ -46,6 +46,21 @@ const MIGRATIONS: &[&str] = &[
      CREATE VIRTUAL TABLE search USING fts5 (
          text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
      );",
+    // 2. Sessions hold the whole state of the fold beside the line that lists show, and up to where they were
+    // read. Those known before have version 0, which is none: they are computed anew.
+    "ALTER TABLE sessions RENAME TO sessions_1;
+     DROP INDEX sessions_last;
+     CREATE TABLE sessions (
+         session_id TEXT PRIMARY KEY,
+         last_seq INTEGER NOT NULL,
+         read_seq INTEGER NOT NULL,
+         version INTEGER NOT NULL,
+         view TEXT NOT NULL,
+         state TEXT NOT NULL
+     );
+     INSERT INTO sessions SELECT session_id, last_seq, 0, 0, '', '' FROM sessions_1;
+     DROP TABLE sessions_1;
+     CREATE INDEX sessions_last ON sessions (last_seq);",
 ];
 
 /// Each commit writes every page that it touches, and a single event touches about seven, so pages are small.

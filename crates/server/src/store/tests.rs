@@ -181,7 +181,7 @@ async fn the_poorer_delivery_of_a_hook_is_kept_but_hidden_whichever_comes_first(
         [Some(3), Some(1), None, Some(5), None, Some(3)],
         "a report points to what it reports on"
     );
-    let session = store.session("s").expect("the store reads").expect("the session is known");
+    let session = store.session("s").expect("the store reads").expect("the session is known").session();
     assert_eq!(session.events, 2, "a hook counts once");
 
     append(&store, vec![ours("t3"), ours("t4")]).await;
@@ -202,12 +202,12 @@ async fn a_session_sums_up_its_events() {
     )
     .await;
     append(&store, vec![hook("SessionEnd", r#","reason":"other""#)]).await;
-    let session = store.session("s").expect("the store reads").expect("the session is known");
+    let session = store.session("s").expect("the store reads").expect("the session is known").session();
     assert_eq!((session.events, session.errors, session.tool_calls), (4, 1, 1));
     assert_eq!((session.title.as_deref(), session.model.as_deref()), (Some("tax"), Some("sonnet")));
     assert_eq!(session.project.as_deref(), Some("/w/shop"));
     assert_eq!(session.ended_at, Some(Timestamp(1_000_000)));
-    assert_eq!(store.sessions(10).expect("the store reads"), [session]);
+    assert_eq!(store.sessions(10, &[]).expect("the store reads"), [session]);
 }
 
 #[tokio::test]

@@ -6,15 +6,15 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use protocol::ingest::DuplicateKey;
-use protocol::{Event, EventId, Incoming, Kind, Row, Seq, Session, Timestamp};
+use protocol::ingest::{DuplicateKey, Facts};
+use protocol::{Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp};
 use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::duplicates::{Duplicates, Link};
-use super::sessions::{Counted, Sessions};
+use super::sessions::Sessions;
 use super::{Appended, Committed, Publication, Publish, StoreError, lock, retention, schema, search};
 use crate::config::Config;
 
@@ -38,6 +38,8 @@ pub(super) enum Job {
         received_at: Timestamp,
         reply: oneshot::Sender<Result<Appended, StoreError>>,
     },
+    /// Note that somebody has seen a session as it is now; answers whether there is one.
+    Read { session: SessionId, reply: oneshot::Sender<Result<bool, StoreError>> },
     /// Make everything up to a position searchable.
     Index { up_to: Seq, reply: oneshot::Sender<()> },
 }
@@ -50,6 +52,8 @@ pub(super) struct Writer {
     indexed: Seq,
     duplicates: Duplicates,
     sessions: Sessions,
+    /// Whether sessions may be left that another version wrote.
+    has_old_sessions: bool,
     limits: retention::Limits,
     retention_due: Instant,
     publish: Publish,
@@ -64,8 +68,7 @@ struct Prepared {
     row: Row,
     payload: Box<RawValue>,
     key: Option<DuplicateKey>,
-    title: Option<String>,
-    model: Option<String>,
+    facts: Box<Facts>,
     /// Whether the sender gave the id: then it may have come before.
     may_repeat: bool,
     outcome: Outcome,
@@ -78,8 +81,7 @@ impl Prepared {
         Self {
             key: incoming.duplicate_key.take(),
             payload: std::mem::replace(&mut incoming.payload, RawValue::NULL.to_owned()),
-            title: incoming.session_title.take(),
-            model: incoming.model.take(),
+            facts: std::mem::take(&mut incoming.facts),
             may_repeat,
             outcome: Outcome::Stored(Seq(0)),
             row: Row::of(incoming, Seq(0), id, received_at),
@@ -107,6 +109,7 @@ impl Writer {
             indexed,
             duplicates: Duplicates::default(),
             sessions: Sessions::default(),
+            has_old_sessions: true,
             limits: retention::Limits::of(config),
             retention_due: Instant::now(),
             publish,
@@ -150,6 +153,8 @@ impl Writer {
         }
         let done = if self.indexed < self.last_seq {
             self.index()
+        } else if self.has_old_sessions {
+            self.renew()
         } else if Instant::now() >= self.retention_due {
             self.retain()
         } else {
@@ -159,6 +164,7 @@ impl Writer {
             tracing::warn!(%error, "a chore of the event store failed");
             self.searches.clear();
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
+            self.has_old_sessions = false;
             false
         })
     }
@@ -196,6 +202,7 @@ impl Writer {
     fn take_group(&mut self, first: Job, jobs: &Receiver<Job>, committed: &impl Fn(Seq)) {
         let mut replies: Vec<(Reply, usize)> = Vec::new();
         let mut events: Vec<(Incoming, Timestamp)> = Vec::new();
+        let mut reads = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
@@ -203,11 +210,25 @@ impl Writer {
                     replies.push((reply, more.len()));
                     events.extend(more.into_iter().map(|event| (event, received_at)));
                 }
+                Job::Read { session, reply } => reads.push((session, reply)),
                 Job::Index { up_to, reply } if up_to <= self.indexed => drop(reply.send(())),
                 Job::Index { up_to, reply } => self.searches.push((up_to, reply)),
             }
             next = if events.len() < GROUP_EVENTS_MAX { jobs.try_recv().ok() } else { None };
         }
+        self.store(events, replies, committed);
+        // After the events that came before them: what was seen is what was stored.
+        for (session, reply) in reads {
+            let _ = reply.send(self.mark_read(&session));
+        }
+    }
+
+    fn store(
+        &mut self,
+        events: Vec<(Incoming, Timestamp)>,
+        replies: Vec<(Reply, usize)>,
+        committed: &impl Fn(Seq),
+    ) {
         if events.is_empty() {
             return answer(replies, &[]);
         }
@@ -238,6 +259,45 @@ impl Writer {
         }
     }
 
+    fn mark_read(&mut self, session: &SessionId) -> Result<bool, StoreError> {
+        self.change_sessions(|sessions, connection| sessions.mark_read(connection, session))
+            .map_err(StoreError::from)
+    }
+
+    /// Computes a session anew that another version wrote; false when there is none.
+    fn renew(&mut self) -> rusqlite::Result<bool> {
+        let renewed = self.change_sessions(Sessions::renew_one)?;
+        self.has_old_sessions = renewed;
+        Ok(renewed)
+    }
+
+    /// A change of sessions without new events.
+    fn change_sessions(
+        &mut self,
+        change: impl FnOnce(&mut Sessions, &Connection) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<bool> {
+        let written = self.write_sessions(change);
+        if written.is_err() {
+            self.sessions.forget();
+        }
+        let (is_done, sessions) = written?;
+        if !sessions.is_empty() {
+            (self.publish)(Publication::Committed(Committed { events: Vec::new(), sessions }));
+        }
+        Ok(is_done)
+    }
+
+    fn write_sessions(
+        &mut self,
+        change: impl FnOnce(&mut Sessions, &Connection) -> rusqlite::Result<bool>,
+    ) -> rusqlite::Result<(bool, Vec<Session>)> {
+        let transaction = self.connection.transaction()?;
+        let is_done = change(&mut self.sessions, &transaction)?;
+        let sessions = self.sessions.save(&transaction)?;
+        transaction.commit()?;
+        Ok((is_done, sessions))
+    }
+
     /// All events of a group or none of them; answers the sessions that changed.
     fn commit(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
         let before = self.last_seq;
@@ -254,7 +314,7 @@ impl Writer {
         let change = self.connection.transaction()?;
         let mut log = Log::open(&change)?;
         let mut last = self.last_seq;
-        for Prepared { row, payload, key, title, model, may_repeat, outcome } in group {
+        for Prepared { row, payload, key, facts, may_repeat, outcome } in group {
             if *may_repeat && let Some(earlier) = position_of(&change, row.id)? {
                 *outcome = Outcome::Duplicate(earlier);
                 continue;
@@ -262,18 +322,19 @@ impl Writer {
             last = Seq(last.0 + 1);
             row.seq = last;
             *outcome = Outcome::Stored(last);
+            let may_be_superseded = key.as_ref().is_some_and(DuplicateKey::may_be_superseded);
             let link = key.take().map_or(Link::None, |key| self.duplicates.link(row, &key));
             if let Link::To(richer) = link {
                 row.duplicate_of = Some(richer);
             }
             log.append(row, payload.get())?;
             if let Link::From(poorer) = link {
-                for earlier in poorer {
-                    let counted = mark_duplicate(&change, earlier, last)?;
-                    self.sessions.uncount(&change, row, counted)?;
+                for earlier in &poorer {
+                    mark_duplicate(&change, *earlier, last)?;
                 }
+                self.sessions.supersede(&change, row, &poorer)?;
             }
-            self.sessions.apply(&change, row, title.take(), model.take())?;
+            self.sessions.apply(&change, row, std::mem::take(facts), may_be_superseded)?;
         }
         drop(log);
         let sessions = self.sessions.save(&change)?;
@@ -360,12 +421,9 @@ impl<'c> Log<'c> {
     }
 }
 
-/// Links a stored event to its richer delivery, and says how it had counted.
-fn mark_duplicate(connection: &Connection, poorer: Seq, richer: Seq) -> rusqlite::Result<Counted> {
-    let mut mark = connection
-        .prepare_cached("UPDATE events SET duplicate_of = ?2 WHERE seq = ?1 RETURNING kind, is_error")?;
-    mark.query_row(params![poorer.0, richer.0], |row| {
-        let kind: String = row.get(0)?;
-        Ok(Counted::of(&Kind::from_name(&kind), row.get(1)?))
-    })
+/// Links a stored event to its richer delivery.
+fn mark_duplicate(connection: &Connection, poorer: Seq, richer: Seq) -> rusqlite::Result<()> {
+    let mut mark = connection.prepare_cached("UPDATE events SET duplicate_of = ?2 WHERE seq = ?1")?;
+    mark.execute(params![poorer.0, richer.0])?;
+    Ok(())
 }

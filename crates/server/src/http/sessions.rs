@@ -1,0 +1,77 @@
+//! Sessions as the fold over their events sees them.
+
+use axum::Json;
+use axum::extract::{Path, Query as QueryString, State};
+use protocol::session::State as SessionStatus;
+use protocol::{Session, SessionDetail, SessionId};
+use serde::Serialize;
+
+use super::ApiError;
+use super::events::{invalid, number};
+use crate::state::AppState;
+
+/// How many sessions are listed at most.
+const SESSIONS_MAX: usize = 500;
+
+/// Sessions, the most recently active first.
+#[derive(Serialize)]
+pub(super) struct List {
+    sessions: Vec<Session>,
+}
+
+/// `GET /api/sessions`.
+pub(super) async fn list(
+    State(app): State<AppState>,
+    QueryString(pairs): QueryString<Vec<(String, String)>>,
+) -> Result<Json<List>, ApiError> {
+    let (mut limit, mut states) = (SESSIONS_MAX, Vec::new());
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
+        match name.as_str() {
+            "limit" => limit = usize::try_from(number(name, value)?).unwrap_or(SESSIONS_MAX),
+            "status" => {
+                for state in value.split(',') {
+                    states.push(known_state(name, state)?);
+                }
+            }
+            _ => {
+                let message = format!("there is no parameter {name:?}");
+                return Err(ApiError::bad_request("unknown_parameter", message));
+            }
+        }
+    }
+    let limit = limit.clamp(1, SESSIONS_MAX);
+    let sessions = app.read(move |store| store.sessions(limit, &states)).await?;
+    Ok(Json(List { sessions }))
+}
+
+fn known_state(name: &str, state: &str) -> Result<String, ApiError> {
+    if SessionStatus::NAMES.contains(&state) {
+        return Ok(state.to_owned());
+    }
+    Err(invalid(name, state, &format!("one of {}", SessionStatus::NAMES.join(", "))))
+}
+
+/// `GET /api/sessions/{id}`.
+pub(super) async fn one(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<Json<SessionDetail>, ApiError> {
+    let wanted = id.clone();
+    let session = app.read(move |store| store.session(&wanted)).await?;
+    session.map(|session| Json(session.detail())).ok_or_else(|| unknown(&id))
+}
+
+/// `POST /api/sessions/{id}/read`: somebody has seen the session as it is now.
+pub(super) async fn read(
+    State(app): State<AppState>,
+    Path(id): Path<String>,
+) -> Result<axum::http::StatusCode, ApiError> {
+    if app.store.mark_read(SessionId(id.clone())).await? {
+        return Ok(axum::http::StatusCode::NO_CONTENT);
+    }
+    Err(unknown(&id))
+}
+
+fn unknown(id: &str) -> ApiError {
+    ApiError::not_found("unknown_session", format!("there is no session {id:?}"))
+}

@@ -1,0 +1,63 @@
+//! Stored events in the shapes in which claude-mpm's clients ask for them.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+use socketioxide::extract::{AckSender, SocketRef, State};
+
+use super::args::Args;
+use super::reply::{answer, emit};
+use crate::state::AppState;
+use crate::store::Query;
+
+/// How many events `get_history` answers when nobody says.
+const HISTORY_DEFAULT: usize = 100;
+
+/// `{limit=100, event_types?, type?, session_id?}`
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct HistoryRequest {
+    limit: Option<usize>,
+    event_types: Vec<String>,
+    r#type: Option<String>,
+    session_id: Option<String>,
+}
+
+impl HistoryRequest {
+    fn query(&self, app: &AppState) -> Query {
+        let limit = self.limit.unwrap_or(HISTORY_DEFAULT).min(app.config.history_max);
+        let kinds = self.event_types.iter().chain(&self.r#type).cloned().collect();
+        Query { limit, kinds, session: self.session_id.clone(), ..Query::default() }
+    }
+}
+
+pub(super) async fn get_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: HistoryRequest = args.parsed();
+    let history = read(&app, request.query(&app)).await;
+    emit(&socket, "event_history", &history);
+    answer(&socket, ack, "history", &history);
+}
+
+/// The same in the shape of the reference's newest monitor.
+pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let request: HistoryRequest = args.parsed();
+    let query = request.query(&app);
+    let filters = json!({ "type": request.r#type, "session_id": request.session_id, "limit": query.limit });
+    let history = read(&app, query).await;
+    let response = json!({ "events": history["events"], "total": history["count"], "filters": filters });
+    answer(&socket, ack, "hook:history:response", &response);
+}
+
+/// Both generations' shape of a history answer.
+pub(super) async fn read(app: &AppState, query: Query) -> Value {
+    let page = app.page(Query { payload: true, ..query }).await;
+    let events = match page {
+        Ok(page) => page.into_events(),
+        Err(error) => {
+            tracing::warn!(%error, "could not read the history");
+            Vec::new()
+        }
+    };
+    let count = events.len();
+    let events: Vec<Value> = events.iter().map(protocol::legacy::message).collect();
+    json!({ "events": events, "count": count, "returned": count, "total_available": app.hub.latest() })
+}

@@ -1,0 +1,125 @@
+//! Claims about what sessions are said to be doing, at the public doors.
+
+use e2e::{Library, Monitor, Options, Socket, prompt, repository, stop, tool_start};
+use protocol::session::{Session, State};
+use protocol::stream::SessionsChanged;
+use protocol::{SessionDetail, detail, names};
+use serde_json::{Value, json};
+
+/// The recorded session that has subagents, a question, a permission and a background shell.
+const SHOP: &str = "3f0c2b9e-6d1a-4c57-9b0e-2a7dd3300d33";
+
+/// The other recorded session.
+const WEBSITE: &str = "7b21e4d0-90c3-4f6e-8a15-6c4ed3300d33";
+
+/// The recording up to a moment, with the times of its events.
+fn recording(from_ms: i64, until_ms: i64) -> String {
+    let file = repository().join("crates/cli/assets/demo.jsonl");
+    let lines = std::fs::read_to_string(file).expect("the recording can be read");
+    let events = lines.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
+    let at = |line: &Value| line["at_ms"].as_i64().expect("a time");
+    let events = events.filter(|line: &Value| (from_ms..until_ms).contains(&at(line)));
+    let events = events.map(|line| {
+        let occurred_at = 1_700_000_000_000i64 + at(&line);
+        json!({ "source": "hook", "occurred_at": occurred_at, "payload": line["payload"] }).to_string()
+    });
+    events.collect::<Vec<_>>().join("\n")
+}
+
+fn detail(monitor: &Monitor, session: &str) -> SessionDetail {
+    monitor.get(&format!("/api/sessions/{session}")).parsed()
+}
+
+fn list(monitor: &Monitor, query: &str) -> Vec<Session> {
+    let answer = monitor.get(&format!("/api/sessions?{query}")).json();
+    serde_json::from_value(answer["sessions"].clone()).unwrap_or_else(|e| panic!("{e} in {answer}"))
+}
+
+fn states(sessions: &[Session]) -> Vec<(&str, &'static str)> {
+    sessions.iter().map(|s| (s.session_id.as_str(), s.status.state.name())).collect()
+}
+
+#[test]
+fn the_recorded_sessions_are_told_as_they_happened() {
+    let monitor = Monitor::start();
+    monitor.post("/api/events", recording(0, 56_000));
+    assert_eq!(states(&list(&monitor, "")), [(SHOP, "needs_you"), (WEBSITE, "working")]);
+    assert_eq!(states(&list(&monitor, "status=needs_you")), [(SHOP, "needs_you")]);
+    assert_eq!(states(&list(&monitor, "status=done,working")), [(WEBSITE, "working")]);
+    assert_eq!(list(&monitor, "limit=1").len(), 1);
+    let shop = detail(&monitor, SHOP);
+    assert_eq!(shop.session, list(&monitor, "status=needs_you")[0], "the list and the detail agree");
+    assert!(shop.agent_tree.iter().all(|agent| agent.parent == detail::Parent::Main));
+    assert_eq!((shop.open_calls.len(), shop.agent_tree.len()), (1, 2));
+    assert!(shop.open_calls[0].asked_at.is_some());
+
+    monitor.post("/api/events", recording(56_000, 70_000));
+    let shop = detail(&monitor, SHOP);
+    assert_eq!(shop.session.status.state, State::Background { tasks: 1 });
+    assert_eq!(shop.background[0].kind, "shell");
+    assert!(shop.open_calls.is_empty(), "{:?}", shop.open_calls);
+    assert_eq!(states(&list(&monitor, "status=done")), [(WEBSITE, "done")]);
+}
+
+#[test]
+fn what_was_read_is_not_unread_and_every_viewer_learns_it() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "hello"));
+    monitor.event(stop("s-1"));
+    let stream = Options { namespace: names::STREAM, ..Options::default() };
+    let mut socket = Socket::connect_with(&monitor, Library::Node, &stream);
+    let snapshot = socket.ask("subscribe", &json!({}));
+    assert_eq!(snapshot["sessions"][0]["status"]["unread"], true, "{snapshot}");
+
+    assert_eq!(monitor.post("/api/sessions/s-1/read", "").status, 204);
+    let changed: SessionsChanged = serde_json::from_value(socket.event("sessions")).expect("sessions");
+    assert_eq!(changed.changed[0].status.state, State::Done { unread: false });
+    assert_eq!(detail(&monitor, "s-1").session.status.state, State::Done { unread: false });
+    monitor.post("/api/sessions/nobody/read", "").assert_refused("a session that is not there");
+    let foreign = [("origin", "https://example.org")];
+    monitor.post_with("/api/sessions/s-1/read", &foreign, "").assert_refused("a foreign page");
+
+    monitor.event(stop("s-1"));
+    assert_eq!(detail(&monitor, "s-1").session.status.state, State::Done { unread: true });
+}
+
+#[test]
+fn a_crash_loses_neither_the_state_of_a_session_nor_that_it_was_read() {
+    let monitor = Monitor::start();
+    monitor.post("/api/events", recording(0, 56_000));
+    monitor.event(prompt("s-1", "hello"));
+    monitor.event(stop("s-1"));
+    monitor.post("/api/sessions/s-1/read", "");
+    let before = (detail(&monitor, SHOP), list(&monitor, ""));
+    let monitor = monitor.crash().restart();
+    assert_eq!((detail(&monitor, SHOP), list(&monitor, "")), before);
+    monitor.post("/api/events", recording(56_000, 80_000));
+    assert_eq!(detail(&monitor, SHOP).session.status.state.name(), "closed");
+}
+
+#[test]
+fn a_session_that_ended_lives_again_when_it_is_resumed() {
+    let monitor = Monitor::start();
+    let start = |source: &str| {
+        json!({ "hook_event_name": "SessionStart", "session_id": "s-1", "source": source }).to_string()
+    };
+    let end = json!({ "hook_event_name": "SessionEnd", "session_id": "s-1", "reason": "other" }).to_string();
+    let state = || detail(&monitor, "s-1").session.status.state;
+    monitor.event(start("startup"));
+    monitor.event(tool_start("s-1", "toolu_1"));
+    monitor.event(&end);
+    assert_eq!(state(), State::Closed { reason: Some("other".to_owned()) });
+    assert!(detail(&monitor, "s-1").open_calls.is_empty());
+    monitor.event(start("resume"));
+    assert_eq!(state(), State::Idle);
+    monitor.event(tool_start("s-1", "toolu_2"));
+    assert_eq!(state(), State::Working { tool: Some("Bash".to_owned()) });
+}
+
+#[test]
+fn a_question_about_sessions_that_makes_no_sense_is_refused() {
+    let monitor = Monitor::start();
+    for query in ["limit=many", "status=busy", "status=done,busy", "state=done"] {
+        monitor.get(&format!("/api/sessions?{query}")).assert_refused(query);
+    }
+}
