@@ -17,6 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("host", &["protocol", "server", "client"]),
     ("cli", &["protocol", "client", "host"]),
     ("e2e", &["protocol"]),
+    ("bench", &["protocol"]),
 ];
 
 /// Folders that hold nothing of ours.

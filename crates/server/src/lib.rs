@@ -182,11 +182,12 @@ impl Server {
     }
 }
 
-/// Routes, then Socket.IO, and the guard before all of them.
+/// Routes, then Socket.IO before all but the way in, and the guard before all of them.
 fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Router {
     let allowed = Arc::new(security::Allowed::of(&state.config));
     http::router(state.clone())
         .layer(layer)
+        .merge(http::way_in(state.clone()))
         .layer(axum::middleware::from_fn_with_state(allowed, security::guard))
 }
 

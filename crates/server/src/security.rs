@@ -81,19 +81,22 @@ pub(crate) async fn guard(State(allowed): State<Arc<Allowed>>, request: Request,
     let origin = origin.cloned();
     let mut response =
         if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
-    add_headers(response.headers_mut(), origin, is_preflight);
+    if response.status() != StatusCode::NO_CONTENT {
+        restrict_content(response.headers_mut());
+    }
+    allow_origin(response.headers_mut(), origin, is_preflight);
     response
 }
 
 fn check(allowed: &Allowed, request: &Request) -> Result<(), ApiError> {
     let host = match request.headers().get(header::HOST) {
-        Some(host) => host.to_str().unwrap_or_default().to_owned(),
-        None => request.uri().authority().map(ToString::to_string).unwrap_or_default(),
+        Some(host) => host.to_str().unwrap_or_default(),
+        None => request.uri().authority().map_or("", |authority| authority.as_str()),
     };
     if host.is_empty() {
         return Err(ApiError::bad_request("missing_host", "the request has no Host header"));
     }
-    if !allowed.host(&host) {
+    if !allowed.host(host) {
         let message = format!(
             "this monitor is not reachable as {host:?}; use localhost, or add the name to allowed_hosts in its \
              configuration"
@@ -121,20 +124,26 @@ fn needs_origin(request: &Request) -> bool {
         || request.uri().path().starts_with("/socket.io")
 }
 
-fn add_headers(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: bool) {
-    let mut set =
-        |name: HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(header::REFERRER_POLICY, "no-referrer");
-    set(header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
-    set(header::VARY, "origin");
+/// What a browser may make of an answer's content. The answer to a stored event has none.
+fn restrict_content(headers: &mut HeaderMap) {
+    set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    set(headers, header::REFERRER_POLICY, "no-referrer");
+    set(headers, header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+}
+
+fn allow_origin(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: bool) {
+    set(headers, header::VARY, "origin");
     if is_preflight {
-        set(header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
-        set(header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type, authorization, if-none-match");
+        set(headers, header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, OPTIONS");
+        set(headers, header::ACCESS_CONTROL_ALLOW_HEADERS, "content-type, authorization, if-none-match");
     }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
     }
+}
+
+fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
+    headers.insert(name, HeaderValue::from_static(value));
 }
 
 #[cfg(test)]

@@ -19,7 +19,14 @@ pub(crate) use error::ApiError;
 
 use crate::state::AppState;
 
-/// Every route of the server.
+/// The way in. It stands apart because events come by the thousand, and each layer around a route costs its every
+/// request: compression and Socket.IO have no business here.
+pub(crate) fn way_in(state: AppState) -> Router {
+    let body = DefaultBodyLimit::max(state.config.body_bytes_max);
+    Router::new().route(names::EVENTS, post(events::take).layer(body)).with_state(state)
+}
+
+/// Every other route of the server.
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/", get(upgrade::root))
@@ -33,7 +40,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/compatibility", post(info::compatibility))
         .route("/api/config", get(info::config))
         .route("/api/working-directory", get(info::working_directory))
-        .route(names::EVENTS, get(events::page).post(events::take))
+        .route(names::EVENTS, get(events::page))
         .route("/api/events/{seq}", get(events::one))
         .route(names::SESSIONS, get(sessions::list))
         .route("/api/sessions/{id}", get(sessions::one))

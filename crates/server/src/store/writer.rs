@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use protocol::ingest::{DuplicateKey, Facts};
 use protocol::{Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
@@ -312,6 +312,7 @@ impl Writer {
 
     fn insert(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
         let change = self.connection.transaction()?;
+        let mut log = Log::open(&change)?;
         let mut last = self.last_seq;
         for Prepared { row, payload, key, facts, may_repeat, outcome } in group {
             if *may_repeat && let Some(earlier) = position_of(&change, row.id)? {
@@ -326,7 +327,7 @@ impl Writer {
             if let Link::To(richer) = link {
                 row.duplicate_of = Some(richer);
             }
-            insert_row(&change, row, payload.get())?;
+            log.append(row, payload.get())?;
             if let Link::From(poorer) = link {
                 for earlier in &poorer {
                     mark_duplicate(&change, *earlier, last)?;
@@ -335,6 +336,7 @@ impl Writer {
             }
             self.sessions.apply(&change, row, std::mem::take(facts), may_be_superseded)?;
         }
+        drop(log);
         let sessions = self.sessions.save(&change)?;
         change.commit()?;
         self.last_seq = last;
@@ -375,34 +377,48 @@ fn position_of(connection: &Connection, id: EventId) -> rusqlite::Result<Option<
     Ok(seq.map(Seq))
 }
 
-fn insert_row(connection: &Connection, row: &Row, payload: &str) -> rusqlite::Result<()> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO events (seq, id, received_at, occurred_at, source, kind, session_id, agent_id, agent_type,
-             project, tool_use_id, tool_name, prompt_id, duration_ms, is_error, summary, duplicate_of)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-    )?;
-    insert.execute(params![
-        row.seq.0,
-        row.id.0.as_bytes(),
-        row.received_at.0,
-        row.occurred_at.0,
-        row.source.as_str(),
-        row.kind.as_str(),
-        row.session_id.as_ref().map(protocol::SessionId::as_str),
-        row.agent_id.as_ref().map(protocol::AgentId::as_str),
-        row.agent_type,
-        row.project,
-        row.tool_use_id.as_ref().map(protocol::ToolUseId::as_str),
-        row.tool_name,
-        row.prompt_id,
-        row.duration_ms,
-        row.is_error,
-        row.summary,
-        row.duplicate_of.map(|seq| seq.0),
-    ])?;
-    let mut insert = connection.prepare_cached("INSERT INTO payloads (seq, payload) VALUES (?1, ?2)")?;
-    insert.execute(params![row.seq.0, payload])?;
-    Ok(())
+/// The two statements that store an event, prepared once for a group.
+struct Log<'c> {
+    row: CachedStatement<'c>,
+    payload: CachedStatement<'c>,
+}
+
+impl<'c> Log<'c> {
+    fn open(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            row: connection.prepare_cached(
+                "INSERT INTO events (seq, id, received_at, occurred_at, source, kind, session_id, agent_id,
+                     agent_type, project, tool_use_id, tool_name, prompt_id, duration_ms, is_error, summary,
+                     duplicate_of)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+            )?,
+            payload: connection.prepare_cached("INSERT INTO payloads (seq, payload) VALUES (?1, ?2)")?,
+        })
+    }
+
+    fn append(&mut self, row: &Row, payload: &str) -> rusqlite::Result<()> {
+        self.row.execute(params![
+            row.seq.0,
+            row.id.0.as_bytes(),
+            row.received_at.0,
+            row.occurred_at.0,
+            row.source.as_str(),
+            row.kind.as_str(),
+            row.session_id.as_ref().map(protocol::SessionId::as_str),
+            row.agent_id.as_ref().map(protocol::AgentId::as_str),
+            row.agent_type,
+            row.project,
+            row.tool_use_id.as_ref().map(protocol::ToolUseId::as_str),
+            row.tool_name,
+            row.prompt_id,
+            row.duration_ms,
+            row.is_error,
+            row.summary,
+            row.duplicate_of.map(|seq| seq.0),
+        ])?;
+        self.payload.execute(params![row.seq.0, payload])?;
+        Ok(())
+    }
 }
 
 /// Links a stored event to its richer delivery.
