@@ -12,7 +12,7 @@ test: # every check there is; what CI runs
 lint: # formatting and static checks only
 	@scripts/lint
 
-bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for half a minute
+bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for a minute
 	@scripts/bench $(ARGS)
 
 soak: # kill a server under load, 500 times or ARGS times, and count what is there
