@@ -324,3 +324,17 @@ async fn a_damaged_database_is_set_aside_and_a_new_one_begun() {
     assert_eq!(store.state(), "ok", "the next start has nothing to tell");
     store.close();
 }
+
+#[tokio::test]
+async fn a_steady_stream_of_events_does_not_keep_them_from_being_found() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (store, _published) = open(&config(folder.path()));
+    append(&store, vec![hook("Stop", r#","text":"needle""#)]).await;
+    let search = async {
+        while found(&store, Query { text: Some("needle".to_owned()), ..Query::default() }).is_empty() {
+            append(&store, vec![hook("Stop", "")]).await;
+        }
+    };
+    let searched = tokio::time::timeout(std::time::Duration::from_secs(30), search).await;
+    assert!(searched.is_ok(), "it is indexed although there is never a quiet moment");
+}

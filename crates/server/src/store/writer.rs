@@ -24,6 +24,9 @@ const GROUP_EVENTS_MAX: usize = 4096;
 /// How long the writer waits for work before it turns to its chores.
 const IDLE: Duration = Duration::from_millis(50);
 
+/// The longest that chores wait for a quiet moment; one piece takes a tenth of it at most.
+const CHORE_INTERVAL: Duration = Duration::from_millis(100);
+
 /// How often a store that could not be written is tried again while no event tries it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -111,7 +114,7 @@ impl Writer {
             sessions: Sessions::default(),
             has_old_sessions: true,
             limits: retention::Limits::of(config),
-            retention_due: Instant::now(),
+            retention_due: Instant::now() + RETENTION_INTERVAL,
             publish,
             trouble,
             searches: Vec::new(),
@@ -125,7 +128,13 @@ impl Writer {
 
     /// Works until every sender of jobs is gone and all their jobs are done.
     pub(super) fn run(mut self, jobs: &Receiver<Job>, committed: impl Fn(Seq)) {
+        let mut last_chore = Instant::now();
         loop {
+            // Under a steady stream there is never a quiet moment: then one piece of a chore has to fit in between.
+            if last_chore.elapsed() >= CHORE_INTERVAL {
+                self.chore();
+                last_chore = Instant::now();
+            }
             let wait = if self.searches.is_empty() { IDLE } else { Duration::ZERO };
             match jobs.recv_timeout(wait) {
                 Ok(job) => self.take_group(job, jobs, &committed),
@@ -151,15 +160,13 @@ impl Writer {
         if self.is_troubled() && self.probe().is_err() {
             return false;
         }
-        let done = if self.indexed < self.last_seq {
-            self.index()
-        } else if self.has_old_sessions {
-            self.renew()
-        } else if Instant::now() >= self.retention_due {
-            self.retain()
-        } else {
-            return false;
-        };
+        let retained = if Instant::now() >= self.retention_due { self.retain() } else { Ok(false) };
+        let done = retained.and_then(|more| match more {
+            true => Ok(true),
+            false if self.indexed < self.last_seq => self.index(),
+            false if self.has_old_sessions => self.renew(),
+            false => Ok(false),
+        });
         done.unwrap_or_else(|error| {
             tracing::warn!(%error, "a chore of the event store failed");
             self.searches.clear();
