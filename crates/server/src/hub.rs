@@ -3,14 +3,14 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use protocol::stream::Gap;
 use protocol::{Event, Seq, Session, SessionId, Timestamp};
 use serde_json::value::RawValue;
 use tokio::sync::{broadcast, watch};
 
-use crate::store::{Committed, Publication};
+use crate::store::{Committed, Publication, lock};
 use crate::websocket::Encoded;
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
@@ -236,10 +236,6 @@ fn remember(known: &mut HashMap<SessionId, (Revision, Session)>, changed: Vec<Se
         let keep_from = revisions[known.len() - SESSIONS_MAX / 2];
         known.retain(|_, (revision, _)| *revision >= keep_from);
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

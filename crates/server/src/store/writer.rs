@@ -131,7 +131,8 @@ impl Writer {
         let mut last_chore = Instant::now();
         loop {
             // Under a steady stream there is never a quiet moment: then one piece of a chore has to fit in between.
-            if last_chore.elapsed() >= CHORE_INTERVAL {
+            // Not while the store is in trouble: the next group tries it anyway, and senders would wait twice.
+            if last_chore.elapsed() >= CHORE_INTERVAL && !self.is_troubled() {
                 self.chore();
                 last_chore = Instant::now();
             }
