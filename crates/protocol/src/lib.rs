@@ -10,6 +10,7 @@ pub mod ingest;
 pub mod instance;
 pub mod kind;
 pub mod legacy;
+pub mod mask;
 pub mod names;
 pub mod page;
 pub mod paths;
