@@ -13,9 +13,9 @@ use super::names::{is_password, is_secret};
 const FORMS: &[&str] = &[
     // A private key, or the beginning of one.
     r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----(?su:.*?)(?:-----END [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|\z)",
-    r"\bAGE-SECRET-KEY-1[A-Z0-9]{10,}",
+    r"\bAGE-SECRET-KEY-1[A-Z0-9]{4,}",
     // JSON Web Tokens.
-    r"\beyJ[\w-]{8,}\.[\w-]{8,}(?:\.[\w-]*)?",
+    r"\beyJ[\w-]{14,}(?:\.[\w-]*){0,2}",
     // Code hosts and package registries.
     r"\bgh[opusr]_[A-Za-z0-9]{10,}",
     r"\bgithub_pat_\w{10,}",
@@ -54,7 +54,7 @@ const FORMS: &[&str] = &[
     r"\bxox[abeoprs]-[\w-]{8,}",
     r"\bxapp-[\w-]{10,}",
     r"hooks\.slack\.com/services/[\w/]{10,}",
-    r"\b\d{8,10}:AA[\w-]{30,}",
+    r"\b\d{8,10}:AA[\w-]{10,}",
     r"\blin_api_[A-Za-z0-9]{10,}",
     r"\bntn_[A-Za-z0-9]{10,}",
     r"\bfigd_[\w-]{10,}",
