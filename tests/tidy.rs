@@ -15,7 +15,8 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["protocol"]),
     ("hook", &["protocol"]),
     ("host", &["protocol", "server", "client"]),
-    ("cli", &["protocol", "client", "host"]),
+    ("claude", &["protocol"]),
+    ("cli", &["protocol", "claude", "client", "host"]),
     ("e2e", &["protocol"]),
     ("bench", &["protocol"]),
 ];

@@ -1,8 +1,10 @@
 //! The command line: every verb and flag, with the help that the user reads.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use claude::{Extra, Version};
 
 /// Watch Claude Code sessions live.
 ///
@@ -27,6 +29,16 @@ pub(crate) enum Verb {
     Status(Status),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
+    /// Connect Claude Code to the monitor, or disconnect it
+    #[command(subcommand)]
+    Hooks(HooksVerb),
+    /// What `/mpm-monitor` runs within Claude Code
+    #[command(hide = true)]
+    Slash {
+        /// The command line after the program's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Print the version
     Version,
 }
@@ -111,6 +123,71 @@ pub(crate) struct Demo {
     pub(crate) speed: f64,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum HooksVerb {
+    /// Register the hook in Claude Code's settings
+    Install(HooksInstall),
+    /// Take exactly what was installed out of the settings again
+    Uninstall(HooksUninstall),
+    /// Show what is registered, and what could keep events from coming
+    Status(HooksStatus),
+    /// Send an event as Claude Code would, and wait until the monitor has it
+    Test(HooksTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksInstall {
+    /// For the sessions in this folder only, in its .claude/settings.local.json [default: for all sessions]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// Register a further event, which costs something: PostToolBatch, MessageDisplay (holds text back until the
+    /// hook returns), Setup, FileChanged=NAME|NAME
+    #[arg(long, value_name = "EVENT")]
+    pub(crate) with: Vec<Extra>,
+    /// The version of Claude Code [default: ask it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) claude_version: Option<Version>,
+    /// Only print what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Add the command /mpm-monitor to Claude Code too
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) slash_command: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksUninstall {
+    /// From this folder's .claude/settings.local.json only [default: from everywhere]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// Only print what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksStatus {
+    /// As sessions in this folder have it [default: the current one]
+    #[arg(long, value_name = "DIR", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// The version of Claude Code [default: ask it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) claude_version: Option<Version>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksTest {
+    /// As a session in this folder [default: the current one]
+    #[arg(long, value_name = "DIR", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// The version of Claude Code [default: ask it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) claude_version: Option<Version>,
+}
+
 /// A port as the user names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PortChoice {
@@ -141,6 +218,10 @@ fn folder(text: &str) -> Result<String, String> {
         return Err("it is no folder".to_owned());
     }
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
+fn folder_path(text: &str) -> Result<PathBuf, String> {
+    folder(text).map(PathBuf::from)
 }
 
 fn speed(text: &str) -> Result<f64, String> {

@@ -5,8 +5,10 @@ mod bare;
 mod browser;
 mod context;
 mod demo;
+mod hooks;
 mod launch;
 mod serve;
+mod slash;
 mod start;
 mod status;
 mod stop;
@@ -63,7 +65,10 @@ pub fn run<A: Into<OsString> + Clone>(
     match dispatch(arguments, &mut context) {
         Ok(exit) => exit,
         Err(error) => {
-            let suggestion = error.downcast_ref().and_then(launch::suggestion);
+            let suggestion = error
+                .downcast_ref()
+                .and_then(launch::suggestion)
+                .or_else(|| error.downcast_ref().and_then(hooks::suggestion));
             context.terminal.error(format_args!("{error:#}"), suggestion);
             Exit::Failed
         }
@@ -77,6 +82,8 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
+        Some(Verb::Hooks(verb)) => hooks::run(&verb, context),
+        Some(Verb::Slash { words }) => Ok(slash::run(&words, context)),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)
