@@ -9,6 +9,7 @@ mod probe;
 mod process;
 pub mod runfiles;
 mod stop;
+mod supervision;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use error::Error;
@@ -17,3 +18,4 @@ pub use monitor::{Monitor, url};
 pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
 pub use process::started_at;
 pub use stop::{StopError, Stopped, stop};
+pub use supervision::{Crash, Supervised, Supervision};
