@@ -1,8 +1,10 @@
 //! The command line: every verb and flag, with the help that the user reads.
 
+use std::ffi::OsString;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use host::Flags;
 
 /// Watch Claude Code sessions live.
 ///
@@ -23,8 +25,18 @@ pub(crate) enum Verb {
     Start(Start),
     /// Stop the monitor
     Stop(Stop),
+    /// Restart the monitor, on its port or on another one
+    Restart(Restart),
     /// Show which monitors run
     Status(Status),
+    /// Start or restart the monitor on a port
+    Port(Port),
+    /// Check that the monitors that run are well
+    Health(Health),
+    /// List the monitors that run, one a line
+    List(List),
+    /// Find out what is wrong: port, other monitors, leftover files, hooks
+    Diagnose(Diagnose),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
@@ -32,7 +44,7 @@ pub(crate) enum Verb {
 }
 
 /// Where to listen.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
@@ -43,6 +55,44 @@ pub(crate) struct Listen {
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
+    /// Serve the dashboard, also when the configuration file switches it off
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+    /// Serve the dashboard on this port as well [default: on the monitor's port only]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+}
+
+impl Listen {
+    /// What the settings learn of these flags, with the port that was chosen.
+    pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
+        Flags {
+            host: self.host.clone(),
+            port,
+            dashboard: self.dashboard,
+            dashboard_port: self.dashboard_port,
+        }
+    }
+
+    /// The same flags for another process of this program, which is to serve exactly there.
+    pub(crate) fn arguments(&self, host: &str, port: u16) -> Vec<OsString> {
+        let mut arguments = vec![format!("--port={port}").into(), format!("--host={host}").into()];
+        arguments.extend(self.project.iter().map(|project| format!("--project={project}").into()));
+        arguments.extend(self.dashboard.then(|| "--dashboard".into()));
+        arguments.extend(self.dashboard_port.map(|port| format!("--dashboard-port={port}").into()));
+        arguments
+    }
+}
+
+/// What may be ended to get a port.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Reclaim {
+    /// Also stop a daemon of claude-mpm, or a monitor of yours that hangs, to get the port; never another program
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not stop a debug script of claude-mpm that holds the port
+    #[arg(long)]
+    pub(crate) no_reclaim: bool,
 }
 
 #[derive(Debug, Args)]
@@ -52,12 +102,20 @@ pub(crate) struct Bare {
     /// Do not open a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
+    /// Serve in the background and return when it answers
+    #[arg(long)]
+    pub(crate) background: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) listen: Listen,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+    /// Show in detail what was started
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// Serve in this terminal until Ctrl-C
     #[arg(long)]
     pub(crate) foreground: bool,
@@ -72,8 +130,9 @@ pub(crate) struct Start {
     pub(crate) mode: Mode,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Mode {
+    #[default]
     Foreground,
     Background,
 }
@@ -89,14 +148,69 @@ pub(crate) struct Stop {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// Port to serve from now on [default: as before]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Address to listen on [default: as before]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Serve the dashboard on this port as well [default: as before]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Port {
+    /// Port to serve
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// Address to listen on [default: as before, else localhost]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Port of the monitor to check [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    /// Port to look at [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print a JSON object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Port of the monitor to show [default: all of yours]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
     /// Show host, start, events and clients too
-    #[arg(long)]
+    #[arg(long, short)]
     pub(crate) verbose: bool,
-    /// Print a JSON array for programs
+    /// Show each port from 8765 to 8785 and who has it
+    #[arg(long, conflicts_with = "port")]
+    pub(crate) show_ports: bool,
+    /// Print JSON for programs: an array of monitors, or with --show-ports an object with `servers` and `ports`
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -166,13 +280,19 @@ mod tests {
             "--port 0",
             "--port 65536",
             "--port some",
-            "--background",
+            "--foreground",
+            "--force",
             "start --foreground --background",
-            "start --force",
+            "start --dashboard-port 0",
             "stop --port auto",
             "demo --speed 0",
             "demo --speed nan",
-            "restart",
+            "restart --port auto",
+            "restart --force",
+            "port",
+            "port 0",
+            "port 8765 --background",
+            "status --show-ports --port 8765",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

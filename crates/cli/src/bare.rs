@@ -1,20 +1,24 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
 use client::{Probe, url};
-use host::Origin;
+use host::{Origin, Settings};
 use protocol::names;
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::serve::serve;
-use crate::{Exit, browser};
+use crate::start::Outcome;
+use crate::{Exit, browser, start};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
     let (port, origin) = (settings.config.port, settings.port_origin.clone());
     if !matches!(found, Probe::Free) {
         return already(found, port, &origin, bare, context);
+    }
+    if bare.background {
+        return in_background(bare, &settings, context);
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
     let found = serve(settings, bare.listen.project.clone(), context, |runfile, context| {
@@ -28,6 +32,24 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
         // Another program was quicker: the next free port, then.
         Some(_) if bare.listen.port == Some(PortChoice::Auto) => run(bare, context),
         Some(found) => already(found, port, &origin, bare, context),
+    }
+}
+
+/// Serves in the background; no browser is opened.
+fn in_background(bare: &Bare, settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let port = settings.config.port;
+    match start::in_background(&bare.listen, settings, context)? {
+        Outcome::Served(running) => {
+            context.terminal.say(format_args!("Monitor daemon started in background on port {port}"));
+            let dashboard = running.health.dashboard_port.map(|port| url(&running.runfile.host, port));
+            if let Some(url) = dashboard {
+                context.terminal.say(format_args!("Open {url} in your browser to view the dashboard."));
+            }
+            Ok(Exit::Done)
+        }
+        Outcome::Ended(exit) => Ok(exit),
+        Outcome::Taken(_) if bare.listen.port == Some(PortChoice::Auto) => run(bare, context),
+        Outcome::Taken(found) => already(found, port, &settings.port_origin, bare, context),
     }
 }
 
@@ -46,8 +68,8 @@ fn already(
             show(&url, "Opening browser to existing instance:", bare, context);
             return Ok(Exit::Done);
         }
-        Probe::Legacy { pid, version } => {
-            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+        Probe::Legacy(legacy) => {
+            let (text, way_out) = launch::legacy(port, &legacy);
             context.terminal.complain(text);
             context.terminal.complain(way_out);
         }

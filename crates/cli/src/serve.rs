@@ -50,7 +50,8 @@ pub(crate) fn serve(
 /// Who has the port, when that is why the start failed.
 fn taken(error: StartError, port: u16, context: &Context<'_, '_>) -> anyhow::Result<Probe> {
     match error {
-        StartError::PortTaken { owner, .. } => Ok(Probe::Foreign { owner }),
+        // Not that of the dashboard.
+        StartError::PortTaken { owner, port: taken } if taken == port => Ok(Probe::Foreign { owner }),
         StartError::Locked { .. } => {
             let ours = client::wait_for_ours(&context.home, port, context.start_limit()?);
             Ok(ours.map_or_else(|| client::probe(&context.home, port), Probe::Ours))

@@ -3,17 +3,26 @@
 
 mod detached;
 mod error;
+pub mod hooks;
+pub mod legacy;
 mod lock;
 mod monitor;
+pub mod ports;
 mod probe;
 mod process;
+mod reclaim;
+mod role;
 pub mod runfiles;
 mod stop;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use error::Error;
+pub use legacy::Legacy;
 pub use lock::Lock;
 pub use monitor::{Monitor, url};
-pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
-pub use process::started_at;
-pub use stop::{StopError, Stopped, stop};
+pub use ports::{Owner, holder, owner};
+pub use probe::{Probe, Running, probe, wait_for_ours};
+pub use process::{Process, started_at};
+pub use reclaim::{Reclaimed, reclaim_debug_script};
+pub use role::Role;
+pub use stop::{StopError, Stopped, replace, stop};

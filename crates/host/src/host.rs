@@ -185,10 +185,10 @@ impl Plan {
         runfiles::remove(&self.home, port);
         let config = Config { port, ..self.config.clone() };
         let server = match taken.port() {
-            Some(_) => Server::bind_on(taken, config),
+            Some(_) => Server::bind_on(taken, config).await,
             None => Server::bind(config).await,
         };
-        let server = server.map_err(|error| start_error(error, port))?;
+        let server = server.map_err(start_error)?;
         let home = self.home.clone();
         let server = server.with_instances(move || instances(&home));
         let runfile = self.runfile(&server, port);
@@ -263,7 +263,7 @@ fn database(home: &Home, port: u16) -> Result<(PathBuf, Lock), StartError> {
 
 /// This user's servers, by their runfiles; a runfile whose lock nobody holds is left over from a crash.
 fn instances(home: &Home) -> Vec<Instance> {
-    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
+    let alive = runfiles::living(home).unwrap_or_default().into_iter();
     let instance = |runfile: Runfile| Instance {
         url: client::url(&runfile.host, runfile.port),
         port: runfile.port,
@@ -290,8 +290,9 @@ fn is_loopback(host: &str) -> bool {
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
-fn start_error(error: server::Error, port: u16) -> StartError {
-    let server::Error::Listen { source, .. } = &error else { return StartError::Server(error) };
+fn start_error(error: server::Error) -> StartError {
+    let server::Error::Listen { source, port, .. } = &error else { return StartError::Server(error) };
+    let port = *port;
     match source.kind() {
         io::ErrorKind::AddrInUse => StartError::PortTaken { port, owner: client::owner(port) },
         io::ErrorKind::PermissionDenied => StartError::Forbidden { port },
@@ -356,8 +357,9 @@ mod tests {
     #[test]
     fn the_system_s_reason_decides_what_the_user_is_told() {
         let told = |kind: io::ErrorKind| {
-            let listen = server::Error::Listen { address: "localhost:80".to_owned(), source: kind.into() };
-            start_error(listen, 80).to_string()
+            let listen =
+                server::Error::Listen { address: "localhost:80".to_owned(), port: 80, source: kind.into() };
+            start_error(listen).to_string()
         };
         assert_eq!(told(io::ErrorKind::PermissionDenied), "permission denied on port 80");
         assert!(told(io::ErrorKind::AddrInUse).starts_with("port 80 is already in use by "));

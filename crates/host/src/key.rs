@@ -33,6 +33,20 @@ pub(crate) const KEYS: &[Key] = &[
         apply: |value, settings| set(number(value).filter(|port| *port > 0), &mut settings.config.port),
     },
     Key {
+        name: "dashboard",
+        environment: &[],
+        expected: "true or false",
+        apply: |value, settings| set(value.as_bool(), &mut settings.config.dashboard),
+    },
+    Key {
+        name: "dashboard_port",
+        environment: &[],
+        expected: "a port from 1 to 65535",
+        apply: |value, settings| {
+            set(number(value).filter(|port| *port > 0).map(Some), &mut settings.config.dashboard_port)
+        },
+    },
+    Key {
         name: "cors_allowed_origins",
         environment: &["CLAUDE_MPM_SOCKETIO_CORS"],
         expected: "an origin, origins separated by commas, a list of origins, or *",

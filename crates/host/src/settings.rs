@@ -23,6 +23,10 @@ pub struct Flags {
     pub host: Option<String>,
     /// `--port`.
     pub port: Option<u16>,
+    /// `--dashboard`.
+    pub dashboard: bool,
+    /// `--dashboard-port`.
+    pub dashboard_port: Option<u16>,
 }
 
 /// The settings of one server, and what the user should know about them.
@@ -164,6 +168,8 @@ fn chosen(
     let flag = match key.name {
         "host" => flags.host.clone().map(Value::from),
         "port" => flags.port.map(Value::from),
+        "dashboard" => flags.dashboard.then(|| Value::from(true)),
+        "dashboard_port" => flags.dashboard_port.map(Value::from),
         _ => None,
     };
     let flag = flag.map(|value| (Origin::Flag(key.name), value));
@@ -292,9 +298,11 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 16] = [
+        let cases: [(Value, Check); 18] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
+            (json!({"dashboard": false}), |s| !s.config.dashboard),
+            (json!({"dashboard_port": 9001}), |s| s.config.dashboard_port == Some(9001)),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
             (json!({"cors_allowed_origins": "http://a, http://b"}), |s| {
                 s.config.cors_allowed_origins == ["http://a", "http://b"]

@@ -13,6 +13,10 @@ pub struct Config {
     pub host: String,
     /// The port; 0 takes any free one (tests).
     pub port: u16,
+    /// Serves dashboard and API on this port as well.
+    pub dashboard_port: Option<u16>,
+    /// Whether the dashboard is served; the API always is.
+    pub dashboard: bool,
     /// The event store; its folder is made when missing.
     pub database: PathBuf,
     /// Where hooks leave events that no server could take; none leaves them there.
@@ -48,6 +52,8 @@ impl Default for Config {
         Self {
             host: "localhost".to_owned(),
             port: names::DEFAULT_PORT,
+            dashboard_port: None,
+            dashboard: true,
             database: PathBuf::from("events.db"),
             spool: None,
             working_directory: PathBuf::from("."),
@@ -67,6 +73,11 @@ impl Default for Config {
 }
 
 impl Config {
+    /// The port beside the main one, when it is another one.
+    pub(crate) fn extra_port(&self) -> Option<u16> {
+        self.dashboard_port.filter(|port| *port != self.port)
+    }
+
     /// The server as the raw WebSocket door names it, once its port is known.
     pub(crate) fn instance_info(&self, port: u16) -> InstanceInfo {
         let working_dir = Some(self.working_directory.display().to_string());

@@ -1013,7 +1013,11 @@ last_seq: Seq,
 /**
  * `foreground`, `background` or `desktop`.
  */
-mode: string, };
+mode: string, 
+/**
+ * Where the dashboard is to be opened; none when it is switched off.
+ */
+dashboard_port: number | null, };
 
 /**
  * Counters since start.

@@ -139,7 +139,7 @@ fn of_ten_simultaneous_starts_one_serves_and_all_succeed() {
             assert_eq!(ran.code, Some(0), "{verb}: {ran:?}");
             assert!(ran.out.contains(&serving.to_string()), "it names the one that serves: {ran:?}");
         }
-        assert_eq!(client::runfiles::list(&desk.home).len(), 1);
+        assert_eq!(client::runfiles::list(&desk.home).unwrap().len(), 1);
         assert_eq!(desk.wait_for_ours(desk.port).runfile.pid, serving, "nobody took its place");
         assert_eq!(desk.run("stop").code, Some(0));
         for child in winner {
@@ -183,7 +183,7 @@ fn simultaneous_starts_with_auto_take_different_ports() {
     let started = ran.iter().filter(|ran| ran.code == Some(0)).count();
     let none_left = ran.iter().filter(|ran| ran.err.contains("no port from 8765 to 8785 is free")).count();
     assert_eq!(started + none_left, 3, "{ran:?}");
-    assert_eq!(client::runfiles::list(&desk.home).len(), started, "one server for each: {ran:?}");
+    assert_eq!(client::runfiles::list(&desk.home).unwrap().len(), started, "one server for each: {ran:?}");
     assert_eq!(desk.run("stop").code, Some(0));
 }
 
@@ -195,7 +195,7 @@ fn auto_takes_a_free_port_of_the_range_and_prints_it() {
         return; // A machine whose whole range is in use has said so.
     }
     assert_eq!(start.code, Some(0), "{start:?}");
-    let port = client::runfiles::list(&desk.home)[0].port;
+    let port = client::runfiles::list(&desk.home).unwrap()[0].port;
     assert!((8765..=8785).contains(&port));
     assert!(start.out.contains(&format!("  - Server URL: http://localhost:{port}\n")), "{start:?}");
     assert_eq!(desk.run(&format!("stop --port {port}")).code, Some(0));
