@@ -364,7 +364,8 @@ mod tests {
 
     #[test]
     fn the_strongest_variable_decides_where_hooks_send() {
-        let cases: [(&[(&str, &str)], Option<&str>); 6] = [
+        type Variables<'a> = &'a [(&'a str, &'a str)];
+        let cases: [(Variables<'_>, Option<&str>); 6] = [
             (&[], None),
             (&[("CLAUDE_MPM_SOCKETIO_PORT", "9000")], None),
             (&[("CLAUDE_MPM_SOCKETIO_PORT", "9001")], Some("CLAUDE_MPM_SOCKETIO_PORT")),

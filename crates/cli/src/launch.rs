@@ -118,7 +118,7 @@ pub(crate) fn stop_legacy(
         }
         Step::Asked(pid) => terminal.say(format_args!("  Asked process {pid} to end")),
         Step::Killed(pid) => {
-            terminal.say(format_args!("  Process {pid} did not end when asked and was killed"))
+            terminal.say(format_args!("  Process {pid} did not end when asked and was killed"));
         }
     };
     client::legacy::stop(&context.home, port, legacy, force, &mut tell)

@@ -19,15 +19,15 @@ pub(crate) fn run(list: &List, context: &mut Context<'_, '_>) -> anyhow::Result<
         context.terminal.say("Monitor is not running");
         return Ok(Exit::Done);
     }
-    context.terminal.say(row(HEADING.map(|(name, _)| name.to_owned())));
+    context.terminal.say(row(&HEADING.map(|(name, _)| name.to_owned())));
     for server in &found.servers {
-        context.terminal.say(row(columns(server)));
+        context.terminal.say(row(&columns(server)));
     }
     for (port, legacy) in &found.legacy {
         let pid = legacy.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
         let unknown = || "-".to_owned();
         let dashboard = client::url("localhost", *port);
-        context.terminal.say(row([
+        context.terminal.say(row(&[
             port.to_string(),
             pid,
             "claude-mpm".to_owned(),
@@ -52,7 +52,7 @@ fn columns(server: &Server) -> [String; 6] {
     ]
 }
 
-fn row(columns: [String; 6]) -> String {
+fn row(columns: &[String; 6]) -> String {
     let cells = columns.iter().zip(HEADING).map(|(text, (_, width))| format!("{text:<width$}"));
     cells.collect::<String>().trim_end().to_owned()
 }

@@ -3,6 +3,8 @@
 
 mod detached;
 mod error;
+mod follow;
+mod history;
 pub mod hooks;
 pub mod legacy;
 mod lock;
@@ -17,6 +19,8 @@ mod stop;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use error::Error;
+pub use follow::{Follow, Start, Update};
+pub use history::{Pages, Part, Query};
 pub use legacy::Legacy;
 pub use lock::Lock;
 pub use monitor::{Monitor, url};

@@ -3,6 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod demo;
+mod diagnose;
+mod legacy;
 mod lifecycle;
+mod ports;
+mod programs;
+mod restart;
 mod single_instance;
 mod support;
+mod trouble;

@@ -48,6 +48,7 @@ impl Desk {
         command
             .args(line.split_whitespace())
             .env("CLAUDE_MPM_HOME", self.home.folder())
+            .env("HOME", self.folder.path())
             .env("CLAUDE_MPM_SOCKETIO_PORT", self.port.to_string())
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
