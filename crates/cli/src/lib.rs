@@ -5,8 +5,14 @@ mod bare;
 mod browser;
 mod context;
 mod demo;
+mod diagnose;
+mod health;
 mod launch;
+mod list;
+mod port;
+mod restart;
 mod serve;
+mod show_ports;
 mod start;
 mod status;
 mod stop;
@@ -76,6 +82,11 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         None => bare::run(&arguments.bare, context),
         Some(Verb::Start(start)) => start::run(&start, context),
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
+        Some(Verb::Restart(restart)) => restart::run(&restart, context),
+        Some(Verb::Port(port)) => port::run(&port, context),
+        Some(Verb::Health(health)) => health::run(&health, context),
+        Some(Verb::List(list)) => list::run(&list, context),
+        Some(Verb::Diagnose(diagnose)) => diagnose::run(&diagnose, context),
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {

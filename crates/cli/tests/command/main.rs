@@ -3,7 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod demo;
+mod diagnose;
+mod legacy;
 mod lifecycle;
+mod ports;
+mod programs;
+mod restart;
 mod single_instance;
 mod supervision;
 mod support;
+mod trouble;
