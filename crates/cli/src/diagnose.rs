@@ -234,7 +234,7 @@ fn files(
         let remedy = format!("remove {}", path.display());
         findings.push(Finding::problem(Area::Files, text, remedy));
     }
-    if let Probe::Legacy(Legacy { style: Style::Daemon, pid: None, .. }) = found
+    if let Probe::Legacy(Legacy { style: Style::Daemon, .. }) = found
         && pid_files.is_empty()
     {
         let paths = legacy::pid_paths(&context.home, port);

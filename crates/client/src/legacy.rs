@@ -26,7 +26,7 @@ const PID_FILE_BYTES_MAX: u64 = 64;
 /// One of claude-mpm's servers on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Legacy {
-    /// Its process, as it says itself; as the system says when it does not answer.
+    /// Its process, as it says itself; as the system says when it does not.
     pub pid: Option<u32>,
     /// Its version, as it says itself.
     pub version: Option<String>,

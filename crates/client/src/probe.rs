@@ -84,7 +84,9 @@ pub fn probe(home: &Home, port: u16) -> Probe {
         }
     }
     if let Some(legacy) = legacy {
-        return Probe::Legacy(legacy);
+        // A daemon does not name its process; the system does.
+        let pid = legacy.pid.or_else(|| ports::owner(port).map(|owner| owner.pid));
+        return Probe::Legacy(Legacy { pid, ..legacy });
     }
     if !anybody {
         return Probe::Free;
