@@ -12,6 +12,7 @@ pub mod instance;
 pub mod kind;
 pub mod legacy;
 pub mod names;
+pub mod page;
 pub mod paths;
 pub mod project;
 pub mod runfile;
@@ -28,6 +29,7 @@ pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId}
 pub use health::Health;
 pub use ingest::{Incoming, Refusal};
 pub use kind::{HookEvent, Kind};
+pub use page::{Entry, Page};
 pub use runfile::Runfile;
 pub use session::Session;
 pub use timestamp::Timestamp;

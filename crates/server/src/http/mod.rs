@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod events;
 mod info;
+mod news;
 mod sessions;
 mod upgrade;
 
