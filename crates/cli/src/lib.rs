@@ -3,9 +3,11 @@
 mod args;
 mod bare;
 mod browser;
+mod config;
 mod context;
 mod demo;
 mod launch;
+mod logs;
 mod serve;
 mod start;
 mod status;
@@ -77,6 +79,8 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Start(start)) => start::run(&start, context),
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
         Some(Verb::Status(status)) => status::run(&status, context),
+        Some(Verb::Logs(logs)) => logs::run(&logs, context),
+        Some(Verb::Config(config)) => config::run(&config, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

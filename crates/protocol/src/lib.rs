@@ -11,6 +11,7 @@ pub mod ingest;
 pub mod instance;
 pub mod kind;
 pub mod legacy;
+pub mod mask;
 pub mod names;
 pub mod page;
 pub mod paths;
