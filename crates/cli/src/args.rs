@@ -142,7 +142,9 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100")]
+#[command(
+    after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100"
+)]
 pub(crate) struct Logs {
     /// Port of the monitor whose log to show [default: the configured port, else 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]

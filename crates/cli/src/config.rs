@@ -94,7 +94,9 @@ fn init(force: bool, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     }
     runfiles::replace(&path, sample().as_bytes())
         .with_context(|| format!("could not write {}", path.display()))?;
-    context.terminal.say(format_args!("Wrote {}: remove the // before what you want to change.", path.display()));
+    context
+        .terminal
+        .say(format_args!("Wrote {}: remove the // before what you want to change.", path.display()));
     Ok(Exit::Done)
 }
 
@@ -133,7 +135,10 @@ mod tests {
         let sample = sample();
         let read = |text: &str| config_file::parse::<Map<String, Value>>(text);
         assert_eq!(read(&sample), Ok(Map::new()), "{sample}");
-        let used = read(&sample.replace("  // \"", "  \"")).unwrap();
+        let use_key = |text: String, setting: &Setting| {
+            text.replace(&format!("// \"{}\":", setting.name), &format!("\"{}\":", setting.name))
+        };
+        let used = read(&Settings::default().all().iter().fold(sample.clone(), use_key)).unwrap();
         for setting in Settings::default().all() {
             assert_eq!(used.get(setting.name), Some(&setting.value), "{} in {sample}", setting.name);
         }

@@ -1,7 +1,7 @@
 //! `logs`: the end of a server's log, and what is added to it, across its rotation.
 
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,7 +24,8 @@ pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<
     let path = supervised.unwrap_or_else(|| settings.log_path(&context.home, port));
     let parts = log_parts(&path);
     if parts.is_empty() && !logs.follow {
-        let way_out = "a server in the background logs there; one in a terminal does with \"log_to_file\": true";
+        let way_out =
+            "a server in the background logs there; one in a terminal does with \"log_to_file\": true";
         context.terminal.error(format_args!("there is no log {}", path.display()), Some(way_out));
         return Ok(Exit::Failed);
     }
@@ -81,43 +82,46 @@ impl Follower {
         Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
     }
 
-    /// Prints what is new.
+    /// Prints what is new, in the files that came after this one too.
     fn copy(&mut self, context: &mut Context<'_, '_>) -> io::Result<()> {
+        let successors = self.successors()?;
         for line in self.rest()? {
             context.terminal.say(line);
         }
-        if self.is_current()? {
-            return Ok(());
+        for successor in successors {
+            if !self.open_line.is_empty() {
+                context.terminal.say(String::from_utf8_lossy(&std::mem::take(&mut self.open_line)));
+            }
+            self.file = File::open(successor).ok().map(BufReader::new);
+            for line in self.rest()? {
+                context.terminal.say(line);
+            }
         }
-        // The last lines before the rotation may have come since.
-        for line in self.rest()? {
-            context.terminal.say(line);
-        }
-        let open_line = std::mem::take(&mut self.open_line);
-        if !open_line.is_empty() {
-            context.terminal.say(String::from_utf8_lossy(&open_line));
-        }
-        *self = Self::new(&self.path);
         Ok(())
     }
 
-    /// Whether the open file is still the one of the name.
-    fn is_current(&mut self) -> io::Result<bool> {
-        let Ok(named) = fs::metadata(&self.path) else { return Ok(self.file.is_some()) };
-        let Some(file) = &mut self.file else { return Ok(false) };
-        file.fill_buf()?;
-        is_same(&file.get_ref().metadata()?, &named)
+    /// The files that are newer than the open one, the oldest first; all of them when it is gone.
+    fn successors(&self) -> io::Result<Vec<PathBuf>> {
+        let mut parts = log_parts(&self.path);
+        let Some(file) = &self.file else { return Ok(parts) };
+        let open = file.get_ref().metadata()?;
+        for at in (0..parts.len()).rev() {
+            if fs::metadata(&parts[at]).is_ok_and(|named| is_same(&open, &named)) {
+                return Ok(parts.split_off(at + 1));
+            }
+        }
+        Ok(parts)
     }
 }
 
 #[cfg(unix)]
-fn is_same(open: &fs::Metadata, named: &fs::Metadata) -> io::Result<bool> {
+fn is_same(open: &fs::Metadata, named: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
-    Ok((open.dev(), open.ino()) == (named.dev(), named.ino()))
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
 }
 
 /// A system without inodes tells files apart by when they were made.
 #[cfg(not(unix))]
-fn is_same(open: &fs::Metadata, named: &fs::Metadata) -> io::Result<bool> {
-    Ok(open.created()? == named.created()?)
+fn is_same(open: &fs::Metadata, named: &fs::Metadata) -> bool {
+    open.created().ok() == named.created().ok()
 }

@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod dashboard;
 mod demo;
 mod lifecycle;
+mod logs;
+mod settings;
 mod single_instance;
 mod supervision;
 mod support;
