@@ -38,6 +38,10 @@ pub(crate) enum Verb {
     List(List),
     /// Find out what is wrong: port, other monitors, leftover files, hooks
     Diagnose(Diagnose),
+    /// Show what the monitor logs
+    Logs(Logs),
+    /// Show the settings that apply and who chose them
+    Config(Config),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
@@ -220,6 +224,50 @@ pub(crate) struct Status {
     /// Print JSON for programs: an array of monitors, or with --show-ports an object with `servers` and `ports`
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100"
+)]
+pub(crate) struct Logs {
+    /// Port of the monitor whose log to show [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Go on with what is logged from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the last lines to show
+    #[arg(long, short = 'n', default_value = "50")]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  claude-mpm-monitor config\n  claude-mpm-monitor config --port 9000 --json\n  \
+                  claude-mpm-monitor config init"
+)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ConfigVerb>,
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Write a configuration file in which every key is explained
+    Init {
+        /// Put it in place of the one that exists, which is kept beside it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print where the configuration file is
+    Path,
 }
 
 #[derive(Debug, Args)]

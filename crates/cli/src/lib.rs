@@ -3,12 +3,14 @@
 mod args;
 mod bare;
 mod browser;
+mod config;
 mod context;
 mod demo;
 mod diagnose;
 mod health;
 mod launch;
 mod list;
+mod logs;
 mod port;
 mod restart;
 mod serve;
@@ -88,6 +90,8 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::List(list)) => list::run(&list, context),
         Some(Verb::Diagnose(diagnose)) => diagnose::run(&diagnose, context),
         Some(Verb::Status(status)) => status::run(&status, context),
+        Some(Verb::Logs(logs)) => logs::run(&logs, context),
+        Some(Verb::Config(config)) => config::run(&config, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

@@ -52,8 +52,11 @@ pub fn write(home: &Home, runfile: &Runfile) -> io::Result<()> {
     replace(&home.runfile(runfile.port), &serde_json::to_vec_pretty(runfile)?)
 }
 
-/// Puts a file that only this user can read in place of any former one.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Puts a file that only this user can read in place of any former one: whole or not at all.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut options = OpenOptions::new();
     options.create(true).write(true).truncate(true);
