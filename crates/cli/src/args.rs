@@ -1,10 +1,13 @@
 //! The command line: every verb and flag, with the help that the user reads.
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use claude::{Extra, Version};
+use host::{Flags, Profile};
 
 /// Watch Claude Code sessions live.
 ///
@@ -25,8 +28,22 @@ pub(crate) enum Verb {
     Start(Start),
     /// Stop the monitor
     Stop(Stop),
+    /// Restart the monitor, on its port or on another one
+    Restart(Restart),
     /// Show which monitors run
     Status(Status),
+    /// Start or restart the monitor on a port
+    Port(Port),
+    /// Check that the monitors that run are well
+    Health(Health),
+    /// List the monitors that run, one a line
+    List(List),
+    /// Find out what is wrong: port, other monitors, leftover files, hooks
+    Diagnose(Diagnose),
+    /// Show what the monitor logs
+    Logs(Logs),
+    /// Show the settings that apply and who chose them
+    Config(Config),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Connect Claude Code to the monitor, or disconnect it
@@ -44,7 +61,7 @@ pub(crate) enum Verb {
 }
 
 /// Where to listen.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
@@ -52,9 +69,48 @@ pub(crate) struct Listen {
     /// Address to listen on [default: localhost]
     #[arg(long)]
     pub(crate) host: Option<String>,
+    /// Serve the dashboard; this is the default unless the configuration says otherwise
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+    /// Show the dashboard on this port as well [default: on the server's port only]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+    /// Defaults for where it runs: development, production or docker [default: found out]
+    #[arg(long, value_parser = profile)]
+    pub(crate) profile: Option<Profile>,
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
+}
+
+impl Listen {
+    /// What these flags say of the settings, on that port.
+    pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
+        let Self { host, dashboard, dashboard_port, profile, .. } = self.clone();
+        Flags { host, port, dashboard, dashboard_port, profile }
+    }
+
+    /// The same flags for another process of this program, which is to serve exactly there.
+    pub(crate) fn arguments(&self, host: &str, port: u16) -> Vec<OsString> {
+        let named = |name: &str, value: &dyn Display| OsString::from(format!("--{name}={value}"));
+        let mut arguments = vec![named("port", &port), named("host", &host)];
+        arguments.extend(self.dashboard.then(|| "--dashboard".into()));
+        arguments.extend(self.dashboard_port.map(|port| named("dashboard-port", &port)));
+        arguments.extend(self.profile.map(|profile| named("profile", &profile)));
+        arguments.extend(self.project.as_ref().map(|project| named("project", project)));
+        arguments
+    }
+}
+
+/// What may be ended to get a port.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Reclaim {
+    /// Also stop a daemon of claude-mpm, or a monitor of yours that hangs, to get the port; never another program
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not stop a debug script of claude-mpm that holds the port
+    #[arg(long)]
+    pub(crate) no_reclaim: bool,
 }
 
 #[derive(Debug, Args)]
@@ -64,12 +120,20 @@ pub(crate) struct Bare {
     /// Do not open a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
+    /// Serve in the background and return when it answers
+    #[arg(long)]
+    pub(crate) background: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) listen: Listen,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+    /// Show in detail what was started
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// Serve in this terminal until Ctrl-C
     #[arg(long)]
     pub(crate) foreground: bool,
@@ -79,15 +143,21 @@ pub(crate) struct Start {
     /// Accepted, because scripts pass it: `start` never opens a browser
     #[arg(long, hide = true)]
     pub(crate) no_browser: bool,
-    /// What a foreground server is part of; `background` detaches it from the terminal
-    #[arg(long, hide = true, default_value = "foreground")]
-    pub(crate) mode: Mode,
+    /// What this process is in a background start; said by this program to itself
+    #[arg(long, hide = true, default_value = "caller")]
+    pub(crate) role: Role,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    Foreground,
-    Background,
+/// The three processes of a background start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Role {
+    #[default]
+    /// The user's command, which ends when the server answers.
+    Caller,
+    /// Detached from the terminal; keeps the server alive.
+    Supervisor,
+    /// Serves.
+    Server,
 }
 
 #[derive(Debug, Args)]
@@ -101,16 +171,115 @@ pub(crate) struct Stop {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// Port to serve from now on [default: as before]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Address to listen on [default: as before]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Serve the dashboard on this port as well [default: as before]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Port {
+    /// Port to serve
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// Address to listen on [default: as before, else localhost]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Port of the monitor to check [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    /// Port to look at [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print a JSON object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Port of the monitor to show [default: all of yours]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
     /// Show host, start, events and clients too
-    #[arg(long)]
+    #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Show each port from 8765 to 8785 and who has it
+    #[arg(long, conflicts_with = "port")]
+    pub(crate) show_ports: bool,
+    /// Print JSON for programs: an array of monitors, or with --show-ports an object with `servers` and `ports`
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100"
+)]
+pub(crate) struct Logs {
+    /// Port of the monitor whose log to show [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Go on with what is logged from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the last lines to show
+    #[arg(long, short = 'n', default_value = "50")]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  claude-mpm-monitor config\n  claude-mpm-monitor config --port 9000 --json\n  \
+                  claude-mpm-monitor config init"
+)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ConfigVerb>,
     /// Print a JSON array for programs
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Write a configuration file in which every key is explained
+    Init {
+        /// Put it in place of the one that exists, which is kept beside it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print where the configuration file is
+    Path,
 }
 
 #[derive(Debug, Args)]
@@ -224,6 +393,10 @@ fn folder_path(text: &str) -> Result<PathBuf, String> {
     folder(text).map(PathBuf::from)
 }
 
+fn profile(text: &str) -> Result<Profile, String> {
+    Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.01..=100_000.0).contains(&speed) => Ok(speed),
@@ -247,13 +420,21 @@ mod tests {
             "--port 0",
             "--port 65536",
             "--port some",
-            "--background",
+            "--dashboard-port 0",
+            "--profile staging",
+            "--foreground",
+            "--force",
             "start --foreground --background",
-            "start --force",
+            "start --dashboard-port 0",
             "stop --port auto",
             "demo --speed 0",
             "demo --speed nan",
-            "restart",
+            "restart --port auto",
+            "restart --force",
+            "port",
+            "port 0",
+            "port 8765 --background",
+            "status --show-ports --port 8765",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

@@ -1,33 +1,63 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
 use client::{Probe, url};
-use host::Origin;
+use host::{Origin, Settings};
 use protocol::names;
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
-use crate::launch::{self, Target};
-use crate::serve::serve;
-use crate::{Exit, browser};
+use crate::launch::{self, Target, dashboard_url};
+use crate::serve::{Place, serve};
+use crate::start::Outcome;
+use crate::{Exit, browser, start};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
-    let (port, origin) = (settings.config.port, settings.port_origin.clone());
+    let (port, origin) = (settings.config.port, settings.origin("port"));
     if !matches!(found, Probe::Free) {
         return already(found, port, &origin, bare, context);
     }
+    if bare.background {
+        return in_background(bare, &settings, context);
+    }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
-    let found = serve(settings, bare.listen.project.clone(), context, |runfile, context| {
-        let url = url(&runfile.host, port);
-        context.terminal.say(format_args!("Monitor running on port {port}"));
-        context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
-        show(&url, "Opening browser to", bare, context);
+    let dashboard = dashboard_url(&settings.config);
+    let found = serve(settings, bare.listen.project.clone(), context, |place, context| match place {
+        Place::First(runfile) => {
+            let url = url(&runfile.host, port);
+            context.terminal.say(format_args!("Monitor running on port {port}"));
+            context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
+            if let Some(dashboard) = &dashboard {
+                show(dashboard, "Opening browser to", bare, context);
+            }
+        }
+        Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
     })?;
+    if found.is_none() {
+        context.terminal.say("Monitor stopped");
+    }
     match found {
         None => Ok(Exit::Done),
         // Another program was quicker: the next free port, then.
         Some(_) if bare.listen.port == Some(PortChoice::Auto) => run(bare, context),
         Some(found) => already(found, port, &origin, bare, context),
+    }
+}
+
+/// Serves in the background; no browser is opened.
+fn in_background(bare: &Bare, settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let port = settings.config.port;
+    match start::in_background(&bare.listen, settings, context)? {
+        Outcome::Served(running) => {
+            context.terminal.say(format_args!("Monitor daemon started in background on port {port}"));
+            if let Some(url) = running.dashboard_url() {
+                context.terminal.say(format_args!("Open {url} in your browser to view the dashboard."));
+            }
+            Ok(Exit::Done)
+        }
+        Outcome::Ended(exit) => Ok(exit),
+        Outcome::Taken(_) if bare.listen.port == Some(PortChoice::Auto) => run(bare, context),
+        Outcome::Taken(found) => already(found, port, &settings.origin("port"), bare, context),
     }
 }
 
@@ -43,11 +73,13 @@ fn already(
         Probe::Ours(running) => {
             let url = running.url();
             context.terminal.say(format_args!("Monitor already running at {url}"));
-            show(&url, "Opening browser to existing instance:", bare, context);
+            if let Some(dashboard) = running.dashboard_url() {
+                show(&dashboard, "Opening browser to existing instance:", bare, context);
+            }
             return Ok(Exit::Done);
         }
-        Probe::Legacy { pid, version } => {
-            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+        Probe::Legacy(legacy) => {
+            let (text, way_out) = launch::legacy(port, &legacy);
             context.terminal.complain(text);
             context.terminal.complain(way_out);
         }

@@ -184,7 +184,7 @@ impl Desk {
             context.terminal.error("no hooks are installed", Some("run 'claude-mpm-monitor hooks install'"));
             return Ok(Exit::Failed);
         }
-        let monitors = monitors(context);
+        let monitors = monitors(context)?;
         if monitors.is_empty() {
             let way_out = "start one with 'claude-mpm-monitor start', then test again";
             context.terminal.error("no monitor is running that the event could reach", Some(way_out));
@@ -291,13 +291,14 @@ fn ask(context: &mut Context<'_, '_>) -> Result<Version, Error> {
 }
 
 /// This user's monitors that answer.
-fn monitors(context: &Context<'_, '_>) -> Vec<Monitor> {
-    let runfiles = client::runfiles::list(&context.home).into_iter();
+fn monitors(context: &Context<'_, '_>) -> anyhow::Result<Vec<Monitor>> {
+    let runfiles = client::runfiles::list(&context.home).context("could not list the monitors that run")?;
+    let runfiles = runfiles.into_iter();
     let probed = runfiles.filter_map(|runfile| match client::probe(&context.home, runfile.port) {
         Probe::Ours(running) => Some(running.monitor()),
         _ => None,
     });
-    probed.collect()
+    Ok(probed.collect())
 }
 
 /// How a shell finds this program: by its name where that leads here, else by its path.

@@ -3,15 +3,24 @@
 mod args;
 mod bare;
 mod browser;
+mod config;
 mod context;
 mod demo;
+mod diagnose;
+mod health;
 mod hooks;
 mod launch;
+mod list;
+mod logs;
+mod port;
+mod restart;
 mod serve;
+mod show_ports;
 mod slash;
 mod start;
 mod status;
 mod stop;
+mod supervisor;
 mod terminal;
 
 use std::ffi::OsString;
@@ -80,7 +89,14 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         None => bare::run(&arguments.bare, context),
         Some(Verb::Start(start)) => start::run(&start, context),
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
+        Some(Verb::Restart(restart)) => restart::run(&restart, context),
+        Some(Verb::Port(port)) => port::run(&port, context),
+        Some(Verb::Health(health)) => health::run(&health, context),
+        Some(Verb::List(list)) => list::run(&list, context),
+        Some(Verb::Diagnose(diagnose)) => diagnose::run(&diagnose, context),
         Some(Verb::Status(status)) => status::run(&status, context),
+        Some(Verb::Logs(logs)) => logs::run(&logs, context),
+        Some(Verb::Config(config)) => config::run(&config, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Hooks(verb)) => hooks::run(&verb, context),
         Some(Verb::Slash { words }) => Ok(slash::run(&words, context)),

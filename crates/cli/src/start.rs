@@ -3,47 +3,60 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use client::{Detached, DetachedError, Probe, Running, start_detached, url};
-use host::Settings;
+use client::{Detached, DetachedError, Owner, Probe, Running, start_detached, url};
+use host::{Serves, Settings};
 use protocol::Runfile;
 
-use crate::Exit;
-use crate::args::{Mode, PortChoice, Start};
+use crate::args::{Listen, PortChoice, Reclaim, Role, Start};
 use crate::context::Context;
-use crate::launch::{self, Target};
-use crate::serve::serve;
+use crate::launch::{self, Target, dashboard_url};
+use crate::serve::{Place, serve};
+use crate::{Exit, status, supervisor};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    if start.mode == Mode::Background {
-        detach();
-        return attempt(start, context);
+    match start.role {
+        Role::Caller => {
+            let exit = attempt(start, context)?;
+            Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit })
+        }
+        Role::Supervisor => supervisor::run(start, context),
+        Role::Server => attempt(start, context),
     }
-    let exit = attempt(start, context)?;
-    Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit })
 }
 
 fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let Target { settings, found } = Target::find(&start.listen, context)?;
+    let target = Target::find(&start.listen, context)?.reclaimed(start.reclaim, context)?;
+    let Target { settings, found } = target;
     let port = settings.config.port;
     if !matches!(found, Probe::Free) {
-        return already(found, port, context);
+        return already(found, port, start.reclaim, context);
     }
-    context.terminal.say("Starting Socket.IO monitoring server...\n");
-    let outcome = if start.foreground {
-        in_foreground(start, settings, context)?
+    let outcome = if start.role == Role::Server {
+        supervised(start, settings, context)?
     } else {
-        in_background(&settings, start.listen.project.as_deref(), context)?
+        context.terminal.say("Starting Socket.IO monitoring server...\n");
+        if start.foreground {
+            in_foreground(start, settings, context)?
+        } else {
+            in_background(&start.listen, &settings, context)?
+        }
     };
     match outcome {
+        Outcome::Served(running) => {
+            report(&running.runfile, running.dashboard_url().as_deref(), start.verbose, context);
+            Ok(Exit::Done)
+        }
         Outcome::Ended(exit) => Ok(exit),
         // Another program was quicker: the next free port, then.
         Outcome::Taken(_) if start.listen.port == Some(PortChoice::Auto) => attempt(start, context),
-        Outcome::Taken(found) => already(found, port, context),
+        Outcome::Taken(found) => already(found, port, start.reclaim, context),
     }
 }
 
 /// What became of a start.
-enum Outcome {
+pub(crate) enum Outcome {
+    /// It answers, in the background.
+    Served(Box<Running>),
     /// It served, or it failed and said why.
     Ended(Exit),
     /// Somebody else took the port after we had looked.
@@ -52,117 +65,141 @@ enum Outcome {
 
 fn in_foreground(
     start: &Start,
+    settings: Settings,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Outcome> {
+    let dashboard = dashboard_url(&settings.config);
+    let taken = serve(settings, start.listen.project.clone(), context, |place, context| match place {
+        Place::First(runfile) => report(runfile, dashboard.as_deref(), start.verbose, context),
+        Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
+    })?;
+    if taken.is_none() {
+        context.terminal.say("Monitor stopped");
+    }
+    Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
+}
+
+/// Serves for a supervisor, who reads where on standard output.
+fn supervised(
+    start: &Start,
     mut settings: Settings,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
-    if start.mode == Mode::Background {
-        settings.config.mode = "background".to_owned();
-    }
-    let taken = serve(settings, start.listen.project.clone(), context, report)?;
+    settings.config.mode = "background".to_owned();
+    let taken = serve(settings, start.listen.project.clone(), context, |place, context| {
+        let (Place::First(runfile) | Place::Moved(runfile)) = place;
+        let notice = serde_json::to_string(&Serves { serving: runfile.port });
+        context.terminal.say(notice.expect("a number is JSON"));
+    })?;
     Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
 }
 
 /// How a child ends when another monitor of this user, or anybody else, was quicker.
 const CHILD_WAS_LATE: [Option<i32>; 2] = [Some(Exit::Done as i32), Some(Exit::PortTaken as i32)];
 
-fn in_background(
+/// Starts a server in the background, on exactly the port of the settings.
+pub(crate) fn in_background(
+    listen: &Listen,
     settings: &Settings,
-    project: Option<&str>,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
     let port = settings.config.port;
     let exe = std::env::current_exe().context("could not find this executable")?;
-    let (port_text, host) = (port.to_string(), settings.config.host.as_str());
-    let args =
-        ["start", "--foreground", "--mode", "background", "--port", port_text.as_str(), "--host", host];
-    let project = project.into_iter().flat_map(|project| ["--project", project]);
-    let args: Vec<OsString> = args.into_iter().chain(project).map(OsString::from).collect();
+    let mut args: Vec<OsString> = ["start", "--role=supervisor", "--no-reclaim"].map(OsString::from).into();
+    args.extend(listen.arguments(&settings.config.host, port));
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     let home = context.home.clone();
     let detached = Detached { exe: &exe, args: &args, home: &home, port, limit: context.start_limit()? };
     match start_detached(&detached) {
-        Ok(running) => {
-            report(&running.runfile, context);
-            Ok(Outcome::Ended(Exit::Done))
-        }
+        Ok(running) => Ok(Outcome::Served(running)),
         Err(DetachedError::Ended { status, .. }) if CHILD_WAS_LATE.contains(&status.code()) => {
             Ok(Outcome::Taken(client::probe(&home, port)))
         }
-        Err(DetachedError::Ended { status, output }) => {
-            context.terminal.complain(failure(&output, &status.to_string()));
+        Err(DetachedError::Ended { output, .. }) => {
+            context.terminal.complain(output.trim_end());
             Ok(Outcome::Ended(Exit::Failed))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// A background server's own words when it failed: from its `Error:` line on, else all that it wrote.
-fn failure(output: &str, status: &str) -> String {
-    match output.find("Error: ") {
-        Some(at) => output[at..].to_owned(),
-        None => {
-            format!("Error: the monitor ended during its start ({status})\n{output}").trim_end().to_owned()
-        }
-    }
-}
-
 /// Tells of a server that has just been started.
-fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
-    let url = url(&runfile.host, runfile.port);
-    let Runfile { pid, mode, .. } = runfile;
+pub(crate) fn report(
+    runfile: &Runfile,
+    dashboard: Option<&str>,
+    verbose: bool,
+    context: &mut Context<'_, '_>,
+) {
+    let Runfile { pid, mode, host, port, .. } = runfile;
+    let mut lines = vec![
+        format!("  - Server URL: {}", url(host, *port)),
+        format!("  - Dashboard URL: {}", dashboard.unwrap_or("switched off")),
+        format!("  - Process ID: {pid}"),
+        format!("  - Mode: {mode}"),
+    ];
+    if verbose {
+        lines.extend(details(runfile, context));
+    }
+    let ready = match dashboard {
+        Some(url) => format!("Open {url} in your browser to view the dashboard."),
+        None => "Its dashboard is switched off by the configuration; --dashboard switches it on.".to_owned(),
+    };
     context.terminal.say(format_args!(
-        "✓ Server started successfully\n  \
-           - Server URL: {url}\n  \
-           - Dashboard URL: {url}\n  \
-           - Process ID: {pid}\n  \
-           - Mode: {mode}\n\n\
-         Monitoring server is ready for connections.\n\
-         Open {url} in your browser to view the dashboard."
+        "✓ Server started successfully\n{}\n\nMonitoring server is ready for connections.\n{ready}",
+        lines.join("\n")
     ));
 }
 
+/// What `--verbose` adds.
+fn details(runfile: &Runfile, context: &Context<'_, '_>) -> Vec<String> {
+    let Runfile { host, port, version, project, process_started_at, .. } = runfile;
+    let home = &context.home;
+    let log = (runfile.mode == "background").then(|| home.logs().join(format!("monitor-{port}.log")));
+    let log = log.map_or("this terminal".to_owned(), |log| log.display().to_string());
+    vec![
+        format!("  - Version: {version}"),
+        format!("  - Host: {host}"),
+        format!("  - Project: {}", project.as_deref().unwrap_or("all")),
+        format!("  - Started: {}", status::started(*process_started_at)),
+        format!("  - Runfile: {}", home.runfile(*port).display()),
+        format!("  - Log: {log}"),
+    ]
+}
+
 /// Reports who has the port.
-fn already(found: Probe, port: u16, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+pub(crate) fn already(
+    found: Probe,
+    port: u16,
+    reclaim: Reclaim,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Exit> {
     match found {
         Probe::Ours(running) => {
             let (url, Running { runfile, .. }) = (running.url(), *running);
             context.terminal.say(format_args!("Monitor already running at {url} (pid {})", runfile.pid));
             return Ok(Exit::Done);
         }
-        Probe::Legacy { pid, version } => {
-            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+        Probe::Legacy(legacy) => {
+            let (text, way_out) = launch::legacy(port, &legacy);
             context.terminal.error(text, Some(&way_out));
         }
         Probe::Foreign { owner } => {
-            let holder = client::holder(owner.as_ref());
             let way_out = launch::hung(port, context);
-            let way_out = way_out.as_deref().unwrap_or("use --port to choose another port");
-            context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(way_out));
+            let way_out = way_out.unwrap_or_else(|| way_out_of_foreign(owner.as_ref(), reclaim));
+            let holder = client::holder(owner.as_ref());
+            context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(&way_out));
         }
         Probe::Free => anyhow::bail!("who had port {port} ended while this monitor started; try again"),
     }
     Ok(Exit::PortTaken)
 }
 
-/// Leaves the terminal's session, so that closing the terminal does not end the server.
-fn detach() {
-    // It fails only for a process that leads a group already: then it is detached.
-    #[cfg(unix)]
-    let _ = rustix::process::setsid();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_background_server_is_quoted_from_its_error_on() {
-        let output =
-            "Starting Socket.IO monitoring server...\n\nError: permission denied on port 1\nSuggestion: x";
-        assert_eq!(failure(output, "exit status: 1"), "Error: permission denied on port 1\nSuggestion: x");
-        assert_eq!(
-            failure("panicked", "exit status: 101"),
-            "Error: the monitor ended during its start (exit status: 101)\npanicked"
-        );
+fn way_out_of_foreign(owner: Option<&Owner>, reclaim: Reclaim) -> String {
+    let mut way_out = "use --port to choose another port".to_owned();
+    if reclaim.no_reclaim && owner.is_some_and(Owner::is_debug_script) {
+        way_out += ", or leave out --no-reclaim to stop this debug script";
+    } else if reclaim.force {
+        way_out += "; --force never applies to another program";
     }
+    way_out
 }

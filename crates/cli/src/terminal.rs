@@ -9,18 +9,24 @@ pub struct Terminal<'a> {
     pub live: bool,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
+    closed: bool,
 }
 
 impl<'a> Terminal<'a> {
     /// A terminal that writes to these two.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { live: false, out, err }
+        Self { live: false, out, err, closed: false }
     }
 
     /// A line of output.
     pub(crate) fn say(&mut self, line: impl Display) {
         // See the module: who reads no more shall not stop us.
-        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        self.closed = writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_err();
+    }
+
+    /// Whether the last line found a reader, for commands that only write.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.closed
     }
 
     /// A line that the next one is written over, for who watches.

@@ -9,7 +9,7 @@ use protocol::paths::Home;
 use protocol::{Entry, Page, Seq, names};
 
 use crate::history::{Part, Query};
-use crate::{Error, Lock, Monitor, Probe, probe, runfiles};
+use crate::{Error, Monitor, Probe, probe, runfiles};
 
 /// How long a request waits for the next event. A dead connection is noticed after that.
 const WAIT: Duration = Duration::from_secs(20);
@@ -222,8 +222,9 @@ impl Iterator for Follow {
 
 /// The living monitors of a home.
 fn ours(home: &Home) -> Vec<Monitor> {
-    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
-    let probed = alive.filter_map(|runfile| match probe(home, runfile.port) {
+    // A home that cannot be read has none that could be followed.
+    let alive = runfiles::living(home).unwrap_or_default();
+    let probed = alive.into_iter().filter_map(|runfile| match probe(home, runfile.port) {
         Probe::Ours(running) => Some(running.monitor()),
         _ => None,
     });

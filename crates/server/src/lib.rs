@@ -54,6 +54,11 @@ pub enum Ended {
     Caller,
     /// An authorised `POST /api/shutdown` came.
     Asked,
+    /// An authorised `POST /api/shutdown` came, for another process to serve on this port instead.
+    Replaced {
+        /// Where the other one will serve.
+        port: u16,
+    },
     /// An authorised `POST /api/restart` came: start again, on this port.
     Restart {
         /// The port to serve next.
@@ -81,15 +86,19 @@ impl Server {
     /// be opened.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let listeners = listen::bind(&config.host, config.port).await?;
-        Self::bind_on(listeners, config)
+        Self::bind_on(listeners, config).await
     }
 
     /// Opens the store for a port that is taken already; as [`Server::bind`] otherwise.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database cannot be opened.
-    pub fn bind_on(Listeners(listeners): Listeners, config: Config) -> Result<Self, Error> {
+    /// [`Error::Listen`] when the dashboard's own port is taken or forbidden, [`Error::Store`] when the database
+    /// cannot be opened.
+    pub async fn bind_on(Listeners(mut listeners): Listeners, config: Config) -> Result<Self, Error> {
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
+        if let Some(extra) = config.extra_port() {
+            listeners.extend(listen::bind(&config.host, extra).await?.0);
+        }
         // The hub goes on where the store ends, so the store is opened first and gets its publisher after.
         let publisher: Arc<OnceLock<Hub>> = Arc::default();
         let published = publisher.clone();
@@ -101,6 +110,7 @@ impl Server {
         let store = Store::open(&config, Box::new(publish))?;
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
         let websockets = websocket::WebSockets::new(config.instance_info(port));
+        let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
         let state = AppState {
             config: Arc::new(config),
             ingest: ingest::Ingest::new(store.clone()),
@@ -109,7 +119,7 @@ impl Server {
             clients: clients::Clients::default(),
             websockets,
             spool: spool::Tally::default(),
-            id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
+            id: id.into(),
             control_token: uuid::Uuid::new_v4().simple().to_string().into(),
             port,
             started: Instant::now(),
@@ -202,7 +212,7 @@ async fn stop(
     let clients_disconnected = state.clients.count();
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
-        Ended::Restart { port } => {
+        Ended::Restart { port } | Ended::Replaced { port } => {
             socketio::announce_end(&io, "server_restart", "restart", Some(state.url_at(port))).await;
         }
         Ended::Caller | Ended::Asked => {

@@ -2,7 +2,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod dashboard;
 mod demo;
+mod diagnose;
+#[cfg(unix)]
+mod hooks;
+mod legacy;
 mod lifecycle;
+mod logs;
+mod ports;
+mod programs;
+mod restart;
+mod settings;
 mod single_instance;
+mod supervision;
 mod support;
+mod trouble;

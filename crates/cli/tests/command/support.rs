@@ -1,9 +1,10 @@
 //! A private home, a free port and the real executable, cleaned up at the end of each test.
 
-use std::io::Read;
-use std::net::TcpListener;
-use std::path::PathBuf;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,12 @@ impl Desk {
         Self { folder, home, port }
     }
 
+    /// Writes the user's configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        std::fs::create_dir_all(self.home.folder()).expect("a home");
+        std::fs::write(self.home.config(), text).expect("a configuration");
+    }
+
     /// A file or folder beside the home.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -48,6 +55,7 @@ impl Desk {
         command
             .args(line.split_whitespace())
             .env("CLAUDE_MPM_HOME", self.home.folder())
+            .env("HOME", self.folder.path())
             .env("CLAUDE_MPM_SOCKETIO_PORT", self.port.to_string())
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
@@ -83,7 +91,7 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        for runfile in client::runfiles::list(&self.home) {
+        for runfile in client::runfiles::list(&self.home).unwrap_or_default() {
             // A test that failed may have left a server; one that passed has none.
             let _ = client::stop(&self.home, runfile.port, true);
         }
@@ -144,6 +152,24 @@ impl Drop for Foreground {
     }
 }
 
+/// Builds the hook, which the executable under test expects beside itself.
+pub(crate) fn hook() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let folder =
+            Path::new(env!("CARGO_BIN_EXE_claude-mpm-monitor")).parent().expect("it lies in a folder");
+        let target = folder.parent().expect("the profile's folder lies in the target folder");
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "hook", "--bins", "--profile", profile, "--target-dir"]);
+        let built = build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo starts");
+        assert!(built.success(), "the hook cannot be built");
+    });
+}
+
 /// A port that is free and stays so while its server is stopped and started: below those that the system gives
 /// to connections, and another one with each call.
 pub(crate) fn free_port() -> u16 {
@@ -153,6 +179,15 @@ pub(crate) fn free_port() -> u16 {
         u16::try_from(10_000 + call % 20_000).expect("below 30000")
     });
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
+/// The whole answer to `GET path`, asked under that host name.
+pub(crate) fn request(port: u16, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Asks until there is an answer; `None` when there is none for too long.
