@@ -56,6 +56,17 @@ pub(crate) enum Verb {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         words: Vec<String>,
     },
+    /// Run Claude Code, or any program, and watch what it does
+    Run(Run),
+    /// The program of `run`, which leads the session of its terminal
+    #[command(hide = true)]
+    InTerminal {
+        /// The executable, its name, its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Print a port that is free, or say whether one is
+    FindPort(FindPort),
     /// Print the version
     Version,
 }
@@ -355,6 +366,38 @@ pub(crate) struct HooksTest {
     /// The version of Claude Code [default: ask it]
     #[arg(long, value_name = "VERSION")]
     pub(crate) claude_version: Option<Version>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Port of the monitor to tell, or `auto` for a new one on a free port; started when it does not run
+    /// [default: the configured port, else 8765]
+    #[arg(long, value_name = "PORT|auto", alias = "websocket-port")]
+    pub(crate) port: Option<PortChoice>,
+    /// Stay and watch, or only announce the program and become it
+    #[arg(long, value_name = "METHOD", default_value = "subprocess")]
+    pub(crate) launch_method: LaunchMethod,
+    /// Accepted, because scripts pass it: the WebSocket API is always there
+    #[arg(long, hide = true)]
+    pub(crate) websocket: bool,
+    /// The program and its arguments [default: claude]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaunchMethod {
+    /// Become the program; its start is all that is told
+    Exec,
+    /// Run the program in a terminal of its own and tell what it shows
+    Subprocess,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindPort {
+    /// The port that is to be free [default: the first free one from 8765 on]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
 }
 
 /// A port as the user names it.

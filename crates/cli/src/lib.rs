@@ -7,6 +7,7 @@ mod config;
 mod context;
 mod demo;
 mod diagnose;
+mod find_port;
 mod health;
 mod hooks;
 mod launch;
@@ -14,6 +15,7 @@ mod list;
 mod logs;
 mod port;
 mod restart;
+mod run;
 mod serve;
 mod show_ports;
 mod slash;
@@ -100,6 +102,9 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Hooks(verb)) => hooks::run(&verb, context),
         Some(Verb::Slash { words }) => Ok(slash::run(&words, context)),
+        Some(Verb::Run(run)) => run::run(&run, context),
+        Some(Verb::InTerminal { words }) => run::become_leader(&words),
+        Some(Verb::FindPort(find)) => find_port::run(&find, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

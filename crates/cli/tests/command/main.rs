@@ -13,6 +13,8 @@ mod logs;
 mod ports;
 mod programs;
 mod restart;
+#[cfg(unix)]
+mod run;
 mod settings;
 mod single_instance;
 mod supervision;
