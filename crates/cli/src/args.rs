@@ -25,6 +25,8 @@ pub(crate) enum Verb {
     Stop(Stop),
     /// Show which monitors run
     Status(Status),
+    /// Show what happens, live, one line an event
+    Tail(Tail),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
@@ -101,11 +103,86 @@ pub(crate) struct Status {
     pub(crate) json: bool,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Demo {
-    /// Port of the monitor to replay to [default: the configured port, else 8765]
+/// Which monitor to talk to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Which {
+    /// Port of the monitor [default: the configured port, else the only monitor that runs]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Which events")]
+pub(crate) struct Wanted {
+    /// Of this session; the beginning of its id is enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Of this kind, in any spelling: `PreToolUse`, `pre_tool`. Several with commas, or again
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// Of this tool, such as `Bash`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// Of this subagent, by its id or type, such as `Explore`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Of sessions in this folder and below
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project: Option<String>,
+    /// Failures only
+    #[arg(long)]
+    pub(crate) errors: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor tail                          the last 10 events, then what happens
+  claude-mpm-monitor tail -n 100 --no-follow       the last 100, and no more
+  claude-mpm-monitor tail --errors                 failures of all sessions
+  claude-mpm-monitor tail --tool Bash --project .  what is run here
+  claude-mpm-monitor tail --json | jq .summary     for programs: one JSON object a line
+
+Times are those of your time zone. Secrets are masked. Restarts of the monitor are followed, and nothing is missed.
+Ctrl-C ends it.")]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// How many of the last events to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    pub(crate) lines: usize,
+    /// Show what is stored and end
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Print each event as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// With the payload, as it was sent
+    #[arg(long, requires = "json")]
+    pub(crate) payload: bool,
+    /// Show secrets, too
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Colours; `auto` is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Colour,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// How many times faster than it was recorded
     #[arg(long, default_value = "1", value_parser = speed)]
     pub(crate) speed: f64,

@@ -5,12 +5,17 @@ mod bare;
 mod browser;
 mod context;
 mod demo;
+mod interrupt;
+mod jsonl;
 mod launch;
+mod line;
 mod serve;
 mod start;
 mod status;
 mod stop;
+mod tail;
 mod terminal;
+mod which;
 
 use std::ffi::OsString;
 
@@ -76,6 +81,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Start(start)) => start::run(&start, context),
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
         Some(Verb::Status(status)) => status::run(&status, context),
+        Some(Verb::Tail(tail)) => tail::run(&tail, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

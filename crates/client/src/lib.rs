@@ -18,6 +18,6 @@ pub use follow::{Follow, Start, Update};
 pub use history::{Pages, Part, Query};
 pub use lock::Lock;
 pub use monitor::{Monitor, url};
-pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
+pub use probe::{Owner, Probe, Running, holder, owner, probe, running, wait_for_ours};
 pub use process::started_at;
 pub use stop::{StopError, Stopped, stop};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::{ErrorBody, Health, names};
+use protocol::{ErrorBody, Health, Session, names};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
@@ -76,6 +77,18 @@ impl Monitor {
         let url = format!("{}{}", self.url, names::EVENTS);
         let sent = self.agent.post(&url).header("content-type", "application/json").send(body);
         accepted(&url, sent).map(drop)
+    }
+
+    /// What each session is doing, the most recently active first; as many as the monitor lists at once.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn sessions(&self) -> Result<Vec<Session>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            sessions: Vec<Session>,
+        }
+        self.get(names::SESSIONS).map(|List { sessions }| sessions)
     }
 
     /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile.

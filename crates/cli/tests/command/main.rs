@@ -6,3 +6,4 @@ mod demo;
 mod lifecycle;
 mod single_instance;
 mod support;
+mod tail;
