@@ -1,5 +1,6 @@
 //! The command line: every verb and flag, with the help that the user reads.
 
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,10 @@ pub(crate) enum Verb {
     Status(Status),
     /// Show what happens, live, one line an event
     Tail(Tail),
+    /// Write events to a file: JSONL, CSV or an HTML report
+    Export(Export),
+    /// Read events from a file, each once
+    Import(Import),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
@@ -169,6 +174,76 @@ pub(crate) struct Tail {
     /// Colours; `auto` is on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
     pub(crate) color: Colour,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor export > events.jsonl                      everything, one JSON object a line
+  claude-mpm-monitor export -o report.html --session 3f0c       a report of one session, to be shown to others
+  claude-mpm-monitor export -o failures.csv --errors --from 7d  for a spreadsheet
+  claude-mpm-monitor export --query 'tax rounding' --limit 20   the last 20 events with these words
+  claude-mpm-monitor export --raw -o backup.jsonl               to be imported elsewhere, as it is
+
+Secrets (keys, tokens, passwords, private keys) are masked where they can be recognised; look through what you give
+away all the same. The file appears when it is whole, readable by you alone.")]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Where to write; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// What to write [default: by the name of the file; jsonl on standard output]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not mask secrets
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Happened then or later: `2026-11-21`, `\"2026-11-21 10:30\"`, `10:30`, or `2h` for two hours ago
+    #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    pub(crate) from: Option<String>,
+    /// Happened then or before; a date means the end of its day
+    #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    pub(crate) to: Option<String>,
+    /// With all these words
+    #[arg(long, value_name = "WORDS", help_heading = "Which events")]
+    pub(crate) query: Option<String>,
+    /// The newest N of them [default: all; of a report, 10000]
+    #[arg(long, value_name = "N", help_heading = "Which events")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Whole events, one JSON object a line
+    Jsonl,
+    /// A table without payloads
+    Csv,
+    /// A page that needs nothing but a browser
+    Html,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor import backup.jsonl           what `export --raw` wrote
+  ssh box claude-mpm-monitor export --raw | claude-mpm-monitor import -
+  claude-mpm-monitor import hooks.ndjson           payloads of Claude Code's hooks, one a line
+
+Events keep their ids and times. What is stored already is not stored again, so an import that was interrupted can
+simply be repeated.")]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The file to read; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
 }
 
 /// When to use colours.

@@ -5,6 +5,8 @@ mod bare;
 mod browser;
 mod context;
 mod demo;
+mod export;
+mod import;
 mod interrupt;
 mod jsonl;
 mod launch;
@@ -15,6 +17,7 @@ mod status;
 mod stop;
 mod tail;
 mod terminal;
+mod when;
 mod which;
 
 use std::ffi::OsString;
@@ -82,6 +85,8 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Tail(tail)) => tail::run(&tail, context),
+        Some(Verb::Export(export)) => export::run(&export, context),
+        Some(Verb::Import(import)) => import::run(&import, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

@@ -98,7 +98,7 @@ const fn coloured(colour: AnsiColor) -> Style {
 }
 
 /// A sign and a colour for a kind; the summary says the same in words.
-fn glyph(row: &Row) -> (&'static str, Style) {
+pub(crate) fn glyph(row: &Row) -> (&'static str, Style) {
     if row.is_error {
         return ("✗", coloured(AnsiColor::Red));
     }
@@ -213,7 +213,7 @@ pub(crate) fn plain(text: &str) -> String {
     text.chars().map(|letter| if is_order(letter) { '\u{fffd}' } else { letter }).collect()
 }
 
-fn base_name(path: &str) -> &str {
+pub(crate) fn base_name(path: &str) -> &str {
     path.trim_end_matches(['/', '\\']).rsplit(['/', '\\']).next().unwrap_or(path)
 }
 

@@ -17,7 +17,7 @@ pub use error::Error;
 pub use follow::{Follow, Start, Update};
 pub use history::{Pages, Part, Query};
 pub use lock::Lock;
-pub use monitor::{Monitor, url};
+pub use monitor::{Monitor, Refused, Taken, url};
 pub use probe::{Owner, Probe, Running, holder, owner, probe, running, wait_for_ours};
 pub use process::started_at;
 pub use stop::{StopError, Stopped, stop};

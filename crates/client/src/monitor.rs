@@ -24,6 +24,28 @@ pub struct Monitor {
     agent: Agent,
 }
 
+/// What became of several events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Taken {
+    /// Stored now.
+    pub stored: u64,
+    /// Stored before, by their id.
+    pub duplicates: u64,
+    /// No events.
+    pub refused: Vec<Refused>,
+}
+
+/// One of several events that was refused alone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Refused {
+    /// Which one, from 0.
+    pub index: usize,
+    /// Why, for programs.
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
+}
+
 /// The address under which a browser finds a monitor.
 pub fn url(host: &str, port: u16) -> String {
     if host.contains(':') { format!("http://[{host}]:{port}") } else { format!("http://{host}:{port}") }
@@ -77,6 +99,18 @@ impl Monitor {
         let url = format!("{}{}", self.url, names::EVENTS);
         let sent = self.agent.post(&url).header("content-type", "application/json").send(body);
         accepted(&url, sent).map(drop)
+    }
+
+    /// Sends several events, each a JSON object on one line; what is no event is refused alone.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses all of them: more bytes than it takes have status 413.
+    pub fn post_events(&self, events: &[&str]) -> Result<Taken, Error> {
+        let url = format!("{}{}", self.url, names::EVENTS);
+        // A single line would be answered as a single event, without counts.
+        let body = if let [only] = events { format!("[{only}]") } else { events.join("\n") };
+        let sent = self.agent.post(&url).header("content-type", "application/x-ndjson").send(&body);
+        decode(&url, &mut accepted(&url, sent)?)
     }
 
     /// What each session is doing, the most recently active first; as many as the monitor lists at once.

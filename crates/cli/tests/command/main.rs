@@ -7,3 +7,4 @@ mod lifecycle;
 mod single_instance;
 mod support;
 mod tail;
+mod transfer;
