@@ -63,22 +63,22 @@ impl Overview {
 /// A report whose head is written.
 pub(super) struct Report {
     zone: TimeZone,
+    /// Only the script of this page runs in it, whatever an event says.
+    nonce: String,
 }
 
 impl Report {
     pub(super) fn begin(overview: &Overview, out: &mut dyn Write) -> io::Result<Self> {
-        let report = Self { zone: TimeZone::system() };
-        // Only the script of this page runs in it, whatever an event says.
         let nonce = uuid::Uuid::new_v4().simple().to_string();
         let policy = format!("default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-{nonce}'");
+        let report = Self { zone: TimeZone::system(), nonce };
         write!(
             out,
             "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
              <meta http-equiv=\"Content-Security-Policy\" content=\"{policy}\">\n\
              <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
              <meta name=\"color-scheme\" content=\"light dark\">\n\
-             <title>Claude Code sessions</title>\n<style>\n{STYLE}</style>\n\
-             <script nonce=\"{nonce}\" defer>\n{SCRIPT}</script>\n</head>\n<body>\n<header>\n\
+             <title>Claude Code sessions</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<header>\n\
              <h1>Claude Code sessions</h1>\n<p>{}</p>\n{}{}</header>\n<main>\n",
             report.period(overview),
             report.sessions(overview),
@@ -177,7 +177,8 @@ impl Sheet for Report {
     }
 
     fn end(&mut self, out: &mut dyn Write) -> io::Result<()> {
-        out.write_all(b"</main>\n</body>\n</html>\n")
+        // After the events, which it looks for.
+        writeln!(out, "</main>\n<script nonce=\"{}\">\n{SCRIPT}</script>\n</body>\n</html>", self.nonce)
     }
 }
 
