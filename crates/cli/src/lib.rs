@@ -15,6 +15,7 @@ mod serve;
 mod start;
 mod status;
 mod stop;
+mod supervisor;
 mod tail;
 mod terminal;
 mod when;

@@ -5,6 +5,7 @@
 mod demo;
 mod lifecycle;
 mod single_instance;
+mod supervision;
 mod support;
 mod tail;
 mod transfer;
