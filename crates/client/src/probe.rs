@@ -96,6 +96,16 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     silent.map_or(Probe::Foreign { owner }, Probe::Legacy)
 }
 
+/// This user's monitors that answer, by port.
+pub fn running(home: &Home) -> Vec<Running> {
+    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
+    let probed = alive.filter_map(|runfile| match probe(home, runfile.port) {
+        Probe::Ours(running) => Some(*running),
+        _ => None,
+    });
+    probed.collect()
+}
+
 /// Waits until this user's monitor answers on a port; `None` when it does not within `limit`, or when nobody
 /// is about to serve there any more.
 pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Running>> {
