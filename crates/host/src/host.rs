@@ -96,6 +96,11 @@ impl Host {
         self.runfile.borrow().clone()
     }
 
+    /// The same, for whoever wants to know of each restart.
+    pub fn follow(&self) -> watch::Receiver<Runfile> {
+        self.runfile.clone()
+    }
+
     /// Serves until `shutdown` completes or somebody orders the server to stop, and returns when every client
     /// is gone.
     ///
