@@ -6,23 +6,32 @@ use protocol::names;
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
-use crate::launch::{self, Target};
-use crate::serve::serve;
+use crate::launch::{self, Target, dashboard_url};
+use crate::serve::{Place, serve};
 use crate::{Exit, browser};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
-    let (port, origin) = (settings.config.port, settings.port_origin.clone());
+    let (port, origin) = (settings.config.port, settings.origin("port"));
     if !matches!(found, Probe::Free) {
         return already(found, port, &origin, bare, context);
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
-    let found = serve(settings, bare.listen.project.clone(), context, |runfile, context| {
-        let url = url(&runfile.host, port);
-        context.terminal.say(format_args!("Monitor running on port {port}"));
-        context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
-        show(&url, "Opening browser to", bare, context);
+    let dashboard = dashboard_url(&settings.config);
+    let found = serve(settings, bare.listen.project.clone(), context, |place, context| match place {
+        Place::First(runfile) => {
+            let url = url(&runfile.host, port);
+            context.terminal.say(format_args!("Monitor running on port {port}"));
+            context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
+            if let Some(dashboard) = &dashboard {
+                show(dashboard, "Opening browser to", bare, context);
+            }
+        }
+        Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
     })?;
+    if found.is_none() {
+        context.terminal.say("Monitor stopped");
+    }
     match found {
         None => Ok(Exit::Done),
         // Another program was quicker: the next free port, then.
@@ -43,7 +52,9 @@ fn already(
         Probe::Ours(running) => {
             let url = running.url();
             context.terminal.say(format_args!("Monitor already running at {url}"));
-            show(&url, "Opening browser to existing instance:", bare, context);
+            if let Some(dashboard) = running.dashboard_url() {
+                show(&dashboard, "Opening browser to existing instance:", bare, context);
+            }
             return Ok(Exit::Done);
         }
         Probe::Legacy { pid, version } => {

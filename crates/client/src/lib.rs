@@ -11,6 +11,7 @@ mod probe;
 mod process;
 pub mod runfiles;
 mod stop;
+mod supervision;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use error::Error;
@@ -21,3 +22,4 @@ pub use monitor::{Monitor, url};
 pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
 pub use process::started_at;
 pub use stop::{StopError, Stopped, stop};
+pub use supervision::{Crash, Supervised, Supervision};

@@ -58,6 +58,11 @@ impl Running {
         url(&self.runfile.host, self.runfile.port)
     }
 
+    /// Where a browser finds its dashboard; `None` when that is switched off.
+    pub fn dashboard_url(&self) -> Option<String> {
+        self.health.dashboard_port.map(|port| url(&self.runfile.host, port))
+    }
+
     /// A handle to talk to it.
     pub fn monitor(&self) -> Monitor {
         Monitor::at(&self.runfile.host, self.runfile.port)

@@ -1,6 +1,7 @@
 //! What crosses a process boundary: the event, its kinds and ids, the shapes of every answer, and the names
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
+pub mod config_file;
 pub mod derived;
 pub mod detail;
 pub mod error;
@@ -10,6 +11,7 @@ pub mod ingest;
 pub mod instance;
 pub mod kind;
 pub mod legacy;
+pub mod mask;
 pub mod names;
 pub mod page;
 pub mod paths;

@@ -138,6 +138,8 @@ impl AppState {
             capture: self.config.capture.health(Timestamp::from_system(SystemTime::now())),
             last_seq: self.hub.latest(),
             mode: self.config.mode.clone(),
+            dashboard_port: self.config.dashboard.then(|| self.config.dashboard_port.unwrap_or(self.port)),
+            profile: self.config.profile.clone(),
         }
     }
 }

@@ -16,7 +16,7 @@ pub(super) async fn root(State(app): State<AppState>, headers: HeaderMap, upgrad
     let asked = headers.get(header::UPGRADE).and_then(|protocol| protocol.to_str().ok());
     match asked {
         Some(protocol) if protocol.eq_ignore_ascii_case("websocket") => websocket(State(app), upgrade).await,
-        _ => assets::index().await,
+        _ => assets::index(&app).await,
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(Duration::from_secs(state.config.ping_interval_s))
         .ping_timeout(Duration::from_secs(state.config.ping_timeout_s))
+        .connect_timeout(Duration::from_secs(state.config.connect_timeout_s))
         .max_buffer_size(CONNECTION_PACKETS_MAX)
         .max_payload(state.config.body_bytes_max as u64)
         .ws_max_message_size(state.config.body_bytes_max)
