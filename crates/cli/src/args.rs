@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -42,6 +43,12 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Show the settings that apply and who chose them
     Config(Config),
+    /// Show what happens, live, one line an event
+    Tail(Tail),
+    /// Write events to a file: JSONL, CSV or an HTML report
+    Export(Export),
+    /// Read events from a file, each once
+    Import(Import),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
@@ -270,11 +277,156 @@ pub(crate) enum ConfigVerb {
     Path,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Demo {
-    /// Port of the monitor to replay to [default: the configured port, else 8765]
+/// Which monitor to talk to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Which {
+    /// Port of the monitor [default: the configured port, else the only monitor that runs]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Which events")]
+pub(crate) struct Wanted {
+    /// Of this session; the beginning of its id is enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Of this kind, in any spelling: `PreToolUse`, `pre_tool`. Several with commas, or again
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// Of this tool, such as `Bash`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// Of this subagent, by its id or type, such as `Explore`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Of sessions in this folder and below
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project: Option<String>,
+    /// Failures only
+    #[arg(long)]
+    pub(crate) errors: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor tail                          the last 10 events, then what happens
+  claude-mpm-monitor tail -n 100 --no-follow       the last 100, and no more
+  claude-mpm-monitor tail --errors                 failures of all sessions
+  claude-mpm-monitor tail --tool Bash --project .  what is run here
+  claude-mpm-monitor tail --json | jq .summary     for programs: one JSON object a line
+
+Times are those of your time zone. Secrets are masked. Restarts of the monitor are followed, and nothing is missed.
+Ctrl-C ends it.")]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// How many of the last events to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    pub(crate) lines: usize,
+    /// Show what is stored and end
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Print each event as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// With the payload, as it was sent
+    #[arg(long, requires = "json")]
+    pub(crate) payload: bool,
+    /// Show secrets, too
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Colours; `auto` is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor export > events.jsonl                      everything, one JSON object a line
+  claude-mpm-monitor export -o report.html --session 3f0c       a report of one session, to be shown to others
+  claude-mpm-monitor export -o failures.csv --errors --from 7d  for a spreadsheet
+  claude-mpm-monitor export --query 'tax rounding' --limit 20   the last 20 events with these words
+  claude-mpm-monitor export --raw -o backup.jsonl               to be imported elsewhere, as it is
+
+Secrets (keys, tokens, passwords, private keys) are masked where they can be recognised; look through what you give
+away all the same. The file appears when it is whole, readable by you alone.")]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Where to write; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// What to write [default: by the name of the file; jsonl on standard output]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not mask secrets
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Happened then or later: `2026-11-21`, `\"2026-11-21 10:30\"`, `10:30`, or `2h` for two hours ago
+    #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    pub(crate) from: Option<String>,
+    /// Happened then or before; a date means the end of its day
+    #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    pub(crate) to: Option<String>,
+    /// With all these words
+    #[arg(long, value_name = "WORDS", help_heading = "Which events")]
+    pub(crate) query: Option<String>,
+    /// The newest N of them [default: all; of a report, 10000]
+    #[arg(long, value_name = "N", help_heading = "Which events")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Whole events, one JSON object a line
+    Jsonl,
+    /// A table without payloads
+    Csv,
+    /// A page that needs nothing but a browser
+    Html,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor import backup.jsonl           what `export --raw` wrote
+  ssh box claude-mpm-monitor export --raw | claude-mpm-monitor import -
+  claude-mpm-monitor import hooks.ndjson           payloads of Claude Code's hooks, one a line
+
+Events keep their ids and times. What is stored already is not stored again, so an import that was interrupted can
+simply be repeated.")]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The file to read; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// How many times faster than it was recorded
     #[arg(long, default_value = "1", value_parser = speed)]
     pub(crate) speed: f64,

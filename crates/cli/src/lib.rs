@@ -7,8 +7,13 @@ mod config;
 mod context;
 mod demo;
 mod diagnose;
+mod export;
 mod health;
+mod import;
+mod interrupt;
+mod jsonl;
 mod launch;
+mod line;
 mod list;
 mod logs;
 mod port;
@@ -19,7 +24,10 @@ mod start;
 mod status;
 mod stop;
 mod supervisor;
+mod tail;
 mod terminal;
+mod when;
+mod which;
 
 use std::ffi::OsString;
 
@@ -92,6 +100,9 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Logs(logs)) => logs::run(&logs, context),
         Some(Verb::Config(config)) => config::run(&config, context),
+        Some(Verb::Tail(tail)) => tail::run(&tail, context),
+        Some(Verb::Export(export)) => export::run(&export, context),
+        Some(Verb::Import(import)) => import::run(&import, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

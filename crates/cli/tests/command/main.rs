@@ -15,4 +15,6 @@ mod settings;
 mod single_instance;
 mod supervision;
 mod support;
+mod tail;
+mod transfer;
 mod trouble;
