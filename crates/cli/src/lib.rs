@@ -9,6 +9,7 @@ mod demo;
 mod launch;
 mod logs;
 mod serve;
+mod service;
 mod start;
 mod status;
 mod stop;
@@ -81,6 +82,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Logs(logs)) => logs::run(&logs, context),
         Some(Verb::Config(config)) => config::run(&config, context),
+        Some(Verb::Service(service)) => service::run(&service.verb, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

@@ -219,7 +219,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "log_to_file",
         about: "Whether a server in a terminal logs to a file too; one in the background always does",
-        environment: &[],
+        environment: &["CLAUDE_MPM_MONITOR_LOG_TO_FILE"],
         expected: "true or false",
         apply: |value, settings| set(truth(value), &mut settings.log_to_file),
         show: |settings| json!(settings.log_to_file),

@@ -6,6 +6,8 @@ mod dashboard;
 mod demo;
 mod lifecycle;
 mod logs;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod single_instance;
 mod supervision;
