@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use host::Profile;
 
-use crate::args::{Platform, ServiceMode};
+use super::args::{Platform, ServiceMode};
 
 /// The name of the service wherever names are short.
 pub(crate) const NAME: &str = "claude-mpm-monitor";

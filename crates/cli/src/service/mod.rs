@@ -1,5 +1,6 @@
 //! `service`: the monitor as a service of the system, installed, taken away exactly, and shown.
 
+pub(crate) mod args;
 mod definition;
 mod manifest;
 
@@ -12,9 +13,9 @@ use host::Flags;
 use protocol::config_file;
 
 use crate::Exit;
-use crate::args::{Install, Platform, ServiceMode, ServiceVerb, Where};
 use crate::config;
 use crate::context::Context;
+use args::{Install, Platform, ServiceMode, ServiceVerb, Where};
 use definition::{Definition, WRAPPER, wrapper_script};
 use manifest::{Found, Manifest, Written};
 

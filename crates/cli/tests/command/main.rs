@@ -4,11 +4,19 @@
 
 mod dashboard;
 mod demo;
+mod diagnose;
+mod legacy;
 mod lifecycle;
 mod logs;
 #[cfg(target_os = "linux")]
 mod service;
+mod ports;
+mod programs;
+mod restart;
 mod settings;
 mod single_instance;
 mod supervision;
 mod support;
+mod tail;
+mod transfer;
+mod trouble;

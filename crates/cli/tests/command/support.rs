@@ -54,6 +54,7 @@ impl Desk {
         command
             .args(line.split_whitespace())
             .env("CLAUDE_MPM_HOME", self.home.folder())
+            .env("HOME", self.folder.path())
             .env("CLAUDE_MPM_SOCKETIO_PORT", self.port.to_string())
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
@@ -89,7 +90,7 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        for runfile in client::runfiles::list(&self.home) {
+        for runfile in client::runfiles::list(&self.home).unwrap_or_default() {
             // A test that failed may have left a server; one that passed has none.
             let _ = client::stop(&self.home, runfile.port, true);
         }
