@@ -98,8 +98,9 @@ pub fn probe(home: &Home, port: u16) -> Probe {
 
 /// This user's monitors that answer, by port.
 pub fn running(home: &Home) -> Vec<Running> {
-    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
-    let probed = alive.filter_map(|runfile| match probe(home, runfile.port) {
+    // A home that cannot be read has none that could be found.
+    let alive = runfiles::living(home).unwrap_or_default();
+    let probed = alive.into_iter().filter_map(|runfile| match probe(home, runfile.port) {
         Probe::Ours(running) => Some(*running),
         _ => None,
     });
