@@ -8,11 +8,11 @@ mod diagnose;
 mod legacy;
 mod lifecycle;
 mod logs;
-#[cfg(target_os = "linux")]
-mod service;
 mod ports;
 mod programs;
 mod restart;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod single_instance;
 mod supervision;
