@@ -39,7 +39,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "host",
         about: "Address to listen on; beyond loopback everybody needs the access token",
-        environment: &["CLAUDE_MPM_SOCKETIO_HOST", "CLAUDE_MPM_SERVER_HOST"],
+        environment: &["CLAUDE_MPM_SOCKETIO_HOST", "CLAUDE_MPM_SERVER_HOST", "CLAUDE_MPM_DEFAULT_HOST"],
         expected: "a host name or an address",
         apply: |value, settings| set(text(value), &mut settings.config.host),
         show: |settings| json!(settings.config.host),
