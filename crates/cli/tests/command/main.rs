@@ -11,6 +11,8 @@ mod logs;
 mod ports;
 mod programs;
 mod restart;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod single_instance;
 mod supervision;
