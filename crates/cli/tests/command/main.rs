@@ -4,6 +4,7 @@
 
 mod demo;
 mod lifecycle;
+mod open;
 mod single_instance;
 mod supervision;
 mod support;
