@@ -5,7 +5,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use host::{Flags, Profile};
 
 use crate::service::args::Service;
@@ -53,10 +53,64 @@ pub(crate) enum Verb {
     Export(Export),
     /// Read events from a file, each once
     Import(Import),
+    /// Open the dashboard in the browser
+    Open(Open),
+    /// Print what a shell needs to complete this command
+    Completions(Completions),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
     Version,
+}
+
+/// Verbs by what they are for, in the order in which the help shows them. One that is not here stands at the end.
+const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Run it",
+        &[
+            "start", "stop", "restart", "status", "port", "list", "health", "diagnose", "logs", "config",
+            "service",
+        ],
+    ),
+    ("See what happens", &["open", "tail", "demo"]),
+    ("Take events along", &["export", "import"]),
+];
+
+/// The command line with its verbs in groups.
+pub(crate) fn command() -> clap::Command {
+    let command = Arguments::command();
+    let groups = grouped(&command);
+    command
+        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
+        .after_help(groups)
+}
+
+/// Reads a command line.
+pub(crate) fn parse<A: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = A>,
+) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command().try_get_matches_from(args)?)
+}
+
+fn grouped(command: &clap::Command) -> String {
+    let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set()).collect();
+    let known = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    let mut text = String::new();
+    let mut group = |title: &str, verbs: &[&clap::Command]| {
+        text += &format!("\n{title}:\n");
+        for verb in verbs {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {:<12} {about}\n", verb.get_name());
+        }
+    };
+    for (title, names) in GROUPS {
+        let find = |name: &&str| verbs.iter().copied().find(|verb| verb.get_name() == *name);
+        group(title, &names.iter().filter_map(find).collect::<Vec<_>>());
+    }
+    let others: Vec<_> = verbs.iter().copied().filter(|verb| !known(verb.get_name())).collect();
+    group("More", &others);
+    text + "\n'claude-mpm-monitor VERB --help' shows a verb's options and examples.\n\
+        Exit codes: 0 done or already so, 1 failed, 2 wrong usage, 3 not running."
 }
 
 /// Where to listen.
@@ -419,6 +473,32 @@ pub(crate) struct Import {
     pub(crate) input: PathBuf,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor open                  the dashboard
+  claude-mpm-monitor open --session 3f0c   one session in it; the beginning of its id is enough")]
+pub(crate) struct Open {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Show this session only; the beginning of its id is enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor completions bash > ~/.local/share/bash-completion/completions/claude-mpm-monitor
+  claude-mpm-monitor completions zsh > \"${fpath[1]}/_claude-mpm-monitor\"
+  claude-mpm-monitor completions fish > ~/.config/fish/completions/claude-mpm-monitor.fish
+  claude-mpm-monitor completions powershell >> $PROFILE")]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
@@ -482,11 +562,30 @@ fn speed(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_every_verb_once_and_every_verb_that_reads_or_writes_events_has_examples() {
+        let help = command().render_help().to_string();
+        for verb in command().get_subcommands() {
+            let lines =
+                help.lines().filter(|line| line.trim_start().starts_with(&format!("{} ", verb.get_name())));
+            assert_eq!(lines.count(), 1, "{}: {help}", verb.get_name());
+        }
+        for verb in ["tail", "export", "import", "open", "completions"] {
+            let verb = command().find_subcommand(verb).cloned().unwrap();
+            let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().filter(|line| line.starts_with("  claude-mpm-monitor ")) {
+                let arguments = line.trim().split("  ").next().unwrap().split(['>', '|']).next().unwrap();
+                let arguments = arguments.replace("'tax rounding'", "words");
+                assert!(Arguments::try_parse_from(arguments.split_whitespace()).is_ok(), "{line}");
+            }
+            assert!(examples.starts_with("Examples:\n"), "{verb}");
+        }
     }
 
     #[test]

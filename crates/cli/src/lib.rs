@@ -3,6 +3,7 @@
 mod args;
 mod bare;
 mod browser;
+mod completions;
 mod config;
 mod context;
 mod demo;
@@ -16,6 +17,7 @@ mod launch;
 mod line;
 mod list;
 mod logs;
+mod open;
 mod port;
 mod restart;
 mod serve;
@@ -31,8 +33,6 @@ mod when;
 mod which;
 
 use std::ffi::OsString;
-
-use clap::Parser;
 
 use args::{Arguments, Verb};
 use context::Context;
@@ -62,7 +62,7 @@ pub fn run<A: Into<OsString> + Clone>(
     var: &dyn Fn(&str) -> Option<OsString>,
     terminal: &mut Terminal<'_>,
 ) -> Exit {
-    let arguments = match Arguments::try_parse_from(args) {
+    let arguments = match args::parse(args) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             terminal.complain(error.render().to_string().trim_end());
@@ -105,6 +105,8 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Tail(tail)) => tail::run(&tail, context),
         Some(Verb::Export(export)) => export::run(&export, context),
         Some(Verb::Import(import)) => import::run(&import, context),
+        Some(Verb::Open(open)) => open::run(&open, context),
+        Some(Verb::Completions(completions)) => Ok(completions::run(&completions, context)),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));

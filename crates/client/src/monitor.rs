@@ -24,6 +24,17 @@ pub struct Monitor {
     agent: Agent,
 }
 
+/// What a monitor thinks of a client's version.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Compatibility {
+    /// Whether everything is understood, as far as can be told.
+    pub compatible: bool,
+    /// The version of the monitor.
+    pub server_version: String,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
 /// What became of several events.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Taken {
@@ -111,6 +122,16 @@ impl Monitor {
         let body = if let [only] = events { format!("[{only}]") } else { events.join("\n") };
         let sent = self.agent.post(&url).header("content-type", "application/x-ndjson").send(&body);
         decode(&url, &mut accepted(&url, sent)?)
+    }
+
+    /// Whether it understands a client of that version. It refuses nobody: unknown and old versions get warnings.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn compatibility(&self, client_version: &str) -> Result<Compatibility, Error> {
+        let url = format!("{}/compatibility", self.url);
+        let body = serde_json::json!({ "client_version": client_version }).to_string();
+        decode(&url, &mut accepted(&url, self.agent.post(&url).send(&body))?)
     }
 
     /// What each session is doing, the most recently active first; as many as the monitor lists at once.

@@ -8,6 +8,7 @@ mod diagnose;
 mod legacy;
 mod lifecycle;
 mod logs;
+mod open;
 mod ports;
 mod programs;
 mod restart;
