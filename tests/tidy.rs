@@ -15,9 +15,11 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["protocol"]),
     ("hook", &["protocol"]),
     ("host", &["protocol", "server", "client"]),
+    ("claude-mpm-monitor-desktop", &["protocol", "claude", "client", "host", "cli"]),
     ("claude", &["protocol"]),
     ("cli", &["protocol", "claude", "client", "host"]),
     ("e2e", &["protocol"]),
+    ("desktop-e2e", &["protocol", "e2e"]),
     ("bench", &["protocol"]),
 ];
 

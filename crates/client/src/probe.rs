@@ -96,6 +96,17 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     silent.map_or(Probe::Foreign { owner }, Probe::Legacy)
 }
 
+/// This user's monitors that answer, by port.
+pub fn running(home: &Home) -> Vec<Running> {
+    // A home that cannot be read has none that could be found.
+    let alive = runfiles::living(home).unwrap_or_default();
+    let probed = alive.into_iter().filter_map(|runfile| match probe(home, runfile.port) {
+        Probe::Ours(running) => Some(*running),
+        _ => None,
+    });
+    probed.collect()
+}
+
 /// Waits until this user's monitor answers on a port; `None` when it does not within `limit`, or when nobody
 /// is about to serve there any more.
 pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Running>> {

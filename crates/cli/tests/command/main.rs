@@ -10,13 +10,18 @@ mod hooks;
 mod legacy;
 mod lifecycle;
 mod logs;
+mod open;
 mod ports;
 mod programs;
 mod restart;
 #[cfg(unix)]
 mod run;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod single_instance;
 mod supervision;
 mod support;
+mod tail;
+mod transfer;
 mod trouble;

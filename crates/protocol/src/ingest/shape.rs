@@ -29,7 +29,8 @@ pub(super) fn parse(raw: &RawValue, door: Source) -> Result<Incoming, Refusal> {
 /// Our own event: `payload` with normalised fields beside it, which win over what the payload says.
 fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     let payload = body.raw("payload").unwrap_or(RawValue::NULL);
-    let source = body.text("source").and_then(|name| Source::from_name(&name)).unwrap_or(door);
+    let named = body.text("source").and_then(|name| Source::from_name(&name));
+    let source = named.unwrap_or(door);
     let mut incoming = match Object::of(payload) {
         Some(inner) => foreign(payload, &inner, source),
         None => blank(payload, source),
@@ -52,7 +53,8 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     if let Some(id) = body.raw("id") {
         incoming.id = Some(event_id(id)?);
     }
-    incoming.source = source;
+    // A payload can tell by its own shape who sent it.
+    incoming.source = named.unwrap_or(incoming.source);
     incoming.occurred_at = time(body, "occurred_at").or(incoming.occurred_at);
     incoming.session_id = field(body, &["session_id"]).map(SessionId).or(incoming.session_id);
     incoming.agent_id = field(body, &["agent_id"]).map(AgentId).or(incoming.agent_id);
@@ -64,7 +66,7 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     incoming.duration_ms = milliseconds(body, "duration_ms").or(incoming.duration_ms);
     incoming.is_error |= body.is_true("is_error");
     if let Some(text) = body.text("summary") {
-        incoming.summary = summary::one_line(&text);
+        incoming.summary = summary::given(&text);
     }
     Ok(incoming)
 }

@@ -29,6 +29,15 @@ pub(crate) fn one_line(text: &str) -> String {
     line.finish()
 }
 
+/// A summary that its sender wrote: one line too, but two spaces between its parts stay.
+pub(super) fn given(text: &str) -> String {
+    let mut line = Line::new();
+    for part in text.split("  ") {
+        line.push(part);
+    }
+    line.finish()
+}
+
 /// A tool call in one line.
 pub(super) fn call_line(data: &Object<'_>) -> String {
     let mut line = Line::new();
@@ -522,6 +531,14 @@ mod tests {
             "cut at a character, with a mark: {long}"
         );
         assert_eq!(one_line(" \n "), "");
+        for summary in ["Bash  make  → 3\u{a0}passed", "Prompt  a b", &long, ""] {
+            assert_eq!(
+                given(summary),
+                given(&given(summary)),
+                "a summary that was exported is imported as it was"
+            );
+        }
+        assert_eq!(given("Bash  a\n b   c"), "Bash  a b  c");
     }
 
     #[test]
