@@ -27,8 +27,27 @@ pub(crate) enum Verb {
     Status(Status),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
+    /// The token that a monitor asks for which other machines can reach
+    Token {
+        #[command(subcommand)]
+        order: TokenOrder,
+    },
     /// Print the version
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenOrder {
+    /// Print the token, for programs on other machines
+    Show,
+    /// Replace the token: who has the old one is disconnected and refused
+    Rotate,
+    /// Print a link that logs one browser in, within ten minutes
+    Link {
+        /// Port of the monitor [default: all of yours that ask for the token]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+    },
 }
 
 /// Where to listen.
@@ -37,9 +56,19 @@ pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
     pub(crate) port: Option<PortChoice>,
-    /// Address to listen on [default: localhost]
+    /// Address to listen on; others than localhost, such as 0.0.0.0, ask everybody for the token
+    /// [default: localhost]
     #[arg(long)]
     pub(crate) host: Option<String>,
+    /// Serve HTTPS, with a certificate that the monitor signs itself unless you name one
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Serve HTTPS with this certificate (PEM, with those that vouch for it)
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_parser = file)]
+    pub(crate) tls_cert: Option<String>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_parser = file)]
+    pub(crate) tls_key: Option<String>,
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
@@ -143,6 +172,13 @@ fn folder(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
+/// The absolute path of a file that exists.
+fn file(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.01..=100_000.0).contains(&speed) => Ok(speed),
@@ -173,6 +209,11 @@ mod tests {
             "demo --speed 0",
             "demo --speed nan",
             "restart",
+            "--tls-cert Cargo.toml",
+            "--tls-key Cargo.toml",
+            "--tls-cert /no/such/file --tls-key Cargo.toml",
+            "token",
+            "token show --port 1",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

@@ -1,14 +1,14 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
-use client::{Probe, url};
+use client::{Probe, page, url};
 use host::Origin;
-use protocol::names;
+use protocol::{Runfile, names};
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::serve::serve;
-use crate::{Exit, browser};
+use crate::{Exit, browser, token};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
@@ -18,10 +18,10 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
     let found = serve(settings, bare.listen.project.clone(), context, |runfile, context| {
-        let url = url(&runfile.host, port);
         context.terminal.say(format_args!("Monitor running on port {port}"));
-        context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
-        show(&url, "Opening browser to", bare, context);
+        context.terminal.say(format_args!("Send a first event: {}", first_event(runfile)));
+        token::report(runfile, context);
+        show(&login(runfile), "Opening browser to", bare, context);
     })?;
     match found {
         None => Ok(Exit::Done),
@@ -43,7 +43,7 @@ fn already(
         Probe::Ours(running) => {
             let url = running.url();
             context.terminal.say(format_args!("Monitor already running at {url}"));
-            show(&url, "Opening browser to existing instance:", bare, context);
+            show(&login(&running.runfile), "Opening browser to existing instance:", bare, context);
             return Ok(Exit::Done);
         }
         Probe::Legacy { pid, version } => {
@@ -66,6 +66,11 @@ fn already(
     Ok(Exit::Failed)
 }
 
+/// The page to open: where a login is needed, the one that does it.
+fn login(runfile: &Runfile) -> String {
+    token::login_link(runfile).unwrap_or_else(|_| page(runfile))
+}
+
 /// Opens the dashboard, or says where it is.
 fn show(url: &str, opening: &str, bare: &Bare, context: &mut Context<'_, '_>) {
     if !bare.no_browser && browser::has_display(context) {
@@ -78,7 +83,14 @@ fn show(url: &str, opening: &str, bare: &Bare, context: &mut Context<'_, '_>) {
 }
 
 /// The command that sends a first event, to be copied.
-fn first_event(url: &str) -> String {
+fn first_event(runfile: &Runfile) -> String {
+    let token = if runfile.access.token {
+        r#" -H "Authorization: Bearer $(claude-mpm-monitor token show)""#
+    } else {
+        ""
+    };
+    // On this machine, where every monitor speaks plain HTTP.
+    let url = url(&runfile.host, runfile.port);
     let event = r#"{"hook_event_name":"UserPromptSubmit","session_id":"try","prompt":"hello"}"#;
-    format!("curl {url}{} -d '{event}'", names::EVENTS)
+    format!("curl {url}{}{token} -d '{event}'", names::EVENTS)
 }

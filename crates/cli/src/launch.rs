@@ -26,7 +26,14 @@ impl Target {
             Some(PortChoice::Auto) => Some(first_free(context)?),
             None => None,
         };
-        let mut settings = context.settings(&Flags { host: listen.host.clone(), port })?;
+        let flags = Flags {
+            host: listen.host.clone(),
+            port,
+            tls: listen.tls,
+            tls_cert: listen.tls_cert.clone(),
+            tls_key: listen.tls_key.clone(),
+        };
+        let mut settings = context.settings(&flags)?;
         settings.config.working_directory = std::env::current_dir().unwrap_or_default();
         let found = match listen.port {
             // It has just been looked at; whoever takes it from now on is met when it is bound.
@@ -77,7 +84,9 @@ pub(crate) fn hung(port: u16, context: &Context<'_, '_>) -> Option<String> {
 pub(crate) fn suggestion(error: &StartError) -> Option<&'static str> {
     match error {
         StartError::Forbidden { .. } => Some("choose a port above 1024"),
-        StartError::NeedsToken { .. } => Some("use --host localhost"),
+        StartError::Token(_) => {
+            Some("make a new one with 'claude-mpm-monitor token rotate', or use --host localhost")
+        }
         _ => None,
     }
 }

@@ -11,6 +11,7 @@ mod start;
 mod status;
 mod stop;
 mod terminal;
+mod token;
 
 use std::ffi::OsString;
 
@@ -77,6 +78,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Stop(stop)) => stop::run(&stop, context),
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
+        Some(Verb::Token { order }) => token::run(&order, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

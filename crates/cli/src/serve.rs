@@ -19,13 +19,14 @@ const DROP_LIMIT: Duration = Duration::from_secs(1);
 /// Serves in this process, for that project only if one is named. `ready` is called once, when the server answers. Returns who has the port when
 /// another program was quicker, and `None` after serving.
 pub(crate) fn serve(
-    settings: Settings,
+    mut settings: Settings,
     project: Option<String>,
     context: &mut Context<'_, '_>,
     ready: impl FnOnce(&Runfile, &mut Context<'_, '_>),
 ) -> anyhow::Result<Option<Probe>> {
     let port = settings.config.port;
     start_log(&settings);
+    settings.load_certificate(&context.home)?;
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
     let served = runtime.block_on(async {
         // Before the port is taken: whoever sees us serve may stop us right away.

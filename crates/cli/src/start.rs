@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use client::{Detached, DetachedError, Probe, Running, start_detached, url};
+use client::{Detached, DetachedError, Probe, Running, page, start_detached};
 use host::Settings;
 use protocol::Runfile;
 
@@ -12,6 +12,7 @@ use crate::args::{Mode, PortChoice, Start};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::serve::serve;
+use crate::token;
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     if start.mode == Mode::Background {
@@ -58,7 +59,14 @@ fn in_foreground(
     if start.mode == Mode::Background {
         settings.config.mode = "background".to_owned();
     }
-    let taken = serve(settings, start.listen.project.clone(), context, report)?;
+    let is_logged = start.mode == Mode::Background;
+    let taken = serve(settings, start.listen.project.clone(), context, |runfile, context| {
+        report(runfile, context);
+        // A login link has no business in a log; the command that started this process prints one.
+        if !is_logged {
+            token::report(runfile, context);
+        }
+    })?;
     Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
 }
 
@@ -75,14 +83,17 @@ fn in_background(
     let (port_text, host) = (port.to_string(), settings.config.host.as_str());
     let args =
         ["start", "--foreground", "--mode", "background", "--port", port_text.as_str(), "--host", host];
+    let tls = tls_flags(settings);
+    let args = args.into_iter().chain(tls.iter().map(String::as_str));
     let project = project.into_iter().flat_map(|project| ["--project", project]);
-    let args: Vec<OsString> = args.into_iter().chain(project).map(OsString::from).collect();
+    let args: Vec<OsString> = args.chain(project).map(OsString::from).collect();
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     let home = context.home.clone();
     let detached = Detached { exe: &exe, args: &args, home: &home, port, limit: context.start_limit()? };
     match start_detached(&detached) {
         Ok(running) => {
             report(&running.runfile, context);
+            token::report(&running.runfile, context);
             Ok(Outcome::Ended(Exit::Done))
         }
         Err(DetachedError::Ended { status, .. }) if CHILD_WAS_LATE.contains(&status.code()) => {
@@ -94,6 +105,14 @@ fn in_background(
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The child gets what this command decided, whatever its own settings would say.
+fn tls_flags(settings: &Settings) -> Vec<String> {
+    let path = |flag: &str, path: &std::path::Path| [flag.to_owned(), path.display().to_string()];
+    let files = settings.tls_cert.iter().flat_map(|file| path("--tls-cert", file));
+    let files = files.chain(settings.tls_key.iter().flat_map(|file| path("--tls-key", file)));
+    settings.tls.then(|| "--tls".to_owned()).into_iter().chain(files).collect()
 }
 
 /// A background server's own words when it failed: from its `Error:` line on, else all that it wrote.
@@ -108,7 +127,7 @@ fn failure(output: &str, status: &str) -> String {
 
 /// Tells of a server that has just been started.
 fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
-    let url = url(&runfile.host, runfile.port);
+    let url = page(runfile);
     let Runfile { pid, mode, .. } = runfile;
     context.terminal.say(format_args!(
         "✓ Server started successfully\n  \

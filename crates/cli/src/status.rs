@@ -180,6 +180,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: None,
             mode: "background".to_owned(),
+            access: Default::default(),
         };
         let mut health = Health {
             status: "running".to_owned(),

@@ -9,11 +9,12 @@ mod probe;
 mod process;
 pub mod runfiles;
 mod stop;
+pub mod token;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use error::Error;
 pub use lock::Lock;
-pub use monitor::{Monitor, url};
+pub use monitor::{Monitor, page, url};
 pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
-pub use process::started_at;
+pub use process::{machine_names, started_at};
 pub use stop::{StopError, Stopped, stop};

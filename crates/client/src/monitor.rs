@@ -1,11 +1,13 @@
 //! A handle to one running monitor: the questions and orders that HTTP offers.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use protocol::{ErrorBody, Health, names};
+use protocol::{ErrorBody, Health, Runfile, names};
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
-use ureq::{Agent, Body};
+use ureq::typestate::WithBody;
+use ureq::{Agent, Body, RequestBuilder};
 
 use crate::Error;
 
@@ -20,11 +22,24 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct Monitor {
     url: String,
     agent: Agent,
+    /// What proves to it who asks; none where loopback is proof enough.
+    secret: Option<String>,
 }
 
-/// The address under which a browser finds a monitor.
+/// The address under which a program on this machine finds a monitor.
 pub fn url(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("http://[{host}]:{port}") } else { format!("http://{host}:{port}") }
+    match host.parse::<IpAddr>() {
+        // These mean "listen everywhere" and are no destinations.
+        Ok(ip) if ip.is_unspecified() => format!("http://localhost:{port}"),
+        Ok(IpAddr::V6(ip)) => format!("http://[{ip}]:{port}"),
+        _ => format!("http://{host}:{port}"),
+    }
+}
+
+/// The address under which a browser finds the monitor of a runfile.
+pub fn page(runfile: &Runfile) -> String {
+    let url = url(&runfile.host, runfile.port);
+    if runfile.access.tls_fingerprint.is_some() { url.replacen("http", "https", 1) } else { url }
 }
 
 impl Monitor {
@@ -33,7 +48,24 @@ impl Monitor {
         Self::with_limit(host, port, ANSWER_LIMIT)
     }
 
+    /// The monitor of a runfile, with the right to do there what its user may do.
+    pub fn of(runfile: &Runfile) -> Self {
+        Self::of_with_limit(runfile, ANSWER_LIMIT)
+    }
+
     /// Same, with another limit for each answer.
+    pub(crate) fn of_with_limit(runfile: &Runfile, limit: Duration) -> Self {
+        let secret = runfile.access.token.then(|| runfile.control_token.clone());
+        Self { secret, ..Self::with_limit(&runfile.host, runfile.port, limit) }
+    }
+
+    /// The same monitor, asked with this token.
+    #[must_use]
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self { secret: Some(token.into()), ..self }
+    }
+
+    /// Same as [`Monitor::at`], with another limit for each answer.
     pub(crate) fn with_limit(host: &str, port: u16, limit: Duration) -> Self {
         // No proxy and no redirects: the answer must come from this very address.
         let config = Agent::config_builder()
@@ -42,7 +74,7 @@ impl Monitor {
             .http_status_as_error(false)
             .timeout_global(Some(limit))
             .build();
-        Self { url: url(host, port), agent: config.new_agent() }
+        Self { url: url(host, port), agent: config.new_agent(), secret: None }
     }
 
     /// Its address.
@@ -64,8 +96,8 @@ impl Monitor {
     /// When it does not answer, or refuses the event.
     pub fn post_event(&self, body: &str) -> Result<(), Error> {
         let url = format!("{}{}", self.url, names::EVENTS);
-        let sent = self.agent.post(&url).header("content-type", "application/json").send(body);
-        accepted(&url, sent).map(drop)
+        let request = self.posting(&url, self.secret.as_deref());
+        accepted(&url, request.header("content-type", "application/json").send(body)).map(drop)
     }
 
     /// A page of history: `{"events":[…],"has_more"}`. The query is that of `GET /api/events`, such as
@@ -94,16 +126,38 @@ impl Monitor {
         self.order(names::RESTART, control_token, &format!("{{\"port\":{port}}}")).map(drop)
     }
 
+    /// A path, valid once and for a few minutes, that logs a browser in. The token is that of its runfile.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the token.
+    pub fn login_path(&self, control_token: &str) -> Result<String, Error> {
+        let answer = self.order(names::LOGIN_LINK, control_token, "")?;
+        Ok(answer["path"].as_str().unwrap_or("/").to_owned())
+    }
+
     fn order(&self, route: &str, control_token: &str, body: &str) -> Result<serde_json::Value, Error> {
         let url = format!("{}{route}", self.url);
-        let request = self.agent.post(&url).header("authorization", format!("Bearer {control_token}"));
+        let request = self.posting(&url, Some(control_token));
         decode(&url, &mut accepted(&url, request.send(body))?)
+    }
+
+    fn posting(&self, url: &str, secret: Option<&str>) -> RequestBuilder<WithBody> {
+        let request = self.agent.post(url);
+        match secret {
+            Some(secret) => request.header("authorization", format!("Bearer {secret}")),
+            None => request,
+        }
     }
 
     /// Reads any route as JSON.
     pub(crate) fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Error> {
         let url = format!("{}{route}", self.url);
-        let mut response = accepted(&url, self.agent.get(&url).call())?;
+        let request = self.agent.get(&url);
+        let request = match &self.secret {
+            Some(secret) => request.header("authorization", format!("Bearer {secret}")),
+            None => request,
+        };
+        let mut response = accepted(&url, request.call())?;
         decode(&url, &mut response)
     }
 }
@@ -176,5 +230,6 @@ mod tests {
     fn an_address_with_colons_stands_in_brackets() {
         assert_eq!(url("::1", 8765), "http://[::1]:8765");
         assert_eq!(url("localhost", 8765), "http://localhost:8765");
+        assert_eq!(url("0.0.0.0", 8765), "http://localhost:8765", "no destination");
     }
 }

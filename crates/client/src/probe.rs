@@ -11,7 +11,7 @@ use protocol::paths::Home;
 use protocol::{Health, Runfile, names};
 use serde_json::Value;
 
-use crate::{Lock, Monitor, runfiles, url};
+use crate::{Lock, Monitor, page, runfiles};
 
 /// How long a connection may take. On this machine it is made or refused at once.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -55,12 +55,12 @@ pub struct Running {
 impl Running {
     /// Where a browser finds it.
     pub fn url(&self) -> String {
-        url(&self.runfile.host, self.runfile.port)
+        page(&self.runfile)
     }
 
     /// A handle to talk to it.
     pub fn monitor(&self) -> Monitor {
-        Monitor::at(&self.runfile.host, self.runfile.port)
+        Monitor::of(&self.runfile)
     }
 }
 
@@ -86,11 +86,14 @@ pub fn holder(owner: Option<&Owner>) -> String {
 
 /// Finds out who holds a port of this machine.
 pub fn probe(home: &Home, port: u16) -> Probe {
-    let addresses = addresses(runfiles::read(home, port).as_ref());
+    // With the lock held, whoever answers at the runfile's own address is the one that wrote it.
+    let noted = runfiles::read(home, port).filter(|_| Lock::is_held(home, port));
+    let noted = noted.as_ref();
+    let addresses = addresses(noted);
     // All at once, so that silence on two addresses takes no longer than on one.
     let answers: Vec<Answer> = thread::scope(|scope| {
         let asked: Vec<_> =
-            addresses.iter().map(|&address| scope.spawn(move || ask(address, port))).collect();
+            addresses.iter().map(|&address| scope.spawn(move || ask(address, port, noted))).collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or(Answer::Silence)).collect()
     });
     // Read after the answers: a server writes its runfile before it answers, but after it listens.
@@ -141,6 +144,16 @@ pub fn owner(port: u16) -> Option<Owner> {
     Some(Owner { pid: process.pid, program })
 }
 
+/// What proves to the monitor of a runfile who asks; nothing for whoever else has an address of that port.
+fn secret(noted: Option<&Runfile>, address: IpAddr) -> Option<&str> {
+    let noted = noted.filter(|noted| noted.access.token)?;
+    let is_its_own = match noted.host.parse::<IpAddr>() {
+        Ok(host) => host == address || host.is_unspecified(),
+        Err(_) => address.is_loopback(),
+    };
+    is_its_own.then_some(noted.control_token.as_str())
+}
+
 /// Both loopback addresses, and the one that the runfile names.
 fn addresses(runfile: Option<&Runfile>) -> Vec<IpAddr> {
     let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -159,12 +172,15 @@ enum Answer {
     Health(Value),
 }
 
-fn ask(address: IpAddr, port: u16) -> Answer {
+fn ask(address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
     // Closed again at once: a program that serves one connection at a time shall be free to answer.
     let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT_LIMIT).map(drop);
     match connected {
         Ok(()) => {
-            let monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+            let mut monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+            if let Some(secret) = secret(noted, address) {
+                monitor = monitor.with_token(secret);
+            }
             monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
         }
         // Too busy to accept is somebody, too.
@@ -182,8 +198,10 @@ fn recognise(answer: Value, runfile: Option<&Runfile>) -> Option<Probe> {
         let health = serde_json::from_value(answer).ok()?;
         return Some(Probe::Ours(Box::new(Running { health, runfile: runfile.clone() })));
     }
-    // The Python monitor never had a server_id; its predecessor had one, and named Python among its parts.
-    let monitor = service && server_id.is_none();
+    // The Python monitor never had a server_id; its predecessor had one, and named Python among its parts. One of
+    // ours that needs a token says neither who it is nor where.
+    let names_itself = answer["port"].is_u64() || answer["pid"].is_u64();
+    let monitor = service && server_id.is_none() && names_itself;
     let predecessor = !service && answer["dependencies"]["python_version"].is_string();
     (monitor || predecessor).then(|| Probe::Legacy {
         pid: answer["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
@@ -208,6 +226,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: None,
             mode: "background".to_owned(),
+            access: Default::default(),
         }
     }
 
@@ -218,6 +237,7 @@ mod tests {
         let older = json!({"status": "healthy", "server_id": "x", "server_version": "1.0.0", "pid": 8,
             "health_stats": {"last_activity": "2025-07-30"}, "dependencies": {"python_version": "3.11"}});
         let foreign = json!({"service": "claude-mpm-monitor", "server_id": "monitor-2"});
+        let guarded = json!({"service": "claude-mpm-monitor", "status": "running", "version": "0.1.0"});
         let cases = [
             (&ours, Some(runfile()), "ours"),
             (&ours, None, "nobody"),
@@ -226,6 +246,7 @@ mod tests {
             (&python, None, "legacy 7 6.5.83"),
             (&older, None, "legacy 8 1.0.0"),
             (&json!({"status": "ok"}), Some(runfile()), "nobody"),
+            (&guarded, Some(runfile()), "nobody"),
             (&json!("ok"), Some(runfile()), "nobody"),
         ];
         for (answer, runfile, expected) in cases {

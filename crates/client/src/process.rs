@@ -12,6 +12,12 @@ pub fn started_at(pid: u32) -> Option<Timestamp> {
     with_running(pid, |_, started| started)
 }
 
+/// The names under which other machines may know this one.
+pub fn machine_names() -> Vec<String> {
+    let name = System::host_name().ok().filter(|name| !name.is_empty());
+    name.map(|name| vec![format!("{name}.local"), name]).unwrap_or_default()
+}
+
 /// Whether the process that wrote the runfile still runs.
 pub(crate) fn is_alive(runfile: &Runfile) -> bool {
     with_proven(runfile, |_| ()).is_some()
@@ -64,6 +70,7 @@ mod tests {
             control_token: String::new(),
             project: None,
             mode: String::new(),
+            access: Default::default(),
         }
     }
 

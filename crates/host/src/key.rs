@@ -45,6 +45,36 @@ pub(crate) const KEYS: &[Key] = &[
         apply: |value, settings| set(texts(value), &mut settings.config.allowed_hosts),
     },
     Key {
+        name: "require_token",
+        environment: &[],
+        expected: "true or false",
+        apply: |value, settings| set(boolean(value), &mut settings.config.require_token),
+    },
+    Key {
+        name: "tls",
+        environment: &[],
+        expected: "true or false",
+        apply: |value, settings| set(boolean(value), &mut settings.tls),
+    },
+    Key {
+        name: "tls_cert",
+        environment: &[],
+        expected: "the path of a PEM file",
+        apply: |value, settings| set(text(value).map(|path| Some(path.into())), &mut settings.tls_cert),
+    },
+    Key {
+        name: "tls_key",
+        environment: &[],
+        expected: "the path of a PEM file",
+        apply: |value, settings| set(text(value).map(|path| Some(path.into())), &mut settings.tls_key),
+    },
+    Key {
+        name: "request_timeout",
+        environment: &[],
+        expected: "a number of seconds above 0",
+        apply: |value, settings| set(positive(value), &mut settings.config.request_timeout_s),
+    },
+    Key {
         name: "max_http_buffer_size",
         environment: &[],
         expected: "a number of bytes above 0",
@@ -141,6 +171,14 @@ pub(crate) const UNUSED_KEYS: &[&str] = &[
 fn set<T>(value: Option<T>, place: &mut T) -> Option<()> {
     *place = value?;
     Some(())
+}
+
+fn boolean(value: &Value) -> Option<bool> {
+    match value {
+        Value::Bool(value) => Some(*value),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
 }
 
 fn text(value: &Value) -> Option<String> {

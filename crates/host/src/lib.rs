@@ -4,7 +4,9 @@
 mod host;
 mod key;
 mod settings;
+mod tls;
 
 pub use host::{Host, StartError};
 pub use server::{Config, Stopped};
 pub use settings::{Flags, LogLevel, Origin, Settings, SettingsError};
+pub use tls::{Tls, TlsError};

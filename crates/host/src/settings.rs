@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use protocol::paths::Home;
@@ -12,6 +13,7 @@ use serde_json::{Map, Value};
 use server::Config;
 
 use crate::key::{KEYS, Key, UNUSED_KEYS};
+use crate::{Tls, TlsError};
 
 /// Where the system's administrator configures every user's server.
 const SYSTEM_FILE: &str = "/etc/claude-mpm/socketio_config.json";
@@ -23,6 +25,12 @@ pub struct Flags {
     pub host: Option<String>,
     /// `--port`.
     pub port: Option<u16>,
+    /// `--tls`.
+    pub tls: bool,
+    /// `--tls-cert`.
+    pub tls_cert: Option<String>,
+    /// `--tls-key`.
+    pub tls_key: Option<String>,
 }
 
 /// The settings of one server, and what the user should know about them.
@@ -30,6 +38,12 @@ pub struct Flags {
 pub struct Settings {
     /// What the server is told.
     pub config: Config,
+    /// Whether to serve HTTPS with a certificate of its own, unless files are named.
+    pub tls: bool,
+    /// The certificate to serve HTTPS with.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
     /// How much goes to the log; `None` leaves it to the mode.
     pub log_level: Option<LogLevel>,
     /// Who chose the port.
@@ -128,6 +142,31 @@ impl Settings {
         Self::from_files(flags, var, &[home.config(), PathBuf::from(SYSTEM_FILE)])
     }
 
+    /// Reads or makes the certificate that the server is to serve HTTPS with, if it is.
+    ///
+    /// # Errors
+    /// When only one of certificate and key is named, or they cannot be read or made.
+    pub fn load_certificate(&mut self, home: &Home) -> Result<(), TlsError> {
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Tls::Files { certificate: certificate.clone(), key: key.clone() }
+            }
+            (None, None) if self.tls => Tls::SelfSigned,
+            (None, None) => Tls::Off,
+            (Some(_), None) => return Err(TlsError::Half { given: "tls_cert", missing: "tls_key" }),
+            (None, Some(_)) => return Err(TlsError::Half { given: "tls_key", missing: "tls_cert" }),
+        };
+        let named = [self.config.host.clone()].into_iter().chain(self.config.allowed_hosts.clone());
+        let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let mut names: Vec<String> = local.into_iter().chain(client::machine_names()).chain(named).collect();
+        // A wildcard is no name.
+        names.retain(|name| !name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()));
+        names.sort();
+        names.dedup();
+        self.config.tls = tls.certificate(home, &names)?;
+        Ok(())
+    }
+
     fn from_files(
         flags: &Flags,
         var: impl Fn(&str) -> Option<OsString>,
@@ -164,6 +203,9 @@ fn chosen(
     let flag = match key.name {
         "host" => flags.host.clone().map(Value::from),
         "port" => flags.port.map(Value::from),
+        "tls" => flags.tls.then(|| Value::from(true)),
+        "tls_cert" => flags.tls_cert.clone().map(Value::from),
+        "tls_key" => flags.tls_key.clone().map(Value::from),
         _ => None,
     };
     let flag = flag.map(|value| (Origin::Flag(key.name), value));
@@ -292,7 +334,7 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 16] = [
+        let cases: [(Value, Check); 21] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -303,6 +345,11 @@ mod tests {
                 s.config.cors_allowed_origins == ["http://a"]
             }),
             (json!({"allowed_hosts": ["box.lan"]}), |s| s.config.allowed_hosts == ["box.lan"]),
+            (json!({"require_token": true}), |s| s.config.needs_token()),
+            (json!({"tls": true}), |s| s.tls),
+            (json!({"tls_cert": "/c.pem"}), |s| s.tls_cert == Some("/c.pem".into())),
+            (json!({"tls_key": "/k.pem"}), |s| s.tls_key == Some("/k.pem".into())),
+            (json!({"request_timeout": 7}), |s| s.config.request_timeout_s == 7),
             (json!({"max_http_buffer_size": 1e8}), |s| s.config.body_bytes_max == 100_000_000),
             (json!({"max_history_size": 7}), |s| s.config.history_max == 7),
             (json!({"socketio_event_names": "category"}), |s| s.config.event_names == EventNames::Category),

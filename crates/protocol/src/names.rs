@@ -24,6 +24,12 @@ pub const SHUTDOWN: &str = "/api/shutdown";
 /// Starts the server again, on another port when asked; the runfile's control token is required.
 pub const RESTART: &str = "/api/restart";
 
+/// Where a browser logs in: with a code from [`LOGIN_LINK`], or by its user with the token.
+pub const LOGIN: &str = "/login";
+
+/// Makes a link that logs a browser in once.
+pub const LOGIN_LINK: &str = "/api/login-link";
+
 /// Our dashboard's Socket.IO namespace.
 pub const STREAM: &str = "/stream";
 

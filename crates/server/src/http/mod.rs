@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod events;
 mod info;
+mod login;
 mod sessions;
 mod upgrade;
 
@@ -16,6 +17,7 @@ use protocol::names;
 use tower_http::compression::CompressionLayer;
 
 pub(crate) use error::ApiError;
+pub(crate) use login::page as login_page;
 
 use crate::state::AppState;
 
@@ -33,7 +35,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/ws", get(upgrade::websocket))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
-        .route("/status", get(info::health))
+        .route("/status", get(info::status))
         .route("/version", get(info::version))
         .route("/version.json", get(info::version_json))
         .route("/stats", get(info::stats))
@@ -46,6 +48,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/sessions/{id}", get(sessions::one))
         .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/instances", get(control::instances))
+        .route(names::LOGIN, get(login::by_link).post(login::by_form))
+        .route(names::LOGIN_LINK, post(login::new_link))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route(names::RESTART, post(control::restart))
         .fallback(assets::file)

@@ -1,5 +1,6 @@
 //! Socket.IO: the namespace `/` in the reference's words, and `/stream` for our own dashboard.
 
+mod access;
 mod args;
 mod feed;
 mod history;
@@ -20,11 +21,15 @@ use crate::state::AppState;
 /// Packets that may wait for one connection; its feed stands still while there are more.
 const CONNECTION_PACKETS_MAX: usize = 256;
 
+/// How long a client may take until it is in a namespace, for which it may have to show its token.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
+
 /// Both namespaces, as a layer for the router and a handle to speak through.
 pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(Duration::from_secs(state.config.ping_interval_s))
         .ping_timeout(Duration::from_secs(state.config.ping_timeout_s))
+        .connect_timeout(CONNECT_LIMIT)
         .max_buffer_size(CONNECTION_PACKETS_MAX)
         .max_payload(state.config.body_bytes_max as u64)
         .ws_max_message_size(state.config.body_bytes_max)
@@ -34,6 +39,20 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     legacy::open(&io, state);
     stream::open(&io);
     (layer, io)
+}
+
+/// Disconnects everybody whenever the token has become another one; who has the new one comes back.
+pub(crate) async fn disconnect_on_rotation(io: SocketIo, app: AppState) {
+    let mut rotations = app.tokens.rotations();
+    while rotations.changed().await.is_ok() {
+        for namespace in ["/", protocol::names::STREAM] {
+            let everybody = io.of(namespace).map(|everybody| everybody.sockets()).unwrap_or_default();
+            for socket in everybody.into_iter().filter(|socket| access::came_with_a_token(socket, &app)) {
+                // It may be gone already.
+                let _ = socket.disconnect();
+            }
+        }
+    }
 }
 
 /// Tells every client why it is about to lose its connection.
