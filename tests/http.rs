@@ -1,6 +1,6 @@
 //! Claims about the HTTP door: identity, statistics, history, sessions.
 
-use e2e::{Monitor, prompt, stop, tool_end, tool_start};
+use e2e::{Monitor, Reply, prompt, stop, tool_end, tool_start};
 use serde_json::{Value, json};
 
 #[track_caller]
@@ -217,6 +217,53 @@ fn history_is_filtered_by_each_field_and_by_all_together() {
         };
         assert_eq!(page.seqs(), seqs, "{query}");
     }
+}
+
+#[test]
+fn a_page_waits_for_news_and_says_from_where_to_ask_on() {
+    let monitor = Monitor::start();
+    let position = |reply: &Reply| reply.json()["position"].as_u64().expect("a page has a position");
+    assert_eq!(position(&monitor.get("/api/events")), 0);
+    let (asked, answer) = std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| monitor.get("/api/events?after=0&wait=60&session=b"));
+        // Whether they come before or after the question is all the same.
+        monitor.event(prompt("a", "not for me"));
+        monitor.event(prompt("b", "for me"));
+        ("b", waiting.join().expect("it is answered"))
+    });
+    assert_eq!(answer.page().sessions(), [asked]);
+    assert_eq!(position(&answer), 2, "from there on");
+    let nothing = monitor.get("/api/events?after=0&session=nobody&wait=1");
+    assert_eq!(
+        (nothing.page().events.len(), position(&nothing)),
+        (0, 2),
+        "what does not match is looked at once"
+    );
+    let part = monitor.get("/api/events?after=0&limit=1");
+    assert_eq!((position(&part), part.page().has_more), (1, true));
+    for senseless in ["wait=5", "after=1&before=2&wait=5", "after=1&wait=61", "after=1&wait=soon"] {
+        monitor.get(&format!("/api/events?{senseless}")).assert_refused(senseless);
+    }
+}
+
+#[test]
+fn who_waits_for_news_is_told_that_the_monitor_ends_and_where_it_goes_on() {
+    let monitor = Monitor::start();
+    // A question that comes just too late meets no server, or already the next one, and waits there in vain.
+    let told = |_| {
+        std::thread::scope(|scope| {
+            let url = format!("{}/api/events?after=0&wait=3", monitor.url());
+            let waiting = scope.spawn(move || ureq::get(url).call().ok()?.body_mut().read_to_string().ok());
+            let token = format!("Bearer {}", monitor.control_token());
+            monitor.post_with("/api/restart", &[("authorization", &token)], "");
+            let page: Value = serde_json::from_str(&waiting.join().expect("no panic")?).expect("a page");
+            page["ending"].is_object().then(|| page["ending"].clone())
+        })
+    };
+    let ending = (0..20).find_map(told).expect("some question came in time");
+    assert_eq!(ending["reason"], "restart");
+    let url = ending["url"].as_str().expect("where it goes on");
+    assert!(url.ends_with(&format!(":{}", monitor.port())), "{url}");
 }
 
 #[test]

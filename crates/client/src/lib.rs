@@ -3,6 +3,8 @@
 
 mod detached;
 mod error;
+mod follow;
+mod history;
 mod lock;
 mod monitor;
 mod probe;
@@ -13,6 +15,8 @@ pub mod token;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use error::Error;
+pub use follow::{Follow, Start, Update};
+pub use history::{Pages, Part, Query};
 pub use lock::Lock;
 pub use monitor::{Monitor, page, url};
 pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};

@@ -6,13 +6,13 @@ use std::time::Duration;
 use protocol::{ErrorBody, Health, Runfile, names};
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
-use ureq::typestate::WithBody;
+use ureq::typestate::{WithBody, WithoutBody};
 use ureq::{Agent, Body, RequestBuilder};
 
 use crate::Error;
 
 /// How long an answer may take; a monitor on this machine needs milliseconds.
-const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
 /// The largest answer read, a page of history with payloads.
 const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -77,6 +77,16 @@ impl Monitor {
         Self { url: url(host, port), agent: config.new_agent(), secret: None }
     }
 
+    /// The monitor at this `http://host:port`; nothing is sent yet.
+    pub fn at_url(url: &str) -> Self {
+        Self { url: url.trim_end_matches('/').to_owned(), ..Self::at("localhost", 0) }
+    }
+
+    /// The same monitor, which has moved to this `http://host:port`.
+    pub(crate) fn moved_to(&self, url: &str) -> Self {
+        Self { secret: self.secret.clone(), ..Self::at_url(url) }
+    }
+
     /// Its address.
     pub fn url(&self) -> &str {
         &self.url
@@ -98,15 +108,6 @@ impl Monitor {
         let url = format!("{}{}", self.url, names::EVENTS);
         let request = self.posting(&url, self.secret.as_deref());
         accepted(&url, request.header("content-type", "application/json").send(body)).map(drop)
-    }
-
-    /// A page of history: `{"events":[…],"has_more"}`. The query is that of `GET /api/events`, such as
-    /// `after=412&limit=100`.
-    ///
-    /// # Errors
-    /// When it does not answer, or refuses the query.
-    pub fn history(&self, query: &str) -> Result<serde_json::Value, Error> {
-        self.get(&format!("{}?{query}", names::EVENTS))
     }
 
     /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile.
@@ -152,13 +153,15 @@ impl Monitor {
     /// Reads any route as JSON.
     pub(crate) fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Error> {
         let url = format!("{}{route}", self.url);
-        let request = self.agent.get(&url);
-        let request = match &self.secret {
+        decode(&url, &mut accepted(&url, self.getting(&url).call())?)
+    }
+
+    pub(crate) fn getting(&self, url: &str) -> RequestBuilder<WithoutBody> {
+        let request = self.agent.get(url);
+        match &self.secret {
             Some(secret) => request.header("authorization", format!("Bearer {secret}")),
             None => request,
-        };
-        let mut response = accepted(&url, request.call())?;
-        decode(&url, &mut response)
+        }
     }
 }
 
@@ -179,6 +182,16 @@ fn accepted(url: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<Resp
     Err(Error::Refused { url: url.to_owned(), status: status.as_u16(), message })
 }
 
+/// Asks with a limit of its own, and reads the answer as JSON.
+pub(crate) fn answer_within<T: DeserializeOwned>(
+    url: &str,
+    request: RequestBuilder<WithoutBody>,
+    limit: Duration,
+) -> Result<T, Error> {
+    let request = request.config().timeout_global(Some(limit)).build();
+    decode(url, &mut accepted(url, request.call())?)
+}
+
 fn decode<T: DeserializeOwned>(url: &str, response: &mut Response<Body>) -> Result<T, Error> {
     let malformed = |reason: String| Error::Malformed { url: url.to_owned(), reason };
     let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
@@ -189,6 +202,9 @@ fn decode<T: DeserializeOwned>(url: &str, response: &mut Response<Body>) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Query;
+    use protocol::stream::Filter;
+    use protocol::{Seq, Timestamp};
     use std::io::{BufRead, BufReader, Write};
     use std::net::TcpListener;
 
@@ -210,9 +226,25 @@ mod tests {
 
     #[test]
     fn a_page_of_history_is_asked_for_by_its_query() {
-        let (monitor, asked) = answering("200 OK", r#"{"events":[],"has_more":false}"#);
-        assert_eq!(monitor.history("after=412&limit=100").unwrap()["has_more"], false);
-        assert_eq!(asked.join().unwrap(), "GET /api/events?after=412&limit=100 HTTP/1.1");
+        let empty = r#"{"events":[],"has_more":false,"position":412,"epoch":"e"}"#;
+        let (monitor, asked) = answering("200 OK", empty);
+        let filter = Filter {
+            session: Some("s&1".to_owned()),
+            project: Some("/a b".to_owned()),
+            kinds: vec!["Stop".to_owned(), "x".to_owned()],
+            tool: Some("Bash".to_owned()),
+            agent: Some("Explore".to_owned()),
+            error: Some(true),
+        };
+        let (from, to) = (Some(Timestamp(0)), Some(Timestamp(1)));
+        let text = Some("words".to_owned());
+        let query = Query { filter, from, to, text, payload: true, duplicates: true };
+        let page = monitor.news(&query, Seq(412), Duration::from_secs(9)).unwrap();
+        assert_eq!((page.position, page.has_more), (Seq(412), false));
+        let expected = "GET /api/events?kind=Stop&kind=x&session=s%261&project=%2Fa%20b&tool=Bash&agent=Explore\
+            &error=true&from=1970-01-01T00%3A00%3A00.000Z&to=1970-01-01T00%3A00%3A00.001Z&q=words&payload=true\
+            &duplicates=true&after=412&limit=1000&wait=9 HTTP/1.1";
+        assert_eq!(asked.join().unwrap(), expected);
     }
 
     #[test]

@@ -10,7 +10,9 @@ pub mod ingest;
 pub mod instance;
 pub mod kind;
 pub mod legacy;
+pub mod mask;
 pub mod names;
+pub mod page;
 pub mod paths;
 pub mod project;
 pub mod runfile;
@@ -27,6 +29,7 @@ pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId}
 pub use health::Health;
 pub use ingest::{Incoming, Refusal};
 pub use kind::{HookEvent, Kind};
+pub use page::{Entry, Page};
 pub use runfile::Runfile;
 pub use session::Session;
 pub use timestamp::Timestamp;

@@ -149,6 +149,12 @@ impl Hub {
         self.shared.latest.borrow().seq
     }
 
+    /// Returns when something after a position was published.
+    pub(crate) async fn newer_than(&self, position: Seq) {
+        // The sender lives in `self`, so this ends only with news.
+        let _ = self.shared.latest.subscribe().wait_for(|latest| latest.seq > position).await;
+    }
+
     /// A reader of everything after a position, and of the changes of sessions from now on.
     pub(crate) fn subscribe(&self, after: Seq) -> Subscriber {
         let latest = self.shared.latest.subscribe();

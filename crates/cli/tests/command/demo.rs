@@ -6,6 +6,7 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use crate::support::Desk;
+use client::{Part, Query};
 use protocol::{Runfile, Timestamp};
 use serde_json::Value;
 
@@ -104,11 +105,11 @@ fn a_real_monitor_stores_the_whole_demo() {
     let (_server, running) = desk.serve("", desk.port);
     let ran = desk.run("demo --speed 5000");
     assert_eq!(ran.code, Some(0), "{ran:?}");
-    let page = running.monitor().history("limit=1000").unwrap();
-    let stored = page["events"].as_array().unwrap();
+    let page = running.monitor().history(&Query::default(), Part::Newest, 1000).unwrap();
+    let stored: Vec<Value> = page.events.iter().map(|event| serde_json::to_value(event).unwrap()).collect();
     assert_eq!(stored.len(), include_str!("../../assets/demo.jsonl").lines().count());
-    assert_eq!(ids(stored, "session_id").len(), 2);
-    assert_eq!(ids(stored, "agent_id").len(), 3);
+    assert_eq!(ids(&stored, "session_id").len(), 2);
+    assert_eq!(ids(&stored, "agent_id").len(), 3);
     assert!(stored.iter().all(|event| event["duplicate_of"].is_null()), "no event is taken for another");
 }
 

@@ -5,6 +5,8 @@ use std::net::TcpListener;
 use std::process::Stdio;
 
 use crate::support::{Desk, Ran, free_port, wait_for};
+use client::{Part, Query};
+use protocol::SessionId;
 use rustix::process::Signal;
 
 /// What the first lines printed tell the user to send.
@@ -35,7 +37,10 @@ fn the_bare_command_serves_and_a_second_one_finds_the_first() {
     assert_eq!(second.code, Some(0), "{second:?}");
     assert!(second.out.starts_with(&format!("Monitor already running at http://localhost:{port}\n")));
     running.monitor().post_event(FIRST_EVENT).unwrap();
-    assert_eq!(running.monitor().history("session=try").unwrap()["events"][0]["kind"], "UserPromptSubmit");
+    let page = running.monitor().history(&Query::default(), Part::Newest, 10).unwrap();
+    let kinds: Vec<_> =
+        page.events.iter().map(|event| (event.row.kind.as_str(), event.row.session_id.as_ref())).collect();
+    assert_eq!(kinds, [("UserPromptSubmit", Some(&SessionId("try".to_owned())))]);
     let explicit = desk.run(&format!("--port {port}"));
     assert_eq!(explicit.code, Some(0), "an explicit port is the same: {explicit:?}");
     first.signal(Signal::INT);

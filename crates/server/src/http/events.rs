@@ -1,6 +1,7 @@
 //! Events in and history out.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use axum::Json;
 use axum::body::Bytes;
@@ -8,11 +9,10 @@ use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query as QueryString, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use protocol::{Event, Row, Seq, Source, Timestamp};
-use serde::Serialize;
-use serde_json::value::RawValue;
+use protocol::page::WAIT_S_MAX;
+use protocol::{Event, Page, Seq, Source, Timestamp};
 
-use super::ApiError;
+use super::{ApiError, news};
 use crate::ingest::Taken;
 use crate::state::AppState;
 use crate::store::Query;
@@ -31,30 +31,13 @@ pub(super) async fn take(
     })
 }
 
-/// A page of history, oldest first.
-#[derive(Serialize)]
-pub(super) struct PageBody {
-    events: Vec<EventBody>,
-    has_more: bool,
-}
-
-#[derive(Serialize)]
-struct EventBody {
-    #[serde(flatten)]
-    row: Row,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    payload: Option<Box<RawValue>>,
-}
-
-/// `GET /api/events`.
+/// `GET /api/events`. With `wait` the answer comes when there is something to say.
 pub(super) async fn page(
     State(app): State<AppState>,
     QueryString(pairs): QueryString<Vec<(String, String)>>,
-) -> Result<Json<PageBody>, ApiError> {
-    let query = query(&pairs)?;
-    let page = app.page(query).await?;
-    let events = page.events.into_iter().map(|(row, payload)| EventBody { row, payload });
-    Ok(Json(PageBody { events: events.collect(), has_more: page.has_more }))
+) -> Result<Json<Page>, ApiError> {
+    let (query, wait) = query(&pairs)?;
+    Ok(Json(news::page(&app, query, wait).await?))
 }
 
 /// `GET /api/events/{seq}`: the whole event.
@@ -73,8 +56,9 @@ pub(super) async fn one(
 }
 
 /// The query string of a page. An unknown name is refused: silently ignored, it would look like a filter.
-fn query(pairs: &[(String, String)]) -> Result<Query, ApiError> {
+fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), ApiError> {
     let mut query = Query { limit: PAGE_DEFAULT, ..Query::default() };
+    let mut wait = Duration::ZERO;
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         let text = || Some(value.clone());
         match name.as_str() {
@@ -90,6 +74,7 @@ fn query(pairs: &[(String, String)]) -> Result<Query, ApiError> {
             "from" => query.from = Some(time(name, value)?),
             "to" => query.to = Some(time(name, value)?),
             "q" => query.text = text(),
+            "wait" => wait = Duration::from_secs(seconds(name, value)?),
             "payload" => query.payload = boolean(name, value)?,
             "duplicates" => query.duplicates = boolean(name, value)?,
             _ => {
@@ -100,7 +85,16 @@ fn query(pairs: &[(String, String)]) -> Result<Query, ApiError> {
             }
         }
     }
-    Ok(query)
+    if !wait.is_zero() && (query.after.is_none() || query.before.is_some()) {
+        let message = "`wait` needs `after`, and no `before`: it waits for what comes after a position";
+        return Err(ApiError::bad_request("invalid_parameter", message));
+    }
+    Ok((query, wait))
+}
+
+fn seconds(name: &str, value: &str) -> Result<u64, ApiError> {
+    let seconds = value.parse().ok().filter(|seconds| *seconds <= WAIT_S_MAX);
+    seconds.ok_or_else(|| invalid(name, value, &format!("a number of seconds up to {WAIT_S_MAX}")))
 }
 
 pub(super) fn number(name: &str, value: &str) -> Result<u64, ApiError> {

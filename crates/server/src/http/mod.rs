@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod info;
 mod login;
+mod news;
 mod sessions;
 mod upgrade;
 

@@ -19,6 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
@@ -28,7 +29,7 @@ use crate::error::Error;
 use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
 
-use writer::{Job, Writer};
+use writer::{Job, Prepared, Writer};
 
 /// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, so
 /// memory stays bounded however fast events come.
@@ -36,6 +37,9 @@ const QUEUE_KIB_MAX: usize = 64 * 1024;
 
 /// What the queue counts for an event beside its payload, in bytes.
 const EVENT_OVERHEAD_BYTES: usize = 1024;
+
+/// How long a list of sessions waits for the writer at most; usually it is a few milliseconds.
+const SAVE_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why events could not be kept or read.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -162,7 +166,8 @@ impl Store {
         let bytes: usize = events.iter().map(|event| event.payload.get().len() + EVENT_OVERHEAD_BYTES).sum();
         let kib = u32::try_from((bytes / 1024).clamp(1, QUEUE_KIB_MAX)).unwrap_or(u32::MAX);
         let (reply, answer) = oneshot::channel();
-        let job = Job::Append { events, received_at, reply };
+        let events = events.into_iter().map(|event| Prepared::of(event, received_at)).collect();
+        let job = Job::Append { events, reply };
         let place = self.shared.queue.clone().try_acquire_many_owned(kib);
         let store = self.clone();
         let queued = match place {
@@ -201,11 +206,16 @@ impl Store {
     }
 
     /// Sessions in one of these states, or in any when none is named; the most recently active first. Blocks on
-    /// the disk.
+    /// the disk, and on the writer until it has written what it knows of sessions.
     ///
     /// # Errors
     /// [`StoreError`] when the database refuses.
     pub(crate) fn sessions(&self, limit: usize, states: &[String]) -> Result<Vec<Session>, StoreError> {
+        let (reply, saved) = mpsc::sync_channel(1);
+        if self.send(Job::SaveSessions { reply }).is_ok() {
+            // A writer in trouble makes nobody wait: what it wrote before is an answer too.
+            let _ = saved.recv_timeout(SAVE_PATIENCE);
+        }
         self.shared.readers.with(|connection| sessions::list(connection, limit, states))
     }
 
@@ -214,7 +224,8 @@ impl Store {
     /// # Errors
     /// [`StoreError`] when the database refuses.
     pub(crate) fn session(&self, id: &str) -> Result<Option<SessionState>, StoreError> {
-        self.shared.readers.with(|connection| sessions::load(connection, id))
+        let id = SessionId(id.to_owned());
+        self.shared.readers.with(|connection| Ok(sessions::load(connection, &id, sessions::END)?))
     }
 
     /// Notes that somebody has seen a session as it is now; false when there is none.

@@ -1,4 +1,4 @@
-//! For any events, in any groups, over any restarts: the state that was kept while they came is the state that
+//! For any events, in any groups, over any restarts and crashes: the state that was kept while they came is the state that
 //! the stored events give.
 
 use proptest::collection::vec;
@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use protocol::{Source, ingest};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 use super::*;
 
@@ -78,6 +79,10 @@ enum Step {
     /// A group of events after a pause.
     Group(Vec<Sent>, i64),
     Restart,
+    /// The process dies: what is in the files is all that is left.
+    Crash,
+    /// Somebody looks at the sessions, which writes them.
+    Look,
     Read(u8),
 }
 
@@ -151,7 +156,13 @@ fn value() -> impl Strategy<Value = Value> {
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let group = (vec(sent(), 1..12), 0..2500i64).prop_map(|(events, pause)| Step::Group(events, pause));
-    let step = prop_oneof![10 => group, 1 => Just(Step::Restart), 1 => (0..2u8).prop_map(Step::Read)];
+    let step = prop_oneof![
+        10 => group,
+        1 => Just(Step::Restart),
+        2 => Just(Step::Crash),
+        2 => Just(Step::Look),
+        1 => (0..2u8).prop_map(Step::Read),
+    ];
     vec(step, 1..12)
 }
 
@@ -215,11 +226,13 @@ impl Sent {
 }
 
 fn run(steps: &[Step]) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let config = Config { database: folder.path().join("events.db"), ..Config::default() };
-    let open = || Store::open(&config, Box::new(drop)).expect("the store opens");
+    let mut folders = vec![tempfile::tempdir().expect("a folder")];
+    let open = |folder: &TempDir| {
+        let config = Config { database: folder.path().join("events.db"), ..Config::default() };
+        Store::open(&config, Box::new(drop)).expect("the store opens")
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
-    let mut store = open();
+    let mut store = open(&folders[0]);
     let mut now = 1_800_000_000_000;
     for step in steps {
         match step {
@@ -232,9 +245,16 @@ fn run(steps: &[Step]) {
                 let session = SessionId(format!("s{session}"));
                 runtime.block_on(store.mark_read(session)).expect("the mark is stored");
             }
+            Step::Look => check(&store),
             Step::Restart => {
                 store.close();
-                store = open();
+                store = open(&folders[folders.len() - 1]);
+            }
+            Step::Crash => {
+                let left = files_of(&folders[folders.len() - 1]);
+                store.close();
+                store = open(&left);
+                folders.push(left);
             }
         }
     }
@@ -242,12 +262,22 @@ fn run(steps: &[Step]) {
     store.close();
 }
 
+/// What a crash would leave now: the database first, because its log of changes only adds to it.
+fn files_of(folder: &TempDir) -> TempDir {
+    let copy = tempfile::tempdir().expect("a folder");
+    for name in ["events.db", "events.db-wal"] {
+        std::fs::copy(folder.path().join(name), copy.path().join(name)).expect("the file is there");
+    }
+    copy
+}
+
 fn check(store: &Store) {
     let listed = store.sessions(10, &[]).expect("the store reads");
     for view in &listed {
-        let id = view.session_id.as_str();
-        let kept = store.session(id).expect("the store reads").expect("the session is there");
-        let rebuilt = store.shared.readers.with(|connection| Ok(sessions::rebuild(connection, id)?));
+        let id = &view.session_id;
+        let kept = store.session(id.as_str()).expect("the store reads").expect("the session is there");
+        let rebuilt =
+            store.shared.readers.with(|connection| Ok(sessions::fold(connection, id, None, sessions::END)?));
         let rebuilt = rebuilt.expect("the store reads").expect("it has events").read_up_to(kept.read());
         assert_eq!(kept, rebuilt, "the state that was kept is the one that the events give");
         assert_eq!(*view, kept.session(), "the list shows it");

@@ -61,6 +61,9 @@ const MIGRATIONS: &[&str] = &[
      INSERT INTO sessions SELECT session_id, last_seq, 0, 0, '', '' FROM sessions_1;
      DROP TABLE sessions_1;
      CREATE INDEX sessions_last ON sessions (last_seq);",
+    // 3. Sessions are written now and then: the position up to which every one of them knows the log. Until now they
+    // were written with each event.
+    "INSERT INTO meta (name, value) SELECT 'sessions', coalesce(max(seq), 0) FROM events;",
 ];
 
 /// Each commit writes every page that it touches, and a single event touches about seven, so pages are small.

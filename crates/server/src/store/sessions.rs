@@ -1,5 +1,8 @@
-//! Keeps the states of sessions: folds events in as they are committed, writes a checkpoint with each group so
-//! that a start reads no history, and computes a state anew from the events where the checkpoint is of no use.
+//! Keeps the states of sessions: folds events in as they are committed, and now and then writes checkpoints, so
+//! that a start reads little history. What a checkpoint does not cover yet is folded from the log when its session
+//! is read; where a checkpoint is of no use, everything is.
+//!
+//! A checkpoint never holds an event that can still be taken back, so it stays right whatever comes.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -21,12 +24,26 @@ const RETRACTABLE_MAX: usize = 512;
 /// Events from which a state is computed anew at most: a minute of work would hold up every sender.
 const REBUILD_EVENTS_MAX: u64 = 50_000;
 
+/// After every event.
+pub(super) const END: Seq = Seq(i64::MAX as u64);
+
 /// The sessions touched lately, as the writer knows them.
-#[derive(Default)]
 pub(super) struct Sessions {
     active: HashMap<SessionId, Active>,
+    /// Those that the present group changed.
+    changed: Vec<SessionId>,
+    behind: Behind,
     /// Counts groups, to know which sessions were touched longest ago.
     group: u64,
+}
+
+/// Which sessions have events that neither memory nor their row in the database knows.
+enum Behind {
+    /// Some of those with events after this position, of which every row knows.
+    After(Seq),
+    /// These.
+    These(Vec<SessionId>),
+    None,
 }
 
 struct Active {
@@ -36,6 +53,7 @@ struct Active {
     /// The last group that touched it.
     touched: u64,
     is_changed: bool,
+    is_saved: bool,
 }
 
 /// Whether the state holds everything that was folded.
@@ -55,6 +73,12 @@ struct Retractable {
 }
 
 impl Sessions {
+    /// As another run of the writer left them.
+    pub(super) fn open(connection: &Connection) -> rusqlite::Result<Self> {
+        let known = known(connection)?;
+        Ok(Self { active: HashMap::new(), changed: Vec::new(), behind: Behind::After(known), group: 0 })
+    }
+
     /// Folds an event into its session.
     pub(super) fn apply(
         &mut self,
@@ -68,13 +92,13 @@ impl Sessions {
             return Ok(());
         }
         let group = self.group;
-        let active = match self.active(connection, id)? {
+        let active = match self.active(connection, id, row.seq)? {
             Some(active) => active,
             None => self.active.entry(id.clone()).or_insert(Active::new(SessionState::new(id.clone()))),
         };
         active.touched = group;
-        active.is_changed = true;
         active.fold(row, facts, may_be_superseded);
+        self.change(id);
         Ok(())
     }
 
@@ -86,7 +110,7 @@ impl Sessions {
         poorer: &[Seq],
     ) -> rusqlite::Result<()> {
         let Some(id) = &row.session_id else { return Ok(()) };
-        if let Some(active) = self.active(connection, id)? {
+        if let Some(active) = self.active(connection, id, row.seq)? {
             poorer.iter().for_each(|seq| active.retract(*seq));
         }
         Ok(())
@@ -94,10 +118,11 @@ impl Sessions {
 
     /// Somebody has seen a session as it is now. False when there is none.
     pub(super) fn mark_read(&mut self, connection: &Connection, id: &SessionId) -> rusqlite::Result<bool> {
-        let Some(active) = self.active(connection, id)? else { return Ok(false) };
+        let Some(active) = self.active(connection, id, END)? else { return Ok(false) };
         active.refresh(connection, id)?;
         active.state.mark_read();
-        active.is_changed = true;
+        active.save(connection, id)?;
+        self.change(id);
         Ok(true)
     }
 
@@ -105,41 +130,96 @@ impl Sessions {
     pub(super) fn renew_one(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
         let mut find =
             connection.prepare_cached("SELECT session_id FROM sessions WHERE version <> ?1 LIMIT 1")?;
-        let Some(id) = find.query_row([VERSION], |row| row.get(0).map(SessionId)).optional()? else {
-            return Ok(false);
-        };
-        if let Some(active) = self.active(connection, &id)? {
-            active.is_changed = true;
+        let found = find.query_row([VERSION], |row| row.get(0).map(SessionId)).optional()?;
+        let Some(id) = found else { return Ok(false) };
+        if self.active(connection, &id, END)?.is_none() {
+            self.active.insert(id.clone(), Active::new(SessionState::new(id.clone())));
+        }
+        if let Some(active) = self.active.get_mut(&id) {
+            active.save(connection, &id)?;
+        }
+        self.change(&id);
+        Ok(true)
+    }
+
+    /// Catches up with the log by one session. False when there was nothing to catch up with.
+    pub(super) fn catch_up_one(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
+        if let Behind::After(known) = self.behind {
+            let mut find = connection.prepare_cached(
+                "SELECT DISTINCT session_id FROM events WHERE seq > ?1 AND session_id IS NOT NULL",
+            )?;
+            let found = find.query_map([known.0], |row| row.get(0).map(SessionId))?;
+            self.behind = Behind::These(found.collect::<rusqlite::Result<_>>()?);
+        }
+        match &mut self.behind {
+            Behind::These(sessions) => match sessions.pop() {
+                Some(id) => {
+                    if let Some(active) = self.active(connection, &id, END)? {
+                        active.is_saved = false;
+                    }
+                    self.change(&id);
+                }
+                None => self.behind = Behind::None,
+            },
+            Behind::After(_) | Behind::None => return Ok(false),
         }
         Ok(true)
     }
 
-    /// Writes what changed and tells it.
-    pub(super) fn save(&mut self, connection: &Connection) -> rusqlite::Result<Vec<Session>> {
-        let mut saved = Vec::new();
-        let mut save = connection.prepare_cached(
-            "INSERT INTO sessions (session_id, last_seq, read_seq, version, view, state)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
-             ON CONFLICT (session_id)
-             DO UPDATE SET last_seq = ?2, read_seq = ?3, version = ?4, view = ?5, state = ?6",
-        )?;
-        for (id, active) in self.active.iter_mut().filter(|(_, active)| active.is_changed) {
-            active.refresh(connection, id)?;
+    /// The sessions that the group changed, as they are now. What a crash must not leave as it is in the database is
+    /// written here.
+    pub(super) fn settle_group(
+        &mut self,
+        connection: &Connection,
+        last_seq: Seq,
+    ) -> rusqlite::Result<Vec<Session>> {
+        let mut sessions = Vec::with_capacity(self.changed.len());
+        for id in self.changed.drain(..) {
+            let Some(active) = self.active.get_mut(&id) else { continue };
             active.is_changed = false;
-            let Active { state, .. } = active;
-            let session = state.session();
-            let (view, whole) = (to_json(&session)?, to_json(state)?);
-            save.execute(params![id.as_str(), state.last_seq().0, state.read().0, VERSION, view, whole])?;
-            saved.push(session);
+            if active.is_current == Current::Rebuild {
+                active.save(connection, &id)?;
+            } else {
+                active.refresh(connection, &id)?;
+            }
+            sessions.push(active.state.session());
         }
         self.group += 1;
-        self.release();
-        Ok(saved)
+        // Writing makes room.
+        if self.active.len() > ACTIVE_MAX {
+            self.save(connection, last_seq)?;
+        }
+        Ok(sessions)
     }
 
-    /// After a group that could not be committed: what is in memory may never have been written.
-    pub(super) fn forget(&mut self) {
+    /// Whether something is to be written.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.active.values().any(|active| !active.is_saved)
+    }
+
+    /// Whether the log may tell of sessions what neither memory nor their rows know.
+    pub(super) fn is_behind(&self) -> bool {
+        !matches!(self.behind, Behind::None)
+    }
+
+    /// Writes what changed since the last time; after it, every row knows the log up to `last_seq`.
+    pub(super) fn save(&mut self, connection: &Connection, last_seq: Seq) -> rusqlite::Result<()> {
+        for (id, active) in self.active.iter_mut().filter(|(_, active)| !active.is_saved) {
+            active.save(connection, id)?;
+        }
+        if matches!(self.behind, Behind::None) {
+            set_known(connection, last_seq)?;
+        }
+        self.release();
+        Ok(())
+    }
+
+    /// After a change that could not be committed: what is in memory may never have been written.
+    pub(super) fn forget(&mut self, connection: &Connection) {
         self.active.clear();
+        self.changed.clear();
+        // A database that does not even tell that has other troubles; all sessions then wait for the next start.
+        self.behind = known(connection).map_or(Behind::None, Behind::After);
     }
 
     /// Closed sessions leave memory, and of too many those that were touched longest ago.
@@ -156,39 +236,50 @@ impl Sessions {
         }
     }
 
-    /// A session in memory, from its checkpoint if need be; none when it is new.
-    fn active(&mut self, connection: &Connection, id: &SessionId) -> rusqlite::Result<Option<&mut Active>> {
+    /// A session in memory; one that is not there yet as the log before a position tells it. None when it is new.
+    fn active(
+        &mut self,
+        connection: &Connection,
+        id: &SessionId,
+        before: Seq,
+    ) -> rusqlite::Result<Option<&mut Active>> {
         if !self.active.contains_key(id)
-            && let Some(checkpoint) = checkpoint(connection, id.as_str())?
+            && let Some(state) = load(connection, id, before)?
         {
-            self.active.insert(id.clone(), Active::from(checkpoint, id));
+            self.active.insert(id.clone(), Active::new(state));
         }
         Ok(self.active.get_mut(id))
+    }
+
+    fn change(&mut self, id: &SessionId) {
+        if let Some(active) = self.active.get_mut(id)
+            && !std::mem::replace(&mut active.is_changed, true)
+        {
+            self.changed.push(id.clone());
+        }
     }
 }
 
 impl Active {
     fn new(state: SessionState) -> Self {
-        Self { state, is_current: Current::Yes, retractable: None, touched: 0, is_changed: false }
-    }
-
-    fn from(checkpoint: Checkpoint, id: &SessionId) -> Self {
-        match checkpoint.state {
-            Some(state) => Self::new(state),
-            None => Self {
-                is_current: Current::Rebuild,
-                ..Self::new(SessionState::new(id.clone()).read_up_to(checkpoint.read))
-            },
+        Self {
+            state,
+            is_current: Current::Yes,
+            retractable: None,
+            touched: 0,
+            is_changed: false,
+            is_saved: true,
         }
     }
 
     fn fold(&mut self, row: &Row, facts: Box<Facts>, may_be_superseded: bool) {
+        self.is_saved = false;
         if let Some(retractable) = &mut self.retractable
             && retractable.settle(row.received_at)
         {
             // All that could be taken back is settled.
             if self.is_current == Current::Refold {
-                self.state = retractable.folded();
+                self.state = retractable.folded().read_up_to(self.state.read());
                 self.is_current = Current::Yes;
             }
             self.retractable = None;
@@ -221,15 +312,34 @@ impl Active {
     fn refresh(&mut self, connection: &Connection, id: &SessionId) -> rusqlite::Result<()> {
         match (self.is_current, &self.retractable) {
             (Current::Yes, _) => return Ok(()),
-            (Current::Refold, Some(retractable)) => self.state = retractable.folded(),
+            (Current::Refold, Some(retractable)) => {
+                self.state = retractable.folded().read_up_to(self.state.read());
+            }
             (Current::Refold | Current::Rebuild, _) => {
                 let read = self.state.read();
-                let rebuilt = rebuild(connection, id.as_str())?;
+                let rebuilt = fold(connection, id, None, END)?;
                 self.state = rebuilt.unwrap_or_else(|| SessionState::new(id.clone())).read_up_to(read);
                 self.retractable = None;
             }
         }
         self.is_current = Current::Yes;
+        Ok(())
+    }
+
+    /// Writes its row: the line of lists as it is now, the state without what can still be taken back.
+    fn save(&mut self, connection: &Connection, id: &SessionId) -> rusqlite::Result<()> {
+        self.refresh(connection, id)?;
+        let mut save = connection.prepare_cached(
+            "INSERT INTO sessions (session_id, last_seq, read_seq, version, view, state)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+             ON CONFLICT (session_id)
+             DO UPDATE SET last_seq = ?2, read_seq = ?3, version = ?4, view = ?5, state = ?6",
+        )?;
+        let Self { state, retractable, .. } = self;
+        let settled = retractable.as_ref().map_or(&*state, |retractable| &retractable.before);
+        let (view, settled) = (to_json(&state.session())?, to_json(settled)?);
+        save.execute(params![id.as_str(), state.last_seq().0, state.read().0, VERSION, view, settled])?;
+        self.is_saved = true;
         Ok(())
     }
 }
@@ -263,53 +373,71 @@ struct Checkpoint {
     state: Option<SessionState>,
 }
 
-fn checkpoint(connection: &Connection, id: &str) -> rusqlite::Result<Option<Checkpoint>> {
+fn checkpoint(connection: &Connection, id: &SessionId) -> rusqlite::Result<Option<Checkpoint>> {
     let mut find =
         connection.prepare_cached("SELECT read_seq, version, state FROM sessions WHERE session_id = ?1")?;
-    let found = find.query_row([id], |row| {
-        let read = Seq(row.get(0)?);
+    let found = find.query_row([id.as_str()], |row| {
         let is_ours = row.get::<_, u32>(1)? == VERSION;
         let state = if is_ours { serde_json::from_str(row.get_ref(2)?.as_str()?).ok() } else { None };
-        Ok(Checkpoint { read, state: state.map(|state: SessionState| state.read_up_to(read)) })
+        Ok(Checkpoint { read: Seq(row.get(0)?), state })
     });
     found.optional()
 }
 
-/// Folds the stored events of a session; none when there are none.
-pub(super) fn rebuild(connection: &Connection, id: &str) -> rusqlite::Result<Option<SessionState>> {
+/// A session as its checkpoint and the log between that and a position tell it; none when neither knows it.
+pub(super) fn load(
+    connection: &Connection,
+    id: &SessionId,
+    before: Seq,
+) -> rusqlite::Result<Option<SessionState>> {
+    let checkpoint = checkpoint(connection, id)?;
+    let read = checkpoint.as_ref().map_or(Seq(0), |checkpoint| checkpoint.read);
+    let state = fold(connection, id, checkpoint.and_then(|checkpoint| checkpoint.state), before)?;
+    Ok(state.map(|state| state.read_up_to(read)))
+}
+
+/// Folds the stored events of a session before a position, behind a state or from the beginning; none when there
+/// are none.
+pub(super) fn fold(
+    connection: &Connection,
+    id: &SessionId,
+    from: Option<SessionState>,
+    before: Seq,
+) -> rusqlite::Result<Option<SessionState>> {
     let columns = read::COLUMNS;
     let mut events = connection.prepare_cached(&format!(
         "SELECT {columns}, p.payload FROM events e JOIN payloads p ON p.seq = e.seq
-         WHERE e.session_id = ?1 AND e.duplicate_of IS NULL AND e.seq >= (
+         WHERE e.session_id = ?1 AND e.duplicate_of IS NULL AND e.seq < ?3 AND e.seq >= (
              SELECT min(seq) FROM (
-                 SELECT seq FROM events WHERE session_id = ?1 ORDER BY seq DESC LIMIT {REBUILD_EVENTS_MAX}
+                 SELECT seq FROM events WHERE session_id = ?1 AND seq > ?2 AND seq < ?3
+                 ORDER BY seq DESC LIMIT {REBUILD_EVENTS_MAX}
              )
          )
          ORDER BY e.seq"
     ))?;
-    let mut rows = events.query([id])?;
-    let mut state: Option<SessionState> = None;
+    let after = from.as_ref().map_or(Seq(0), SessionState::last_seq);
+    let mut rows = events.query(params![id.as_str(), after.0, before.0])?;
+    let mut state = from;
     while let Some(found) = rows.next()? {
         let (row, payload) = (read::row(found)?, read::payload(found, 17)?);
-        let state = state.get_or_insert_with(|| SessionState::new(SessionId(id.to_owned())));
+        let state = state.get_or_insert_with(|| SessionState::new(id.clone()));
         state.apply(&row, &ingest::facts(&row.kind, &payload));
     }
     Ok(state)
 }
 
-fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
-    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
+/// The position up to which every session's row knows the log.
+fn known(connection: &Connection) -> rusqlite::Result<Seq> {
+    connection.query_row("SELECT value FROM meta WHERE name = 'sessions'", [], |row| row.get(0).map(Seq))
 }
 
-/// One session.
-pub(super) fn load(connection: &Connection, id: &str) -> Result<Option<SessionState>, StoreError> {
-    Ok(match checkpoint(connection, id)? {
-        None => None,
-        Some(Checkpoint { state: Some(state), .. }) => Some(state),
-        Some(Checkpoint { read, state: None }) => {
-            rebuild(connection, id)?.map(|state| state.read_up_to(read))
-        }
-    })
+fn set_known(connection: &Connection, seq: Seq) -> rusqlite::Result<()> {
+    connection.prepare_cached("UPDATE meta SET value = ?1 WHERE name = 'sessions'")?.execute([seq.0])?;
+    Ok(())
+}
+
+fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
+    serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
 /// Sessions in one of these states, or in any when none is named; the most recently active first. Those that

@@ -2,7 +2,7 @@
 //! and does the chores (search index, retention) when nobody waits.
 
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,6 +27,10 @@ const IDLE: Duration = Duration::from_millis(50);
 /// The longest that chores wait for a quiet moment; one piece takes a tenth of it at most.
 const CHORE_INTERVAL: Duration = Duration::from_millis(100);
 
+/// How often sessions are written while they change: rarely enough to cost little, often enough that a start after a
+/// crash has little to fold.
+const SAVE_INTERVAL: Duration = Duration::from_secs(1);
+
 /// How often a store that could not be written is tried again while no event tries it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -36,13 +40,11 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 /// What the writer can be asked to do.
 pub(super) enum Job {
     /// Store events.
-    Append {
-        events: Vec<Incoming>,
-        received_at: Timestamp,
-        reply: oneshot::Sender<Result<Appended, StoreError>>,
-    },
+    Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Appended, StoreError>> },
     /// Note that somebody has seen a session as it is now; answers whether there is one.
     Read { session: SessionId, reply: oneshot::Sender<Result<bool, StoreError>> },
+    /// Write what is known of sessions; answers when that is done, or not to be done.
+    SaveSessions { reply: SyncSender<()> },
     /// Make everything up to a position searchable.
     Index { up_to: Seq, reply: oneshot::Sender<()> },
 }
@@ -55,6 +57,7 @@ pub(super) struct Writer {
     indexed: Seq,
     duplicates: Duplicates,
     sessions: Sessions,
+    save_due: Instant,
     /// Whether sessions may be left that another version wrote.
     has_old_sessions: bool,
     limits: retention::Limits,
@@ -67,7 +70,7 @@ pub(super) struct Writer {
 }
 
 /// An event on its way into the log: all but its position is settled.
-struct Prepared {
+pub(super) struct Prepared {
     row: Row,
     payload: Box<RawValue>,
     key: Option<DuplicateKey>,
@@ -78,7 +81,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn of(mut incoming: Incoming, received_at: Timestamp) -> Self {
+    pub(super) fn of(mut incoming: Incoming, received_at: Timestamp) -> Self {
         let may_repeat = incoming.id.is_some();
         let id = incoming.id.unwrap_or_else(|| EventId(Uuid::now_v7()));
         Self {
@@ -106,12 +109,14 @@ impl Writer {
         let last_seq =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
         let indexed = search::indexed(&connection)?;
+        let sessions = Sessions::open(&connection)?;
         Ok(Self {
             connection,
             last_seq: Seq(last_seq),
             indexed,
             duplicates: Duplicates::default(),
-            sessions: Sessions::default(),
+            sessions,
+            save_due: Instant::now(),
             has_old_sessions: true,
             limits: retention::Limits::of(config),
             retention_due: Instant::now() + RETENTION_INTERVAL,
@@ -140,19 +145,30 @@ impl Writer {
             match jobs.recv_timeout(wait) {
                 Ok(job) => self.take_group(job, jobs, &committed),
                 Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) if !self.chore() => {
-                    let nap = if self.is_troubled() { PROBE_INTERVAL } else { RETENTION_INTERVAL };
-                    match jobs.recv_timeout(nap) {
-                        Ok(job) => self.take_group(job, jobs, &committed),
-                        Err(RecvTimeoutError::Timeout) => {}
-                        Err(RecvTimeoutError::Disconnected) => break,
-                    }
-                }
+                Err(RecvTimeoutError::Timeout) if !self.chore() => match jobs.recv_timeout(self.nap()) {
+                    Ok(job) => self.take_group(job, jobs, &committed),
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => break,
+                },
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
+        if let Err(error) = self.save_sessions() {
+            tracing::warn!(%error, "could not write the sessions; the next start computes them");
+        }
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "could not close the event store");
+        }
+    }
+
+    /// How long there is nothing to do unless somebody asks.
+    fn nap(&self) -> Duration {
+        if self.is_troubled() {
+            PROBE_INTERVAL
+        } else if self.sessions.is_unsaved() {
+            self.save_due.saturating_duration_since(Instant::now())
+        } else {
+            RETENTION_INTERVAL
         }
     }
 
@@ -164,6 +180,8 @@ impl Writer {
         let retained = if Instant::now() >= self.retention_due { self.retain() } else { Ok(false) };
         let done = retained.and_then(|more| match more {
             true => Ok(true),
+            false if self.sessions.is_behind() => self.change_sessions(Sessions::catch_up_one),
+            false if self.sessions.is_unsaved() && Instant::now() >= self.save_due => self.save_sessions(),
             false if self.indexed < self.last_seq => self.index(),
             false if self.has_old_sessions => self.renew(),
             false => Ok(false),
@@ -173,6 +191,7 @@ impl Writer {
             self.searches.clear();
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
             self.has_old_sessions = false;
+            self.save_due = Instant::now() + RETENTION_INTERVAL;
             false
         })
     }
@@ -209,16 +228,18 @@ impl Writer {
     /// Takes a job and everything that waits behind it, and commits it as one group.
     fn take_group(&mut self, first: Job, jobs: &Receiver<Job>, committed: &impl Fn(Seq)) {
         let mut replies: Vec<(Reply, usize)> = Vec::new();
-        let mut events: Vec<(Incoming, Timestamp)> = Vec::new();
+        let mut events: Vec<Prepared> = Vec::new();
         let mut reads = Vec::new();
+        let mut saves = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Append { events: more, received_at, reply } => {
+                Job::Append { events: mut more, reply } => {
                     replies.push((reply, more.len()));
-                    events.extend(more.into_iter().map(|event| (event, received_at)));
+                    if events.is_empty() { events = more } else { events.append(&mut more) }
                 }
                 Job::Read { session, reply } => reads.push((session, reply)),
+                Job::SaveSessions { reply } => saves.push(reply),
                 Job::Index { up_to, reply } if up_to <= self.indexed => drop(reply.send(())),
                 Job::Index { up_to, reply } => self.searches.push((up_to, reply)),
             }
@@ -229,19 +250,21 @@ impl Writer {
         for (session, reply) in reads {
             let _ = reply.send(self.mark_read(&session));
         }
+        if !saves.is_empty()
+            && !self.is_troubled()
+            && let Err(error) = self.save_sessions()
+        {
+            tracing::warn!(%error, "could not write the sessions");
+        }
+        for reply in saves {
+            let _ = reply.try_send(());
+        }
     }
 
-    fn store(
-        &mut self,
-        events: Vec<(Incoming, Timestamp)>,
-        replies: Vec<(Reply, usize)>,
-        committed: &impl Fn(Seq),
-    ) {
-        if events.is_empty() {
+    fn store(&mut self, mut group: Vec<Prepared>, replies: Vec<(Reply, usize)>, committed: &impl Fn(Seq)) {
+        if group.is_empty() {
             return answer(replies, &[]);
         }
-        let mut group: Vec<Prepared> =
-            events.into_iter().map(|(event, at)| Prepared::of(event, at)).collect();
         match self.commit(&mut group) {
             Ok(sessions) => {
                 committed(self.last_seq);
@@ -279,6 +302,16 @@ impl Writer {
         Ok(renewed)
     }
 
+    /// Writes what is known of sessions, all of it: what the log tells and memory does not is read first.
+    fn save_sessions(&mut self) -> rusqlite::Result<bool> {
+        while self.sessions.is_behind() {
+            self.change_sessions(Sessions::catch_up_one)?;
+        }
+        let last_seq = self.last_seq;
+        self.save_due = Instant::now() + SAVE_INTERVAL;
+        self.change_sessions(|sessions, connection| sessions.save(connection, last_seq).map(|()| true))
+    }
+
     /// A change of sessions without new events.
     fn change_sessions(
         &mut self,
@@ -286,7 +319,7 @@ impl Writer {
     ) -> rusqlite::Result<bool> {
         let written = self.write_sessions(change);
         if written.is_err() {
-            self.sessions.forget();
+            self.sessions.forget(&self.connection);
         }
         let (is_done, sessions) = written?;
         if !sessions.is_empty() {
@@ -301,7 +334,7 @@ impl Writer {
     ) -> rusqlite::Result<(bool, Vec<Session>)> {
         let transaction = self.connection.transaction()?;
         let is_done = change(&mut self.sessions, &transaction)?;
-        let sessions = self.sessions.save(&transaction)?;
+        let sessions = self.sessions.settle_group(&transaction, self.last_seq)?;
         transaction.commit()?;
         Ok((is_done, sessions))
     }
@@ -312,7 +345,7 @@ impl Writer {
         let result = self.insert(group);
         if result.is_err() {
             self.last_seq = before;
-            self.sessions.forget();
+            self.sessions.forget(&self.connection);
             self.duplicates.forget();
         }
         result
@@ -345,7 +378,7 @@ impl Writer {
             self.sessions.apply(&change, row, std::mem::take(facts), may_be_superseded)?;
         }
         drop(log);
-        let sessions = self.sessions.save(&change)?;
+        let sessions = self.sessions.settle_group(&change, last)?;
         change.commit()?;
         self.last_seq = last;
         Ok(sessions)
