@@ -1,6 +1,6 @@
 //! `status`: this user's monitors, for people and for programs.
 
-use client::{Lock, Probe, runfiles, url};
+use client::{Lock, Probe, page as page_url, runfiles};
 use protocol::{Health, Runfile, Timestamp};
 use serde_json::json;
 
@@ -76,7 +76,7 @@ fn page(servers: &[Server], verbose: bool) -> String {
 
 impl Server {
     fn url(&self) -> String {
-        url(&self.runfile.host, self.runfile.port)
+        page_url(&self.runfile)
     }
 
     fn lines(&self, verbose: bool) -> Vec<(&'static str, String)> {

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
+use protocol::health::Status;
 use protocol::{ErrorBody, Health, Runfile, names};
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
@@ -98,6 +99,14 @@ impl Monitor {
     /// When it does not answer, or with something else.
     pub fn health(&self) -> Result<Health, Error> {
         self.get(names::HEALTH)
+    }
+
+    /// The same, and who is connected to it.
+    ///
+    /// # Errors
+    /// When it does not answer, or with something else.
+    pub fn status(&self) -> Result<Status, Error> {
+        self.get(names::STATUS)
     }
 
     /// Sends one event, or an array or lines of events; success means that it is stored.

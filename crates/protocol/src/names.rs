@@ -12,6 +12,9 @@ pub const PORT_RANGE: std::ops::RangeInclusive<u16> = 8765..=8785;
 /// Who is serving.
 pub const HEALTH: &str = "/health";
 
+/// Who is serving, and who is connected.
+pub const STATUS: &str = "/status";
+
 /// Events in (POST) and history out (GET).
 pub const EVENTS: &str = "/api/events";
 

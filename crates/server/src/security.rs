@@ -228,7 +228,10 @@ async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
     } else if *request.method() == Method::POST {
         let answered = tokio::time::timeout(guard.body_limit, next.run(request)).await;
         answered.unwrap_or_else(|_| {
-            ApiError::timeout("the request did not come whole in time; send less at once").into_response()
+            ApiError::timeout(
+                "the request did not come whole, or could not be carried out, in time; send less at once",
+            )
+            .into_response()
         })
     } else {
         next.run(request).await
@@ -324,7 +327,8 @@ mod tests {
 
     #[test]
     fn only_our_own_names_are_hosts() {
-        let allowed = allowed("monitor.lan", &[]);
+        let names = vec!["Monitor.lan".to_owned()];
+        let allowed = Allowed::of(&Config { allowed_hosts: names, ..Config::default() });
         for host in ["localhost:8765", "127.0.0.1", "[::1]:9", "LOCALHOST", "monitor.lan:80", "app.localhost"]
         {
             assert!(allowed.host(host), "{host}");

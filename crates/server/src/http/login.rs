@@ -51,6 +51,9 @@ pub(super) async fn by_link(
     Extension(peer): Extension<Peer>,
     Query(Link { code }): Query<Link>,
 ) -> Result<Response, ApiError> {
+    if !app.config.needs_token() {
+        return Ok(Html(WELCOME).into_response());
+    }
     if code.is_empty() {
         return Ok(page(StatusCode::OK));
     }

@@ -36,7 +36,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/ws", get(upgrade::websocket))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
-        .route("/status", get(info::status))
+        .route(names::STATUS, get(info::status))
         .route("/version", get(info::version))
         .route("/version.json", get(info::version_json))
         .route("/stats", get(info::stats))
