@@ -1,8 +1,11 @@
 //! The command line: every verb and flag, with the help that the user reads.
 
+use std::ffi::OsString;
+use std::fmt::Display;
 use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use host::{Flags, Profile};
 
 /// Watch Claude Code sessions live.
 ///
@@ -60,6 +63,15 @@ pub(crate) struct Listen {
     /// [default: localhost]
     #[arg(long)]
     pub(crate) host: Option<String>,
+    /// Serve the dashboard; this is the default unless the configuration says otherwise
+    #[arg(long)]
+    pub(crate) dashboard: bool,
+    /// Show the dashboard on this port as well [default: on the server's port only]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+    /// Defaults for where it runs: development, production or docker [default: found out]
+    #[arg(long, value_parser = profile)]
+    pub(crate) profile: Option<Profile>,
     /// Serve HTTPS, with a certificate that the monitor signs itself unless you name one
     #[arg(long)]
     pub(crate) tls: bool,
@@ -72,6 +84,28 @@ pub(crate) struct Listen {
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
+}
+
+impl Listen {
+    /// What these flags say of the settings, on that port.
+    pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
+        let Self { host, dashboard, dashboard_port, profile, tls, tls_cert, tls_key, .. } = self.clone();
+        Flags { host, port, dashboard, dashboard_port, profile, tls, tls_cert, tls_key }
+    }
+
+    /// The same flags for another process of this program, which is to serve exactly there.
+    pub(crate) fn arguments(&self, host: &str, port: u16) -> Vec<OsString> {
+        let named = |name: &str, value: &dyn Display| OsString::from(format!("--{name}={value}"));
+        let mut arguments = vec![named("port", &port), named("host", &host)];
+        arguments.extend(self.dashboard.then(|| "--dashboard".into()));
+        arguments.extend(self.dashboard_port.map(|port| named("dashboard-port", &port)));
+        arguments.extend(self.tls.then(|| "--tls".into()));
+        arguments.extend(self.tls_cert.as_ref().map(|file| named("tls-cert", file)));
+        arguments.extend(self.tls_key.as_ref().map(|file| named("tls-key", file)));
+        arguments.extend(self.profile.map(|profile| named("profile", &profile)));
+        arguments.extend(self.project.as_ref().map(|project| named("project", project)));
+        arguments
+    }
 }
 
 #[derive(Debug, Args)]
@@ -96,15 +130,20 @@ pub(crate) struct Start {
     /// Accepted, because scripts pass it: `start` never opens a browser
     #[arg(long, hide = true)]
     pub(crate) no_browser: bool,
-    /// What a foreground server is part of; `background` detaches it from the terminal
-    #[arg(long, hide = true, default_value = "foreground")]
-    pub(crate) mode: Mode,
+    /// What this process is in a background start; said by this program to itself
+    #[arg(long, hide = true, default_value = "caller")]
+    pub(crate) role: Role,
 }
 
+/// The three processes of a background start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    Foreground,
-    Background,
+pub(crate) enum Role {
+    /// The user's command, which ends when the server answers.
+    Caller,
+    /// Detached from the terminal; keeps the server alive.
+    Supervisor,
+    /// Serves.
+    Server,
 }
 
 #[derive(Debug, Args)]
@@ -179,6 +218,10 @@ fn file(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
+fn profile(text: &str) -> Result<Profile, String> {
+    Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
+}
+
 fn speed(text: &str) -> Result<f64, String> {
     match text.parse() {
         Ok(speed) if (0.01..=100_000.0).contains(&speed) => Ok(speed),
@@ -202,6 +245,8 @@ mod tests {
             "--port 0",
             "--port 65536",
             "--port some",
+            "--dashboard-port 0",
+            "--profile staging",
             "--background",
             "start --foreground --background",
             "start --force",

@@ -1,28 +1,37 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
-use client::{Probe, page, url};
+use client::{Probe, page_on, url};
 use host::Origin;
 use protocol::{Runfile, names};
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
-use crate::launch::{self, Target};
-use crate::serve::serve;
+use crate::launch::{self, Target, dashboard_port};
+use crate::serve::{Place, serve};
 use crate::{Exit, browser, token};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
-    let (port, origin) = (settings.config.port, settings.port_origin.clone());
+    let (port, origin) = (settings.config.port, settings.origin("port"));
     if !matches!(found, Probe::Free) {
         return already(found, port, &origin, bare, context);
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
-    let found = serve(settings, bare.listen.project.clone(), context, |runfile, context| {
-        context.terminal.say(format_args!("Monitor running on port {port}"));
-        context.terminal.say(format_args!("Send a first event: {}", first_event(runfile)));
-        token::report(runfile, context);
-        show(&login(runfile), "Opening browser to", bare, context);
+    let dashboard = dashboard_port(&settings.config);
+    let found = serve(settings, bare.listen.project.clone(), context, |place, context| match place {
+        Place::First(runfile) => {
+            context.terminal.say(format_args!("Monitor running on port {port}"));
+            context.terminal.say(format_args!("Send a first event: {}", first_event(runfile)));
+            token::report(runfile, context);
+            if let Some(port) = dashboard {
+                show(&login(runfile, port), "Opening browser to", bare, context);
+            }
+        }
+        Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
     })?;
+    if found.is_none() {
+        context.terminal.say("Monitor stopped");
+    }
     match found {
         None => Ok(Exit::Done),
         // Another program was quicker: the next free port, then.
@@ -43,7 +52,9 @@ fn already(
         Probe::Ours(running) => {
             let url = running.url();
             context.terminal.say(format_args!("Monitor already running at {url}"));
-            show(&login(&running.runfile), "Opening browser to existing instance:", bare, context);
+            if let Some(port) = running.health.dashboard_port {
+                show(&login(&running.runfile, port), "Opening browser to existing instance:", bare, context);
+            }
             return Ok(Exit::Done);
         }
         Probe::Legacy { pid, version } => {
@@ -67,8 +78,10 @@ fn already(
 }
 
 /// The page to open: where a login is needed, the one that does it.
-fn login(runfile: &Runfile) -> String {
-    token::login_link(runfile).unwrap_or_else(|_| page(runfile))
+fn login(runfile: &Runfile, dashboard_port: u16) -> String {
+    let page = page_on(runfile, dashboard_port);
+    let login = if runfile.access.token { token::login_path(runfile).ok() } else { None };
+    login.map_or_else(|| page.clone(), |path| format!("{page}{path}"))
 }
 
 /// Opens the dashboard, or says where it is.

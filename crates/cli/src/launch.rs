@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use client::{Lock, Probe};
-use host::{Flags, Settings, StartError};
+use host::{Config, DeploymentMode, Settings, StartError};
 use protocol::names;
 
 use crate::args::{Listen, PortChoice};
@@ -26,14 +26,11 @@ impl Target {
             Some(PortChoice::Auto) => Some(first_free(context)?),
             None => None,
         };
-        let flags = Flags {
-            host: listen.host.clone(),
-            port,
-            tls: listen.tls,
-            tls_cert: listen.tls_cert.clone(),
-            tls_key: listen.tls_key.clone(),
-        };
-        let mut settings = context.settings(&flags)?;
+        let mut settings = context.settings(&listen.flags(port))?;
+        if settings.deployment_mode == DeploymentMode::Client {
+            let origin = settings.origin("deployment_mode");
+            anyhow::bail!("deployment_mode is \"client\" ({origin}): no server is started on this machine");
+        }
         settings.config.working_directory = std::env::current_dir().unwrap_or_default();
         let found = match listen.port {
             // It has just been looked at; whoever takes it from now on is met when it is bound.
@@ -63,6 +60,11 @@ fn first_free(context: &Context<'_, '_>) -> anyhow::Result<u16> {
     free.ok_or_else(|| anyhow::anyhow!("no port from {first} to {last} is free; choose another with --port"))
 }
 
+/// Where the dashboard of a server with that configuration is; `None` when it is switched off.
+pub(crate) fn dashboard_port(config: &Config) -> Option<u16> {
+    config.dashboard.then(|| config.dashboard_port.unwrap_or(config.port))
+}
+
 /// What to say of claude-mpm's Python monitor, and the way out.
 pub(crate) fn legacy(port: u16, pid: Option<u32>, version: Option<&str>) -> (String, String) {
     let version = version.map(|version| format!(" {version}")).unwrap_or_default();
@@ -83,6 +85,8 @@ pub(crate) fn hung(port: u16, context: &Context<'_, '_>) -> Option<String> {
 /// The way out of a failed start.
 pub(crate) fn suggestion(error: &StartError) -> Option<&'static str> {
     match error {
+        // Who has the server's own port is reported where the port was chosen.
+        StartError::PortTaken { .. } => Some("choose another port with --dashboard-port"),
         StartError::Forbidden { .. } => Some("choose a port above 1024"),
         StartError::Token(_) => {
             Some("make a new one with 'claude-mpm-monitor token rotate', or use --host localhost")

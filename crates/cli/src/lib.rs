@@ -10,6 +10,7 @@ mod serve;
 mod start;
 mod status;
 mod stop;
+mod supervisor;
 mod terminal;
 mod token;
 

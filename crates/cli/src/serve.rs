@@ -2,30 +2,42 @@
 
 use std::future::Future;
 use std::io;
+use std::pin::pin;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Probe;
-use host::{Host, LogLevel, Settings, StartError};
+use host::{Host, LogFile, LogLevel, Settings, StartError};
 use protocol::Runfile;
+use protocol::paths::Home;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::writer::MakeWriterExt;
 
 use crate::context::Context;
 
 /// How long work that cannot be interrupted may keep an ended server from leaving.
 const DROP_LIMIT: Duration = Duration::from_secs(1);
 
-/// Serves in this process, for that project only if one is named. `ready` is called once, when the server answers. Returns who has the port when
-/// another program was quicker, and `None` after serving.
+/// Where a server answers.
+pub(crate) enum Place<'a> {
+    /// At its start.
+    First(&'a Runfile),
+    /// After a restart on another port.
+    Moved(&'a Runfile),
+}
+
+/// Serves in this process, for that project only if one is named. `tell` is called when the server answers, and
+/// again when it has moved. Returns who has the port when another program was quicker, and `None` after serving.
 pub(crate) fn serve(
     mut settings: Settings,
     project: Option<String>,
     context: &mut Context<'_, '_>,
-    ready: impl FnOnce(&Runfile, &mut Context<'_, '_>),
+    mut tell: impl FnMut(Place<'_>, &mut Context<'_, '_>),
 ) -> anyhow::Result<Option<Probe>> {
     let port = settings.config.port;
-    start_log(&settings);
+    start_log(&settings, &context.home)?;
     settings.load_certificate(&context.home)?;
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
     let served = runtime.block_on(async {
@@ -35,12 +47,16 @@ pub(crate) fn serve(
             Ok(host) => host,
             Err(error) => return taken(error, port, context).map(Some),
         };
-        ready(&host.runfile(), context);
-        tokio::select! {
-            ended = host.serve_until(first) => { ended?; }
-            () = second => {}
+        tell(Place::First(&host.runfile()), context);
+        let mut moves = host.moves();
+        let (mut served, mut second) = (pin!(host.serve_until(first)), pin!(second));
+        loop {
+            tokio::select! {
+                ended = &mut served => break drop(ended?),
+                () = &mut second => break,
+                Ok(()) = moves.changed() => tell(Place::Moved(&moves.borrow_and_update()), context),
+            }
         }
-        context.terminal.say("Monitor stopped");
         Ok(None)
     });
     // After a second signal connections may still be open: they are dropped, and with them the runfile.
@@ -51,7 +67,7 @@ pub(crate) fn serve(
 /// Who has the port, when that is why the start failed.
 fn taken(error: StartError, port: u16, context: &Context<'_, '_>) -> anyhow::Result<Probe> {
     match error {
-        StartError::PortTaken { owner, .. } => Ok(Probe::Foreign { owner }),
+        StartError::PortTaken { port: taken, owner } if taken == port => Ok(Probe::Foreign { owner }),
         StartError::Locked { .. } => {
             let ours = client::wait_for_ours(&context.home, port, context.start_limit()?);
             Ok(ours.map_or_else(|| client::probe(&context.home, port), Probe::Ours))
@@ -60,23 +76,34 @@ fn taken(error: StartError, port: u16, context: &Context<'_, '_>) -> anyhow::Res
     }
 }
 
-/// The log goes to standard error: in the foreground only what may be wrong, in the background (where it is a
-/// file) what the server does.
-fn start_log(settings: &Settings) {
+/// The log goes to standard error, in the foreground only what may be wrong, and to a file when the user wants
+/// one. That of a supervised server goes to the supervisor, who writes the file.
+fn start_log(settings: &Settings, home: &Home) -> anyhow::Result<()> {
+    let supervised = settings.config.mode == "background";
     let level = match settings.log_level {
         Some(LogLevel::Debug) => "debug",
         Some(LogLevel::Info) => "info",
         Some(LogLevel::Error) => "error",
-        None if settings.config.mode == "background" => "info",
+        None if supervised => "info",
         Some(LogLevel::Warn) | None => "warn",
     };
-    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_writer(io::stderr);
+    let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_ansi(false);
+    // When nobody reads the log any more, there is nowhere to say so.
+    let log = log.log_internal_errors(false);
     // A second server in one process, as in tests, keeps the first one's log.
-    let _ = log.with_ansi(false).try_init();
+    let _ = if settings.log_to_file && !supervised {
+        let path = settings.log_path(home, settings.config.port);
+        let file = LogFile::open(&path, settings.log_limits)
+            .with_context(|| format!("could not open the log {}", path.display()))?;
+        log.with_writer(io::stderr.and(Mutex::new(file))).try_init()
+    } else {
+        log.with_writer(io::stderr).try_init()
+    };
+    Ok(())
 }
 
 /// Two futures: the first signal to stop, and the second, which means at once.
-fn signals() -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+pub(crate) fn signals() -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
     let mut signals = Signals::new()?;
     let (first, first_came) = oneshot::channel::<()>();
     let (second, second_came) = oneshot::channel::<()>();

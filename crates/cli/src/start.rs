@@ -3,24 +3,26 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use client::{Detached, DetachedError, Probe, Running, page, start_detached};
-use host::Settings;
+use client::{Detached, DetachedError, Probe, Running, page, page_on, start_detached};
+use host::{Serves, Settings};
 use protocol::Runfile;
 
 use crate::Exit;
-use crate::args::{Mode, PortChoice, Start};
+use crate::args::{PortChoice, Role, Start};
 use crate::context::Context;
-use crate::launch::{self, Target};
-use crate::serve::serve;
-use crate::token;
+use crate::launch::{self, Target, dashboard_port};
+use crate::serve::{Place, serve};
+use crate::{supervisor, token};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    if start.mode == Mode::Background {
-        detach();
-        return attempt(start, context);
+    match start.role {
+        Role::Caller => {
+            let exit = attempt(start, context)?;
+            Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit })
+        }
+        Role::Supervisor => supervisor::run(start, context),
+        Role::Server => attempt(start, context),
     }
-    let exit = attempt(start, context)?;
-    Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit })
 }
 
 fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
@@ -29,11 +31,15 @@ fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit>
     if !matches!(found, Probe::Free) {
         return already(found, port, context);
     }
-    context.terminal.say("Starting Socket.IO monitoring server...\n");
-    let outcome = if start.foreground {
-        in_foreground(start, settings, context)?
+    let outcome = if start.role == Role::Server {
+        supervised(start, settings, context)?
     } else {
-        in_background(&settings, start.listen.project.as_deref(), context)?
+        context.terminal.say("Starting Socket.IO monitoring server...\n");
+        if start.foreground {
+            in_foreground(start, settings, context)?
+        } else {
+            in_background(start, &settings, context)?
+        }
     };
     match outcome {
         Outcome::Ended(exit) => Ok(exit),
@@ -53,19 +59,31 @@ enum Outcome {
 
 fn in_foreground(
     start: &Start,
+    settings: Settings,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Outcome> {
+    let dashboard = dashboard_port(&settings.config);
+    let taken = serve(settings, start.listen.project.clone(), context, |place, context| match place {
+        Place::First(runfile) => report(runfile, dashboard, context),
+        Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
+    })?;
+    if taken.is_none() {
+        context.terminal.say("Monitor stopped");
+    }
+    Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
+}
+
+/// Serves for a supervisor, who reads where on standard output.
+fn supervised(
+    start: &Start,
     mut settings: Settings,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
-    if start.mode == Mode::Background {
-        settings.config.mode = "background".to_owned();
-    }
-    let is_logged = start.mode == Mode::Background;
-    let taken = serve(settings, start.listen.project.clone(), context, |runfile, context| {
-        report(runfile, context);
-        // A login link has no business in a log; the command that started this process prints one.
-        if !is_logged {
-            token::report(runfile, context);
-        }
+    settings.config.mode = "background".to_owned();
+    let taken = serve(settings, start.listen.project.clone(), context, |place, context| {
+        let (Place::First(runfile) | Place::Moved(runfile)) = place;
+        let notice = serde_json::to_string(&Serves { serving: runfile.port });
+        context.terminal.say(notice.expect("a number is JSON"));
     })?;
     Ok(taken.map_or(Outcome::Ended(Exit::Done), Outcome::Taken))
 }
@@ -74,70 +92,51 @@ fn in_foreground(
 const CHILD_WAS_LATE: [Option<i32>; 2] = [Some(Exit::Done as i32), Some(Exit::PortTaken as i32)];
 
 fn in_background(
+    start: &Start,
     settings: &Settings,
-    project: Option<&str>,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
     let port = settings.config.port;
     let exe = std::env::current_exe().context("could not find this executable")?;
-    let (port_text, host) = (port.to_string(), settings.config.host.as_str());
-    let args =
-        ["start", "--foreground", "--mode", "background", "--port", port_text.as_str(), "--host", host];
-    let tls = tls_flags(settings);
-    let args = args.into_iter().chain(tls.iter().map(String::as_str));
-    let project = project.into_iter().flat_map(|project| ["--project", project]);
-    let args: Vec<OsString> = args.chain(project).map(OsString::from).collect();
+    let mut args: Vec<OsString> = vec!["start".into(), "--role=supervisor".into()];
+    args.extend(start.listen.arguments(&settings.config.host, port));
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     let home = context.home.clone();
     let detached = Detached { exe: &exe, args: &args, home: &home, port, limit: context.start_limit()? };
     match start_detached(&detached) {
         Ok(running) => {
-            report(&running.runfile, context);
-            token::report(&running.runfile, context);
+            report(&running.runfile, running.health.dashboard_port, context);
             Ok(Outcome::Ended(Exit::Done))
         }
         Err(DetachedError::Ended { status, .. }) if CHILD_WAS_LATE.contains(&status.code()) => {
             Ok(Outcome::Taken(client::probe(&home, port)))
         }
-        Err(DetachedError::Ended { status, output }) => {
-            context.terminal.complain(failure(&output, &status.to_string()));
+        Err(DetachedError::Ended { output, .. }) => {
+            context.terminal.complain(output.trim_end());
             Ok(Outcome::Ended(Exit::Failed))
         }
         Err(error) => Err(error.into()),
     }
 }
 
-/// The child gets what this command decided, whatever its own settings would say.
-fn tls_flags(settings: &Settings) -> Vec<String> {
-    let path = |flag: &str, path: &std::path::Path| [flag.to_owned(), path.display().to_string()];
-    let files = settings.tls_cert.iter().flat_map(|file| path("--tls-cert", file));
-    let files = files.chain(settings.tls_key.iter().flat_map(|file| path("--tls-key", file)));
-    settings.tls.then(|| "--tls".to_owned()).into_iter().chain(files).collect()
-}
-
-/// A background server's own words when it failed: from its `Error:` line on, else all that it wrote.
-fn failure(output: &str, status: &str) -> String {
-    match output.find("Error: ") {
-        Some(at) => output[at..].to_owned(),
-        None => {
-            format!("Error: the monitor ended during its start ({status})\n{output}").trim_end().to_owned()
-        }
-    }
-}
-
 /// Tells of a server that has just been started.
-fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
-    let url = page(runfile);
+fn report(runfile: &Runfile, dashboard_port: Option<u16>, context: &mut Context<'_, '_>) {
+    let dashboard = dashboard_port.map(|port| page_on(runfile, port));
     let Runfile { pid, mode, .. } = runfile;
     context.terminal.say(format_args!(
         "✓ Server started successfully\n  \
            - Server URL: {url}\n  \
-           - Dashboard URL: {url}\n  \
+           - Dashboard URL: {shown}\n  \
            - Process ID: {pid}\n  \
            - Mode: {mode}\n\n\
-         Monitoring server is ready for connections.\n\
-         Open {url} in your browser to view the dashboard."
+         Monitoring server is ready for connections.",
+        url = page(runfile),
+        shown = dashboard.as_deref().unwrap_or("switched off"),
     ));
+    if let Some(dashboard) = dashboard {
+        context.terminal.say(format_args!("Open {dashboard} in your browser to view the dashboard."));
+    }
+    token::report(runfile, context);
 }
 
 /// Reports who has the port.
@@ -161,27 +160,4 @@ fn already(found: Probe, port: u16, context: &mut Context<'_, '_>) -> anyhow::Re
         Probe::Free => anyhow::bail!("who had port {port} ended while this monitor started; try again"),
     }
     Ok(Exit::PortTaken)
-}
-
-/// Leaves the terminal's session, so that closing the terminal does not end the server.
-fn detach() {
-    // It fails only for a process that leads a group already: then it is detached.
-    #[cfg(unix)]
-    let _ = rustix::process::setsid();
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_failed_background_server_is_quoted_from_its_error_on() {
-        let output =
-            "Starting Socket.IO monitoring server...\n\nError: permission denied on port 1\nSuggestion: x";
-        assert_eq!(failure(output, "exit status: 1"), "Error: permission denied on port 1\nSuggestion: x");
-        assert_eq!(
-            failure("panicked", "exit status: 101"),
-            "Error: the monitor ended during its start (exit status: 101)\npanicked"
-        );
-    }
 }

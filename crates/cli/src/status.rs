@@ -1,6 +1,6 @@
 //! `status`: this user's monitors, for people and for programs.
 
-use client::{Lock, Probe, page as page_url, runfiles};
+use client::{Lock, Probe, Supervised, Supervision, page as page_url, page_on, runfiles};
 use protocol::{Health, Runfile, Timestamp};
 use serde_json::json;
 
@@ -13,17 +13,27 @@ struct Server {
     runfile: Runfile,
     /// `None` when it lives but does not answer.
     health: Option<Health>,
+    /// `None` for one in the foreground.
+    supervision: Option<Supervision>,
 }
 
 pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let servers = servers(status.port, context);
+    let crashed = crashed(status.port, &servers, context);
     if status.json {
         let servers: Vec<_> = servers.iter().map(Server::json).collect();
         context.terminal.say(serde_json::to_string_pretty(&servers)?);
     } else if !servers.is_empty() {
         context.terminal.say(page(&servers, status.verbose));
-    } else {
+    } else if crashed.is_empty() {
         nobody(status.port, context)?;
+    } else {
+        context.terminal.say("Monitor is not running");
+    }
+    if !status.json {
+        for (port, record) in &crashed {
+            context.terminal.say(format_args!("\n{}", no_server(*port, record)));
+        }
     }
     Ok(if servers.is_empty() { Exit::NotRunning } else { Exit::Done })
 }
@@ -33,10 +43,46 @@ fn servers(port: Option<u16>, context: &Context<'_, '_>) -> Vec<Server> {
     let home = &context.home;
     let runfiles = runfiles::list(home).into_iter().filter(|runfile| port.is_none_or(|p| p == runfile.port));
     let server = |runfile: Runfile| match client::probe(home, runfile.port) {
-        Probe::Ours(running) => Some(Server { runfile: running.runfile, health: Some(running.health) }),
-        _ => Lock::is_held(home, runfile.port).then_some(Server { runfile, health: None }),
+        Probe::Ours(running) => Some(Server {
+            supervision: Supervision::read(home, running.runfile.port),
+            runfile: running.runfile,
+            health: Some(running.health),
+        }),
+        _ => Lock::is_held(home, runfile.port).then(|| Server {
+            supervision: Supervision::read(home, runfile.port),
+            runfile,
+            health: None,
+        }),
     };
     runfiles.filter_map(server).collect()
+}
+
+/// The background servers that crashed and are not, or not yet, started again.
+fn crashed(port: Option<u16>, servers: &[Server], context: &Context<'_, '_>) -> Vec<(u16, Supervision)> {
+    let mut records = Supervision::list(&context.home);
+    records.retain(|(of, record)| {
+        record.state != Supervised::Serving
+            && port.is_none_or(|port| port == *of)
+            && servers.iter().all(|server| server.runfile.port != *of)
+    });
+    records
+}
+
+/// Why no server runs on a port.
+fn no_server(port: u16, record: &Supervision) -> String {
+    let (at, reason, output) = match &record.last_crash {
+        Some(crash) => (started(crash.at), crash.reason.as_str(), crash.output.as_str()),
+        None => (String::new(), "unknown", ""),
+    };
+    let lines: String = output.lines().map(|line| format!("    {line}\n")).collect();
+    let what = match record.state {
+        Supervised::GaveUp => "crashed three times in a row and was not started again",
+        Supervised::Serving | Supervised::Restarting => "crashed and is being started again",
+    };
+    format!(
+        "The monitor on port {port} {what}.\n  - Last crash: {at}, {reason}\n{lines}  - Log: {}",
+        record.log.display()
+    )
 }
 
 /// Says that no monitor runs, and who has the port instead.
@@ -70,13 +116,28 @@ fn page(servers: &[Server], verbose: bool) -> String {
             page += &server.clients();
         }
     }
-    let urls: Vec<_> = servers.iter().map(Server::url).collect();
+    let urls: Vec<_> = servers.iter().filter_map(Server::dashboard).collect();
+    if urls.is_empty() {
+        return page.trim_end().to_owned();
+    }
     page + &format!("\nDashboard accessible at: {}", urls.join(", "))
 }
 
 impl Server {
     fn url(&self) -> String {
         page_url(&self.runfile)
+    }
+
+    /// Where its dashboard is; one that does not answer is looked for on the server's own port.
+    fn dashboard_port(&self) -> Option<u16> {
+        match &self.health {
+            Some(health) => health.dashboard_port,
+            None => Some(self.runfile.port),
+        }
+    }
+
+    fn dashboard(&self) -> Option<String> {
+        self.dashboard_port().map(|port| page_on(&self.runfile, port))
     }
 
     fn lines(&self, verbose: bool) -> Vec<(&'static str, String)> {
@@ -86,10 +147,12 @@ impl Server {
         [
             Some(("Port", port.to_string())),
             more(("Host", host.clone())),
-            Some(("Dashboard", self.url())),
-            more(("Dashboard Port", port.to_string())),
+            Some(("Dashboard", self.dashboard().unwrap_or_else(|| "switched off".to_owned()))),
+            self.dashboard_port().map(|port| ("Dashboard Port", port.to_string())).and_then(more),
             Some(("Process ID", pid.to_string())),
             project.clone().map(|project| ("Project", project)).and_then(more),
+            answered(|health| ("Profile", health.profile.clone())).and_then(more),
+            self.restarted().and_then(more),
             more(("Started", started(*process_started_at))),
             answered(|health| ("Uptime", duration(health.uptime))),
             answered(|health| ("Connected Clients", health.clients_connected.to_string())),
@@ -101,6 +164,19 @@ impl Server {
         .into_iter()
         .flatten()
         .collect()
+    }
+
+    /// What its supervisor had to do.
+    fn restarted(&self) -> Option<(&'static str, String)> {
+        let supervision = self.supervision.as_ref()?;
+        let crash = supervision.last_crash.as_ref()?;
+        let text = format!(
+            "{}, the last time after {} at {}",
+            supervision.restarts,
+            crash.reason,
+            started(crash.at)
+        );
+        Some(("Restarts", text))
     }
 
     fn state(&self, verbose: bool) -> String {
@@ -128,7 +204,10 @@ impl Server {
             "port": self.runfile.port,
             "pid": self.runfile.pid,
             "url": self.url(),
-            "dashboard_url": self.url(),
+            "dashboard_url": self.dashboard(),
+            "profile": health.map(|health| health.profile.as_str()),
+            "restarts": self.supervision.as_ref().map(|supervision| supervision.restarts),
+            "last_crash": self.supervision.as_ref().and_then(|supervision| supervision.last_crash.as_ref()),
             "uptime_s": health.map(|health| health.uptime),
             "clients": health.map(|health| health.clients_connected),
             "status": health.map_or("not responding", |health| health.status.as_str()),
@@ -183,6 +262,8 @@ mod tests {
             access: Default::default(),
         };
         let mut health = Health {
+            dashboard_port: Some(8766),
+            profile: "production".to_owned(),
             status: "running".to_owned(),
             uptime: 8130,
             clients_connected: 3,
@@ -190,7 +271,7 @@ mod tests {
             ..Health::default()
         };
         health.health_stats.events_processed = 1247;
-        Server { runfile, health: Some(health) }
+        Server { runfile, health: Some(health), supervision: None }
     }
 
     #[test]
@@ -203,13 +284,13 @@ Active Servers: 1
 
 Server 1:
   - Port: 8765
-  - Dashboard: http://localhost:8765
+  - Dashboard: http://localhost:8766
   - Process ID: 12345
   - Uptime: 2h 15m 30s
   - Connected Clients: 3
   - Status: Running
 
-Dashboard accessible at: http://localhost:8765";
+Dashboard accessible at: http://localhost:8766";
         assert_eq!(page(&[server()], false), expected);
     }
 
@@ -224,9 +305,10 @@ Active Servers: 1
 Server 1:
   - Port: 8765
   - Host: localhost
-  - Dashboard: http://localhost:8765
-  - Dashboard Port: 8765
+  - Dashboard: http://localhost:8766
+  - Dashboard Port: 8766
   - Process ID: 12345
+  - Profile: production
   - Started: 2025-01-08 14:30:15 UTC
   - Uptime: 2h 15m 30s
   - Connected Clients: 3
@@ -234,7 +316,7 @@ Server 1:
   - Average Event Rate: 0.15/sec
   - Status: Running (Healthy)
 
-Dashboard accessible at: http://localhost:8765";
+Dashboard accessible at: http://localhost:8766";
         assert_eq!(page(&[server()], true), expected);
     }
 

@@ -48,8 +48,12 @@ pub(crate) fn login_link(runfile: &Runfile) -> Result<String, client::Error> {
     if !runfile.access.token {
         return Ok(url);
     }
-    let path = Monitor::of(runfile).login_path(&runfile.control_token)?;
-    Ok(format!("{url}{path}"))
+    Ok(format!("{url}{}", login_path(runfile)?))
+}
+
+/// What follows the address in such a link.
+pub(crate) fn login_path(runfile: &Runfile) -> Result<String, client::Error> {
+    Monitor::of(runfile).login_path(&runfile.control_token)
 }
 
 /// Tells how to get into a monitor that has just been started, where that needs more than its address.

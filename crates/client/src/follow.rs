@@ -122,7 +122,7 @@ impl Follow {
             Ok(page) => self.take(page),
             // It has started again, and only its new runfile says what it wants to hear.
             Err(error @ Error::Refused { status: 401, .. }) if self.home.is_some() => {
-                self.lose(error.to_string())
+                self.lose(error.to_string());
             }
             Err(error @ Error::Refused { status: 400..500, .. }) => return Err(error),
             Err(error) => self.lose(error.to_string()),

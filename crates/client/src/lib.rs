@@ -11,6 +11,7 @@ mod probe;
 mod process;
 pub mod runfiles;
 mod stop;
+mod supervision;
 pub mod token;
 
 pub use detached::{Detached, DetachedError, start_detached};
@@ -18,7 +19,8 @@ pub use error::Error;
 pub use follow::{Follow, Start, Update};
 pub use history::{Pages, Part, Query};
 pub use lock::Lock;
-pub use monitor::{Monitor, page, url};
+pub use monitor::{Monitor, page, page_on, url};
 pub use probe::{Owner, Probe, Running, holder, owner, probe, wait_for_ours};
 pub use process::{machine_names, started_at};
 pub use stop::{StopError, Stopped, stop};
+pub use supervision::{Crash, Supervised, Supervision};

@@ -39,7 +39,12 @@ pub fn url(host: &str, port: u16) -> String {
 
 /// The address under which a browser finds the monitor of a runfile.
 pub fn page(runfile: &Runfile) -> String {
-    let url = url(&runfile.host, runfile.port);
+    page_on(runfile, runfile.port)
+}
+
+/// Same, for another port that it serves as well.
+pub fn page_on(runfile: &Runfile, port: u16) -> String {
+    let url = url(&runfile.host, port);
     if runfile.access.tls_fingerprint.is_some() { url.replacen("http", "https", 1) } else { url }
 }
 

@@ -11,7 +11,7 @@ use protocol::paths::Home;
 use protocol::{Health, Runfile, names};
 use serde_json::Value;
 
-use crate::{Lock, Monitor, page, runfiles};
+use crate::{Lock, Monitor, page, page_on, runfiles};
 
 /// How long a connection may take. On this machine it is made or refused at once.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -56,6 +56,11 @@ impl Running {
     /// Where a browser finds it.
     pub fn url(&self) -> String {
         page(&self.runfile)
+    }
+
+    /// Where a browser finds its dashboard; `None` when that is switched off.
+    pub fn dashboard_url(&self) -> Option<String> {
+        self.health.dashboard_port.map(|port| page_on(&self.runfile, port))
     }
 
     /// A handle to talk to it.

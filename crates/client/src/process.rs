@@ -7,6 +7,22 @@ use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate
 /// which moves when the clock is corrected.
 const START_DRIFT_MS: i64 = 2000;
 
+/// One process: a pid alone may have been given to another one since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Identity {
+    /// Its pid.
+    pub(crate) pid: u32,
+    /// When it started.
+    pub(crate) started_at: Timestamp,
+}
+
+impl Identity {
+    /// The process that wrote a runfile.
+    pub(crate) fn of(runfile: &Runfile) -> Self {
+        Self { pid: runfile.pid, started_at: runfile.process_started_at }
+    }
+}
+
 /// When a process started; `None` when none runs under that pid.
 pub fn started_at(pid: u32) -> Option<Timestamp> {
     with_running(pid, |_, started| started)
@@ -18,29 +34,28 @@ pub fn machine_names() -> Vec<String> {
     name.map(|name| vec![format!("{name}.local"), name]).unwrap_or_default()
 }
 
-/// Whether the process that wrote the runfile still runs.
-pub(crate) fn is_alive(runfile: &Runfile) -> bool {
-    with_proven(runfile, |_| ()).is_some()
+/// Whether the process still runs.
+pub(crate) fn is_running(identity: Identity) -> bool {
+    with_proven(identity, |_| ()).is_some()
 }
 
-/// Asks the process that wrote the runfile to end; false when it is gone, or its pid belongs to another now.
-pub(crate) fn terminate(runfile: &Runfile) -> bool {
-    with_proven(runfile, |process| process.kill_with(Signal::Term).unwrap_or_else(|| process.kill()))
+/// Asks the process to end; false when it is gone, or its pid belongs to another now.
+pub(crate) fn terminate(identity: Identity) -> bool {
+    with_proven(identity, |process| process.kill_with(Signal::Term).unwrap_or_else(|| process.kill()))
         .unwrap_or(false)
 }
 
-/// Ends the process that wrote the runfile; false when it is gone, or its pid belongs to another now.
-pub(crate) fn kill(runfile: &Runfile) -> bool {
-    with_proven(runfile, Process::kill).unwrap_or(false)
+/// Ends the process; false when it is gone, or its pid belongs to another now.
+pub(crate) fn kill(identity: Identity) -> bool {
+    with_proven(identity, Process::kill).unwrap_or(false)
 }
 
-/// The one gate to a foreign pid: `act` sees the process only if it has the pid and the start time of the
-/// runfile.
-fn with_proven<T>(runfile: &Runfile, act: impl FnOnce(&Process) -> T) -> Option<T> {
+/// The one gate to a foreign pid: `act` sees the process only if it started when it should have.
+fn with_proven<T>(identity: Identity, act: impl FnOnce(&Process) -> T) -> Option<T> {
     let proven = |started: Timestamp| {
-        started.0.saturating_sub(runfile.process_started_at.0).saturating_abs() <= START_DRIFT_MS
+        started.0.saturating_sub(identity.started_at.0).saturating_abs() <= START_DRIFT_MS
     };
-    with_running(runfile.pid, |process, started| proven(started).then(|| act(process))).flatten()
+    with_running(identity.pid, |process, started| proven(started).then(|| act(process))).flatten()
 }
 
 /// Looks at a process and when it started; `None` when none runs under that pid.
@@ -59,32 +74,17 @@ fn with_running<T>(pid: u32, act: impl FnOnce(&Process, Timestamp) -> T) -> Opti
 mod tests {
     use super::*;
 
-    fn runfile(pid: u32, process_started_at: Timestamp) -> Runfile {
-        Runfile {
-            pid,
-            process_started_at,
-            version: String::new(),
-            host: String::new(),
-            port: 9000,
-            server_id: String::new(),
-            control_token: String::new(),
-            project: None,
-            mode: String::new(),
-            access: Default::default(),
-        }
-    }
-
     #[cfg(unix)]
     #[test]
-    fn a_process_is_only_signalled_when_its_start_time_is_that_of_the_runfile() {
+    fn a_process_is_only_signalled_when_it_started_when_it_should_have() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let started = started_at(child.id()).expect("it runs");
-        let reused = runfile(child.id(), Timestamp(started.0 - 60_000));
-        assert!(!is_alive(&reused) && !terminate(&reused) && !kill(&reused), "another process by that pid");
+        let own = Identity { pid: child.id(), started_at: started };
+        let reused = Identity { started_at: Timestamp(started.0 - 60_000), ..own };
+        assert!(!is_running(reused) && !terminate(reused) && !kill(reused), "another process by that pid");
         assert!(child.try_wait().unwrap().is_none(), "it was left alone");
-        let own = runfile(child.id(), started);
-        assert!(is_alive(&own) && terminate(&own));
+        assert!(is_running(own) && terminate(own));
         assert!(!child.wait().unwrap().success(), "ended by the signal");
-        assert!(!is_alive(&own));
+        assert!(!is_running(own));
     }
 }

@@ -30,14 +30,18 @@ pub fn list(home: &Home) -> Vec<Runfile> {
 /// When the folder or the file cannot be written.
 pub fn write(home: &Home, runfile: &Runfile) -> io::Result<()> {
     make_folders(home)?;
-    let path = home.runfile(runfile.port);
+    replace(&home.runfile(runfile.port), &serde_json::to_vec_pretty(runfile)?)
+}
+
+/// Puts a file that only this user can read in place of any former one.
+pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut options = OpenOptions::new();
     options.create(true).write(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&draft)?.write_all(&serde_json::to_vec_pretty(runfile)?)?;
-    fs::rename(&draft, &path)
+    options.open(&draft)?.write_all(content)?;
+    fs::rename(&draft, path)
 }
 
 /// Removes the runfile of a port; that there is none is fine.

@@ -6,7 +6,8 @@ use std::time::{Duration, Instant};
 use protocol::Runfile;
 use protocol::paths::Home;
 
-use crate::{Error, Lock, Monitor, process, runfiles};
+use crate::process::{self, Identity};
+use crate::{Error, Lock, Monitor, Supervision, runfiles};
 
 /// How long a monitor may take to say goodbye to its clients, and again to obey SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -77,17 +78,37 @@ pub enum StopError {
 pub fn stop(home: &Home, port: u16, force: bool) -> Result<Stopped, StopError> {
     let runfile = runfiles::read(home, port);
     let runfile = runfile.filter(|_| Lock::is_held(home, port));
+    let supervision = Supervision::read(home, port);
     let Some(runfile) = runfile else {
         gone_within(home, port, Duration::ZERO)?;
-        return Err(StopError::NotRunning { port });
+        return stop_between_two_servers(home, port, supervision);
     };
     let (grace, order_limit) = if force { (FORCED_GRACE, FORCED_GRACE) } else { (GRACE, ORDER_LIMIT) };
     let clients = order(&runfile, order_limit).ok();
     if clients.is_none() || !gone_within(home, port, grace)? {
-        signal(home, &runfile, grace)?;
+        signal(home, &runfile, supervision.as_ref(), grace)?;
     }
     wait_for_end(&runfile);
+    // It ends when it sees that its server has ended well.
+    supervision.map(|supervision| supervision.wait_for_end(KILL_LIMIT));
     Ok(Stopped { clients, pid: runfile.pid })
+}
+
+/// Stops the supervisor of a server that has just crashed, and forgets one that gave up.
+fn stop_between_two_servers(
+    home: &Home,
+    port: u16,
+    supervision: Option<Supervision>,
+) -> Result<Stopped, StopError> {
+    let Some(supervision) = supervision else { return Err(StopError::NotRunning { port }) };
+    let dismissed = supervision.dismiss();
+    supervision.wait_for_end(GRACE);
+    Supervision::remove(home, port);
+    if dismissed {
+        Ok(Stopped { clients: Some(0), pid: supervision.pid })
+    } else {
+        Err(StopError::NotRunning { port })
+    }
 }
 
 /// Tells a monitor to stop, after it has shown that it is the one of the runfile: nobody else gets the token.
@@ -101,16 +122,23 @@ fn order(runfile: &Runfile, limit: Duration) -> Result<u64, Error> {
     monitor.shutdown(&runfile.control_token)
 }
 
-/// Ends the process: SIGTERM, and SIGKILL when the grace is over.
-fn signal(home: &Home, runfile: &Runfile, grace: Duration) -> Result<(), StopError> {
+/// Ends the process: SIGTERM, and SIGKILL when the grace is over. A supervisor is told instead of its server,
+/// and hands it on: it would take an end that it does not know of for a crash.
+fn signal(
+    home: &Home,
+    runfile: &Runfile,
+    supervision: Option<&Supervision>,
+    grace: Duration,
+) -> Result<(), StopError> {
     let (port, pid) = (runfile.port, runfile.pid);
-    if !process::terminate(runfile) && Lock::is_held(home, port) {
+    let told = supervision.is_some_and(Supervision::dismiss) || process::terminate(Identity::of(runfile));
+    if !told && Lock::is_held(home, port) {
         return Err(StopError::Unproven { port, pid });
     }
     if gone_within(home, port, grace)? {
         return Ok(());
     }
-    process::kill(runfile);
+    process::kill(Identity::of(runfile));
     if gone_within(home, port, KILL_LIMIT)? { Ok(()) } else { Err(StopError::Stuck { port, pid }) }
 }
 
@@ -126,7 +154,10 @@ fn gone_within(home: &Home, port: u16, limit: Duration) -> Result<bool, StopErro
 /// Waits until the process is gone too, so that "terminated" is true; the desktop app lives on.
 fn wait_for_end(runfile: &Runfile) {
     let started = Instant::now();
-    while runfile.mode != "desktop" && process::is_alive(runfile) && started.elapsed() < KILL_LIMIT {
+    while runfile.mode != "desktop"
+        && process::is_running(Identity::of(runfile))
+        && started.elapsed() < KILL_LIMIT
+    {
         std::thread::sleep(POLL);
     }
 }

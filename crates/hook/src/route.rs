@@ -62,10 +62,10 @@ pub fn target(
 ) -> Option<Target> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     if let Some(url) = set(URL) {
-        return by_url(url.trim(), set(TOKEN).map_or(Token::OfHome, given));
+        return by_url(url.trim(), set(TOKEN).map_or(Token::OfHome, |token| given(&token)));
     }
     let named = by_port_variable(&set);
-    let token = set(TOKEN).map(given);
+    let token = set(TOKEN).map(|token| given(&token));
     if let (Some((host, port)), Some(token)) = (&named, &token) {
         return Some(at(host.clone(), *port, token.clone()));
     }
@@ -153,7 +153,7 @@ fn without_brackets(host: &str) -> &str {
 }
 
 /// A token that would break the request's head is none.
-fn given(token: String) -> Token {
+fn given(token: &str) -> Token {
     let token = token.trim();
     if token.bytes().all(|byte| byte.is_ascii_graphic()) {
         Token::Given(token.to_owned())

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use client::token::TokenError;
-use client::{Lock, Owner, runfiles};
+use client::{Lock, Owner, Supervised, Supervision, runfiles};
 use protocol::instance::Instance;
 use protocol::paths::Home;
 use protocol::runfile::Access;
@@ -96,6 +96,11 @@ impl Host {
         self.runfile.borrow().clone()
     }
 
+    /// Sees each move to another port, which a restart may bring.
+    pub fn moves(&self) -> watch::Receiver<Runfile> {
+        self.runfile.clone()
+    }
+
     /// Serves until `shutdown` completes or somebody orders the server to stop, and returns when every client
     /// is gone.
     ///
@@ -141,7 +146,10 @@ impl Plan {
             let mut stop = stop.clone();
             // A dropped sender means stop, too.
             let stopped = server.run(async move { drop(stop.wait_for(|stop| *stop).await) }).await?;
-            let Ended::Restart { port } = stopped.ended else { return Ok(stopped) };
+            let Ended::Restart { port } = stopped.ended else {
+                tracing::info!(clients = stopped.clients_disconnected, "stopped");
+                return Ok(stopped);
+            };
             (server, registration) =
                 self.restart(port, stopped.next, registration).await.map_err(into_server_error)?;
             announce.send_replace(registration.runfile.clone());
@@ -183,18 +191,27 @@ impl Plan {
     ) -> Result<(Server, Registration), StartError> {
         // What a crashed server left is no longer true.
         runfiles::remove(&self.home, port);
+        if Supervision::read(&self.home, port).is_some_and(|record| record.state == Supervised::GaveUp) {
+            Supervision::remove(&self.home, port);
+        }
         let config = Config { port, ..self.config.clone() };
         let server = match taken.port() {
-            Some(_) => Server::bind_on(taken, config),
+            Some(_) => Server::bind_on(taken, config).await,
             None => Server::bind(config).await,
         };
-        let server = server.map_err(|error| start_error(error, port))?;
+        let server = server.map_err(start_error)?;
         let home = self.home.clone();
         let server = server.with_instances(move || instances(&home));
         let runfile = self.runfile(&server, port);
         runfiles::write(&self.home, &runfile)
             .map_err(|source| StartError::Files { path: self.home.runfile(port), source })?;
-        tracing::info!(port, pid = runfile.pid, mode = runfile.mode, "serving");
+        tracing::info!(
+            port,
+            pid = runfile.pid,
+            mode = runfile.mode,
+            profile = self.config.profile,
+            "serving"
+        );
         Ok((server, Registration { home: self.home.clone(), runfile, lock: Some(lock) }))
     }
 
@@ -288,8 +305,9 @@ fn into_server_error(error: StartError) -> server::Error {
     }
 }
 
-fn start_error(error: server::Error, port: u16) -> StartError {
-    let server::Error::Listen { source, .. } = &error else { return StartError::Server(error) };
+fn start_error(error: server::Error) -> StartError {
+    let server::Error::Listen { source, port, .. } = &error else { return StartError::Server(error) };
+    let port = *port;
     match source.kind() {
         io::ErrorKind::AddrInUse => StartError::PortTaken { port, owner: client::owner(port) },
         io::ErrorKind::PermissionDenied => StartError::Forbidden { port },
@@ -361,8 +379,8 @@ mod tests {
     #[test]
     fn the_system_s_reason_decides_what_the_user_is_told() {
         let told = |kind: io::ErrorKind| {
-            let listen = server::Error::Listen { address: "localhost:80".to_owned(), source: kind.into() };
-            start_error(listen, 80).to_string()
+            let address = "localhost:80".to_owned();
+            start_error(server::Error::Listen { address, port: 80, source: kind.into() }).to_string()
         };
         assert_eq!(told(io::ErrorKind::PermissionDenied), "permission denied on port 80");
         assert!(told(io::ErrorKind::AddrInUse).starts_with("port 80 is already in use by "));

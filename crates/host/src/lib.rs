@@ -3,10 +3,16 @@
 
 mod host;
 mod key;
+mod log_file;
+mod profile;
 mod settings;
+mod supervisor;
 mod tls;
 
 pub use host::{Host, StartError};
+pub use log_file::{LogFile, LogLimits, log_parts};
+pub use profile::{Detected, Profile};
 pub use server::{Config, Stopped};
-pub use settings::{Flags, LogLevel, Origin, Settings, SettingsError};
+pub use settings::{DeploymentMode, Flags, LogLevel, Origin, Setting, Settings, SettingsError};
+pub use supervisor::{Serves, SupervisionEnd, Supervisor};
 pub use tls::{Tls, TlsError};

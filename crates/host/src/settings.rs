@@ -1,6 +1,7 @@
 //! What a server is told and who told it: flag, else environment, else file, else default. The working
 //! directory's file is never read: a cloned project must not configure a server.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
 use std::fs;
@@ -8,15 +9,15 @@ use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
+use protocol::config_file;
 use protocol::paths::Home;
 use serde_json::{Map, Value};
 use server::Config;
 
 use crate::key::{KEYS, Key, UNUSED_KEYS};
+use crate::log_file::LogLimits;
+use crate::profile::{Detected, Profile};
 use crate::{Tls, TlsError};
-
-/// Where the system's administrator configures every user's server.
-const SYSTEM_FILE: &str = "/etc/claude-mpm/socketio_config.json";
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -25,6 +26,12 @@ pub struct Flags {
     pub host: Option<String>,
     /// `--port`.
     pub port: Option<u16>,
+    /// `--dashboard`.
+    pub dashboard: bool,
+    /// `--dashboard-port`.
+    pub dashboard_port: Option<u16>,
+    /// `--profile`.
+    pub profile: Option<Profile>,
     /// `--tls`.
     pub tls: bool,
     /// `--tls-cert`.
@@ -33,11 +40,32 @@ pub struct Flags {
     pub tls_key: Option<String>,
 }
 
+impl Flags {
+    /// What the flag of a key says, with the flag's name.
+    fn value(&self, key: &str) -> Option<(&'static str, Value)> {
+        match key {
+            "host" => Some(("host", self.host.clone()?.into())),
+            "port" => Some(("port", self.port?.into())),
+            "dashboard" => self.dashboard.then(|| ("dashboard", true.into())),
+            "dashboard_port" => Some(("dashboard-port", self.dashboard_port?.into())),
+            "tls" => self.tls.then(|| ("tls", true.into())),
+            "tls_cert" => Some(("tls-cert", self.tls_cert.clone()?.into())),
+            "tls_key" => Some(("tls-key", self.tls_key.clone()?.into())),
+            "profile" => Some(("profile", self.profile?.name().into())),
+            _ => None,
+        }
+    }
+}
+
 /// The settings of one server, and what the user should know about them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// What the server is told.
     pub config: Config,
+    /// The defaults that apply.
+    pub profile: Profile,
+    /// Whether a server may be started here.
+    pub deployment_mode: DeploymentMode,
     /// Whether to serve HTTPS with a certificate of its own, unless files are named.
     pub tls: bool,
     /// The certificate to serve HTTPS with.
@@ -46,10 +74,82 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// How much goes to the log; `None` leaves it to the mode.
     pub log_level: Option<LogLevel>,
-    /// Who chose the port.
-    pub port_origin: Origin,
+    /// Whether a foreground server logs to a file too.
+    pub log_to_file: bool,
+    /// The log file; `None` is the one of the port in the user's home.
+    pub log_file_path: Option<PathBuf>,
+    /// How much log is kept.
+    pub log_limits: LogLimits,
     /// Keys that nobody knows, one sentence each.
     pub warnings: Vec<String>,
+    /// Who chose a key's value; a key that is missing has its default.
+    origins: BTreeMap<&'static str, Origin>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            config: Config::default(),
+            tls: false,
+            tls_cert: None,
+            tls_key: None,
+            profile: Profile::default(),
+            deployment_mode: DeploymentMode::Auto,
+            log_level: None,
+            log_to_file: false,
+            log_file_path: None,
+            log_limits: LogLimits { file_bytes_max: 2 * 1024 * 1024, files_max: 5 },
+            warnings: Vec::new(),
+            origins: BTreeMap::new(),
+        }
+    }
+}
+
+/// A key with its value, for people and programs that want to know.
+#[derive(Clone, Debug)]
+pub struct Setting {
+    /// The key.
+    pub name: &'static str,
+    /// What it decides.
+    pub about: &'static str,
+    /// What it may be.
+    pub expected: &'static str,
+    /// The environment variables that set it, the strongest first.
+    pub environment: &'static [&'static str],
+    /// What applies.
+    pub value: Value,
+    /// Who said so.
+    pub origin: Origin,
+}
+
+/// claude-mpm's ways to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DeploymentMode {
+    /// Whatever fits.
+    Auto,
+    /// A server of its own.
+    Standalone,
+    /// A server inside another program.
+    Embedded,
+    /// No server here, only clients of one elsewhere.
+    Client,
+}
+
+impl DeploymentMode {
+    const ALL: [(Self, &'static str); 4] = [
+        (Self::Auto, "auto"),
+        (Self::Standalone, "standalone"),
+        (Self::Embedded, "embedded"),
+        (Self::Client, "client"),
+    ];
+
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(_, known)| *known == name).map(|(mode, _)| *mode)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(mode, _)| *mode == self).map_or("auto", |(_, name)| name)
+    }
 }
 
 /// How much goes to the log.
@@ -65,6 +165,28 @@ pub enum LogLevel {
     Error,
 }
 
+impl LogLevel {
+    /// By the names that Python's logging has.
+    pub(crate) fn named(name: &str) -> Option<Self> {
+        Some(match name.trim().to_ascii_uppercase().as_str() {
+            "DEBUG" => Self::Debug,
+            "INFO" => Self::Info,
+            "WARNING" | "WARN" => Self::Warn,
+            "ERROR" | "CRITICAL" => Self::Error,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "DEBUG",
+            Self::Info => "INFO",
+            Self::Warn => "WARNING",
+            Self::Error => "ERROR",
+        }
+    }
+}
+
 /// Who said so.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Origin {
@@ -74,6 +196,10 @@ pub enum Origin {
     Environment(&'static str),
     /// A configuration file.
     File(PathBuf),
+    /// The profile.
+    Profile(Profile),
+    /// What was seen of the surroundings.
+    Detected(&'static str),
     /// Nobody.
     #[default]
     Default,
@@ -85,6 +211,8 @@ impl fmt::Display for Origin {
             Self::Flag(name) => write!(f, "--{name}"),
             Self::Environment(name) => write!(f, "environment variable {name}"),
             Self::File(path) => path.display().fmt(f),
+            Self::Profile(profile) => write!(f, "profile {profile}"),
+            Self::Detected(because) => write!(f, "detected: {because}"),
             Self::Default => f.write_str("default"),
         }
     }
@@ -139,7 +267,8 @@ impl Settings {
         var: impl Fn(&str) -> Option<OsString>,
         home: &Home,
     ) -> Result<Self, SettingsError> {
-        Self::from_files(flags, var, &[home.config(), PathBuf::from(SYSTEM_FILE)])
+        let detected = Profile::detect(&var);
+        Self::from_files(flags, var, detected, &[home.config(), PathBuf::from(config_file::SYSTEM)])
     }
 
     /// Reads or makes the certificate that the server is to serve HTTPS with, if it is.
@@ -170,26 +299,60 @@ impl Settings {
     fn from_files(
         flags: &Flags,
         var: impl Fn(&str) -> Option<OsString>,
+        detected: Detected,
         paths: &[PathBuf],
     ) -> Result<Self, SettingsError> {
         let mut files = Vec::new();
         for path in paths {
             files.extend(read(path)?);
         }
-        let mut settings = Self { warnings: warnings(&files), ..Self::default() };
+        let mut settings = Self { warnings: warnings(&files), profile: detected.profile, ..Self::default() };
+        settings.origins.insert("profile", Origin::Detected(detected.because));
         for key in KEYS {
-            let Some((origin, value)) = chosen(key, flags, &var, &files) else { continue };
+            let of_profile = || settings.of_profile(key.name);
+            let Some((origin, value)) = chosen(key, flags, &var, &files).or_else(of_profile) else {
+                continue;
+            };
             (key.apply)(&value, &mut settings).ok_or_else(|| SettingsError::BadValue {
                 origin: origin.clone(),
                 key: key.name,
                 expected: key.expected,
                 value: value.to_string(),
             })?;
-            if key.name == "port" {
-                settings.port_origin = origin;
-            }
+            settings.origins.insert(key.name, origin);
         }
+        settings.config.profile = settings.profile.name().to_owned();
         Ok(settings)
+    }
+
+    /// The profile's default of a key.
+    fn of_profile(&self, key: &str) -> Option<(Origin, Value)> {
+        let is_chosen = !matches!(self.origin("profile"), Origin::Detected(_));
+        let value = self.profile.value(key, is_chosen)?;
+        Some((Origin::Profile(self.profile), value.into()))
+    }
+
+    /// Who chose the value of a key.
+    pub fn origin(&self, key: &str) -> Origin {
+        self.origins.get(key).cloned().unwrap_or_default()
+    }
+
+    /// Every key with what applies, in the order in which they are documented.
+    pub fn all(&self) -> Vec<Setting> {
+        let setting = |key: &Key| Setting {
+            name: key.name,
+            about: key.about,
+            expected: key.expected,
+            environment: key.environment,
+            value: (key.show)(self),
+            origin: self.origin(key.name),
+        };
+        KEYS.iter().map(setting).collect()
+    }
+
+    /// The log file of a server on that port.
+    pub fn log_path(&self, home: &Home, port: u16) -> PathBuf {
+        self.log_file_path.clone().unwrap_or_else(|| home.log(port))
     }
 }
 
@@ -200,15 +363,7 @@ fn chosen(
     var: impl Fn(&str) -> Option<OsString>,
     files: &[File],
 ) -> Option<(Origin, Value)> {
-    let flag = match key.name {
-        "host" => flags.host.clone().map(Value::from),
-        "port" => flags.port.map(Value::from),
-        "tls" => flags.tls.then(|| Value::from(true)),
-        "tls_cert" => flags.tls_cert.clone().map(Value::from),
-        "tls_key" => flags.tls_key.clone().map(Value::from),
-        _ => None,
-    };
-    let flag = flag.map(|value| (Origin::Flag(key.name), value));
+    let flag = flags.value(key.name).map(|(flag, value)| (Origin::Flag(flag), value));
     let environment = || {
         let set = |name: &&'static str| {
             let value = var(name).filter(|value| !value.is_empty())?;
@@ -233,9 +388,9 @@ fn read(path: &Path) -> Result<Option<File>, SettingsError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(SettingsError::Unreadable { path: path.to_owned(), source }),
     };
-    match serde_json::from_str(text.trim_start_matches('\u{feff}')) {
+    match config_file::parse(&text) {
         Ok(values) => Ok(Some(File { path: path.to_owned(), values })),
-        Err(error) => Err(SettingsError::Malformed { path: path.to_owned(), reason: error.to_string() }),
+        Err(reason) => Err(SettingsError::Malformed { path: path.to_owned(), reason }),
     }
 }
 
@@ -275,6 +430,7 @@ mod tests {
     use serde_json::json;
     use server::{Durability, EventNames};
 
+    const DETECTED: Detected = Detected { profile: Profile::Production, because: "it is a test" };
     const MONITOR_PORT: &str = "CLAUDE_MPM_MONITOR_PORT";
     const SOCKETIO_PORT: &str = "CLAUDE_MPM_SOCKETIO_PORT";
     const SERVER_PORT: &str = "CLAUDE_MPM_SERVER_PORT";
@@ -294,7 +450,7 @@ mod tests {
         let var = |name: &str| {
             variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
         };
-        Settings::from_files(flags, var, &paths)
+        Settings::from_files(flags, var, DETECTED, &paths)
     }
 
     #[test]
@@ -323,18 +479,18 @@ mod tests {
     #[test]
     fn the_origin_of_the_port_is_known() {
         let flags = Flags { port: Some(1), ..Flags::default() };
-        assert_eq!(load(&flags, &[], "", "").unwrap().port_origin, Origin::Flag("port"));
+        assert_eq!(load(&flags, &[], "", "").unwrap().origin("port"), Origin::Flag("port"));
         let none = Flags::default();
-        let environment = load(&none, &[(SOCKETIO_PORT, "3")], "", "").unwrap().port_origin;
+        let environment = load(&none, &[(SOCKETIO_PORT, "3")], "", "").unwrap().origin("port");
         assert_eq!(environment, Origin::Environment(SOCKETIO_PORT));
-        assert!(matches!(load(&none, &[], r#"{"port":5}"#, "").unwrap().port_origin, Origin::File(_)));
-        assert_eq!(load(&none, &[], r#"{"host":"::1"}"#, "").unwrap().port_origin, Origin::Default);
+        assert!(matches!(load(&none, &[], r#"{"port":5}"#, "").unwrap().origin("port"), Origin::File(_)));
+        assert_eq!(load(&none, &[], r#"{"host":"::1"}"#, "").unwrap().origin("port"), Origin::Default);
     }
 
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 21] = [
+        let cases: [(Value, Check); 37] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -360,6 +516,24 @@ mod tests {
             (json!({"durability": "power"}), |s| s.config.durability == Durability::Power),
             (json!({"log_level": "DEBUG"}), |s| s.log_level == Some(LogLevel::Debug)),
             (json!({"log_level": "WARNING"}), |s| s.log_level == Some(LogLevel::Warn)),
+            (json!({"profile": "docker"}), |s| s.profile == Profile::Docker && s.config.profile == "docker"),
+            (json!({"dashboard": false}), |s| !s.config.dashboard),
+            (json!({"dashboard_port": 9001}), |s| s.config.dashboard_port == Some(9001)),
+            (json!({"deployment_mode": "client"}), |s| s.deployment_mode == DeploymentMode::Client),
+            (json!({"deployment_mode": "standalone"}), |s| s.deployment_mode == DeploymentMode::Standalone),
+            (json!({"server_id": "office"}), |s| s.config.name == "office"),
+            (json!({"min_client_version": "1.2"}), |s| s.config.client_version_min == "1.2"),
+            (json!({"connection_timeout": 10}), |s| s.config.connect_timeout_s == 10),
+            (json!({"log_to_file": true}), |s| s.log_to_file),
+            (json!({"log_to_file": "yes"}), |s| s.log_to_file),
+            (json!({"log_file_path": "/var/log/monitor.log"}), |s| {
+                s.log_path(&Home::at("/h"), 1) == Path::new("/var/log/monitor.log")
+            }),
+            (json!({"port": "9000"}), |s| s.log_path(&Home::at("/h"), 1).ends_with("monitor-1.log")),
+            (json!({"log_file_kib": 64}), |s| s.log_limits.file_bytes_max == 65_536),
+            (json!({"log_files": 2}), |s| s.log_limits.files_max == 2),
+            (json!({"max_history_size": null}), |s| s.origin("max_history_size") == Origin::Default),
+            (json!({"retention_days": 0}), |s| matches!(s.origin("retention_days"), Origin::File(_))),
         ];
         for (file, check) in &cases {
             let settings = load(&Flags::default(), &[], &file.to_string(), "").unwrap();
@@ -374,7 +548,7 @@ mod tests {
     #[test]
     fn no_environment_variable_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(&str, &str, Check); 10] = [
+        let cases: [(&str, &str, Check); 15] = [
             ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
             ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
@@ -382,6 +556,11 @@ mod tests {
             ("CLAUDE_MPM_SOCKETIO_PING_INTERVAL", "8", |s| s.config.ping_interval_s == 8),
             ("CLAUDE_MPM_SOCKETIO_LOG_LEVEL", "error", |s| s.log_level == Some(LogLevel::Error)),
             ("CLAUDE_MPM_SOCKETIO_HISTORY_SIZE", "77", |s| s.config.history_max == 77),
+            ("CLAUDE_MPM_MONITOR_PROFILE", "development", |s| s.profile == Profile::Development),
+            ("CLAUDE_MPM_MONITOR_DASHBOARD", "off", |s| !s.config.dashboard),
+            ("CLAUDE_MPM_DASHBOARD_PORT", "9001", |s| s.config.dashboard_port == Some(9001)),
+            ("CLAUDE_MPM_SOCKETIO_MODE", "client", |s| s.deployment_mode == DeploymentMode::Client),
+            ("CLAUDE_MPM_SOCKETIO_SERVER_ID", "office", |s| s.config.name == "office"),
             (MONITOR_PORT, "9000", |s| s.config.port == 9000),
             (SOCKETIO_PORT, "9000", |s| s.config.port == 9000),
             (SERVER_PORT, "9000", |s| s.config.port == 9000),
@@ -404,6 +583,14 @@ mod tests {
             (vec![], r#"{"durability":"maybe"}"#, ["user.json", "durability", "maybe"]),
             (vec![], r#"{"cors_allowed_origins":[1]}"#, ["user.json", "cors_allowed_origins", "[1]"]),
             (vec![], r#"{"ping_interval":-1}"#, ["user.json", "ping_interval", "-1"]),
+            (vec![], r#"{"profile":"staging"}"#, ["user.json", "profile", "staging"]),
+            (vec![], r#"{"dashboard":"maybe"}"#, ["user.json", "dashboard", "maybe"]),
+            (vec![], r#"{"dashboard_port":0}"#, ["user.json", "dashboard_port", "0"]),
+            (vec![], r#"{"deployment_mode":"cluster"}"#, ["user.json", "deployment_mode", "cluster"]),
+            (vec![], r#"{"server_id":"my box"}"#, ["user.json", "server_id", "my box"]),
+            (vec![], r#"{"min_client_version":"new"}"#, ["user.json", "min_client_version", "new"]),
+            (vec![], r#"{"log_file_path":"monitor.log"}"#, ["user.json", "absolute path", "monitor.log"]),
+            (vec![], r#"{"log_files":0}"#, ["user.json", "log_files", "0"]),
             (vec![], r#"{"port":"#, ["user.json", "JSON", "line 1"]),
             (vec![], r#"[]"#, ["user.json", "JSON object", "sequence"]),
         ];
@@ -415,7 +602,7 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_a_warning_that_names_the_nearest_known_one() {
-        let file = r#"{"prot": 9000, "auto_start": true, "min_client_version": "0.7.0"}"#;
+        let file = r#"{"prot": 9000, "auto_start": true, "reconnection_delay": 1}"#;
         let settings = load(&Flags::default(), &[], file, "").unwrap();
         assert_eq!(
             settings.warnings.len(),
@@ -425,5 +612,67 @@ mod tests {
         );
         assert!(settings.warnings[0].ends_with(r#"unknown key "prot"; did you mean "port"?"#));
         assert_eq!(settings.config.port, 8765, "an unknown key changes nothing");
+    }
+
+    #[test]
+    fn no_flag_is_ignored() {
+        type Check = fn(&Settings) -> bool;
+        let opposite =
+            r#"{"host":"::1","port":9000,"dashboard":false,"dashboard_port":9001,"profile":"docker"}"#;
+        let cases: [(&str, Flags, Check); 5] = [
+            ("host", Flags { host: Some("127.0.0.1".to_owned()), ..Flags::default() }, |s| {
+                s.config.host == "127.0.0.1"
+            }),
+            ("port", Flags { port: Some(1), ..Flags::default() }, |s| s.config.port == 1),
+            ("dashboard", Flags { dashboard: true, ..Flags::default() }, |s| s.config.dashboard),
+            ("dashboard_port", Flags { dashboard_port: Some(2), ..Flags::default() }, |s| {
+                s.config.dashboard_port == Some(2)
+            }),
+            ("profile", Flags { profile: Some(Profile::Production), ..Flags::default() }, |s| {
+                s.profile == Profile::Production
+            }),
+        ];
+        for (key, flags, check) in cases {
+            let without = load(&Flags::default(), &[], opposite, "").unwrap();
+            assert!(!check(&without), "the file says the opposite of {key}");
+            let settings = load(&flags, &[], opposite, "").unwrap();
+            assert!(check(&settings), "the flag of {key} is ignored");
+            assert!(matches!(settings.origin(key), Origin::Flag(_)), "{key}");
+        }
+    }
+
+    #[test]
+    fn a_profile_that_was_chosen_sets_defaults_and_one_that_was_seen_only_how_much_is_logged() {
+        let said = |file: &str| {
+            let settings = load(&Flags::default(), &[], file, "").unwrap();
+            let Config { ping_interval_s, ping_timeout_s, history_max, .. } = settings.config;
+            (settings.log_level, ping_interval_s, ping_timeout_s, history_max)
+        };
+        assert_eq!(said("{}"), (None, 30, 60, 1000));
+        assert_eq!(said(r#"{"profile":"development"}"#), (Some(LogLevel::Debug), 10, 30, 5000));
+        assert_eq!(said(r#"{"profile":"production"}"#), (Some(LogLevel::Info), 30, 120, 20_000));
+        assert_eq!(said(r#"{"profile":"docker"}"#), (Some(LogLevel::Info), 25, 90, 15_000));
+        assert_eq!(
+            said(r#"{"profile":"docker","ping_timeout":7,"log_level":"ERROR"}"#),
+            (Some(LogLevel::Error), 25, 7, 15_000),
+            "what the user says goes before the profile"
+        );
+        let seen = Detected { profile: Profile::Docker, because: "this is a container" };
+        let settings = Settings::from_files(&Flags::default(), |_| None, seen, &[]).unwrap();
+        assert_eq!((settings.log_level, settings.config.ping_timeout_s), (Some(LogLevel::Info), 60));
+        assert_eq!(settings.origin("log_level"), Origin::Profile(Profile::Docker));
+        assert_eq!(settings.origin("profile"), Origin::Detected("this is a container"));
+    }
+
+    #[test]
+    fn every_key_can_be_shown_and_what_is_shown_can_be_said_in_a_file() {
+        let settings = load(&Flags::default(), &[], r#"{"profile":"docker","port":9000}"#, "").unwrap();
+        let shown: Map<String, Value> =
+            settings.all().into_iter().map(|setting| (setting.name.to_owned(), setting.value)).collect();
+        assert_eq!((&shown["port"], &shown["ping_timeout"]), (&json!(9000), &json!(90)));
+        let again = load(&Flags::default(), &[], &Value::Object(shown.clone()).to_string(), "").unwrap();
+        let again: Map<String, Value> =
+            again.all().into_iter().map(|setting| (setting.name.to_owned(), setting.value)).collect();
+        assert_eq!(again, shown);
     }
 }

@@ -56,6 +56,11 @@ pub struct Health {
     pub last_seq: Seq,
     /// `foreground`, `background` or `desktop`.
     pub mode: String,
+    /// Where the dashboard is to be opened; none when it is switched off.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dashboard_port: Option<u16>,
+    /// `development`, `production` or `docker`.
+    pub profile: String,
 }
 
 /// The answer of `/status`: health, and who is connected.

@@ -1,6 +1,7 @@
 //! What crosses a process boundary: the event, its kinds and ids, the shapes of every answer, and the names
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
+pub mod config_file;
 pub mod derived;
 pub mod detail;
 pub mod error;

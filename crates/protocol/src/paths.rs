@@ -59,6 +59,11 @@ impl Home {
         self.run().join(format!("{port}.lock"))
     }
 
+    /// What the supervisor of a background server on this port notes.
+    pub fn supervisor(&self, port: u16) -> PathBuf {
+        self.run().join(format!("{port}.supervisor"))
+    }
+
     /// Events that no server could take.
     pub fn spool(&self) -> PathBuf {
         self.monitor().join("spool")
@@ -77,5 +82,10 @@ impl Home {
     /// Log files.
     pub fn logs(&self) -> PathBuf {
         self.monitor().join("logs")
+    }
+
+    /// The log of a server on this port; its older parts have a number behind the name.
+    pub fn log(&self, port: u16) -> PathBuf {
+        self.logs().join(format!("monitor-{port}.log"))
     }
 }

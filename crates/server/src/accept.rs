@@ -118,7 +118,7 @@ async fn connection(door: Arc<Door>, stream: TcpStream, peer: Peer, local: Socke
             match timeout(door.head_limit, tls.acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => http(&door, stream, Peer { is_https: true, ..peer }, held).await,
                 failed => {
-                    tracing::debug!(address = %peer.address, failed = ?failed.err(), "no TLS connection")
+                    tracing::debug!(address = %peer.address, failed = ?failed.err(), "no TLS connection");
                 }
             }
         } else if peer.address.ip() == local.ip() || peer.address.ip().is_loopback() {
@@ -165,7 +165,7 @@ where
         // Between two requests a connection may be idle; its end is no fault.
         Err(error) if error.is_timeout() && observed.has_asked() => {}
         Err(error) if error.is_timeout() => {
-            door.audit.refused("slow_head", peer.address.ip(), "a connection")
+            door.audit.refused("slow_head", peer.address.ip(), "a connection");
         }
         Err(error) if error.is_parse() => door.audit.refused("bad_head", peer.address.ip(), "a connection"),
         Err(error) => tracing::debug!(%error, address = %peer.address, "a connection broke"),

@@ -63,7 +63,7 @@ impl Audit {
         let what: String = what.chars().take(WHAT_CHARS_MAX).collect();
         let mut ledger = self.lock();
         *ledger.counts.entry(code).or_default() += 1;
-        if let Some(since) = ledger.to_tell((address, code), now) {
+        if let Some(since) = ledger.tell((address, code), now) {
             tracing::warn!(target: "audit", code, %address, what, since, "refused");
         }
         if ledger.latest.len() >= LATEST_MAX {
@@ -85,7 +85,7 @@ impl Audit {
 
 impl Ledger {
     /// How many refusals there were since the last line about these, when it is time for the next one.
-    fn to_tell(&mut self, which: (IpAddr, &'static str), now: Instant) -> Option<u64> {
+    fn tell(&mut self, which: (IpAddr, &'static str), now: Instant) -> Option<u64> {
         if let Some(told) = self.told.get_mut(&which)
             && now.duration_since(told.at) < SILENCE
         {
@@ -112,11 +112,11 @@ mod tests {
     fn the_log_hears_of_one_reason_once_a_minute_and_how_often_it_was() {
         let mut ledger = Ledger::default();
         let (start, here) = (Instant::now(), IpAddr::V4(Ipv4Addr::LOCALHOST));
-        assert_eq!(ledger.to_tell((here, "a"), start), Some(1));
-        assert_eq!(ledger.to_tell((here, "a"), start), None);
-        assert_eq!(ledger.to_tell((here, "a"), start), None);
-        assert_eq!(ledger.to_tell((here, "b"), start), Some(1));
-        assert_eq!(ledger.to_tell((here, "a"), start + SILENCE), Some(3));
+        assert_eq!(ledger.tell((here, "a"), start), Some(1));
+        assert_eq!(ledger.tell((here, "a"), start), None);
+        assert_eq!(ledger.tell((here, "a"), start), None);
+        assert_eq!(ledger.tell((here, "b"), start), Some(1));
+        assert_eq!(ledger.tell((here, "a"), start + SILENCE), Some(3));
     }
 
     #[test]

@@ -4,9 +4,6 @@ use std::cmp::Ordering;
 
 use serde_json::{Value, json};
 
-/// Clients older than this get a warning; nobody is refused.
-const CLIENT_VERSION_MIN: [u64; 3] = [0, 7, 0];
-
 /// The version of python-socketio whose wire behaviour the namespace `/` has.
 const SOCKETIO_VERSION: &str = "5.11.0";
 
@@ -18,19 +15,21 @@ const FEATURES: &[&str] = &[
     "event_namespacing",
 ];
 
-/// Whether a client of that version is understood. An unknown version is, with a warning.
-pub(crate) fn is_compatible(client: &str) -> bool {
-    parse(client).is_none_or(|version| version.cmp(&CLIENT_VERSION_MIN) != Ordering::Less)
+/// Whether a client of that version is understood by a server that wants at least `min`. An unknown version is,
+/// with a warning.
+pub(crate) fn is_compatible(client: &str, min: &str) -> bool {
+    let (client, min) = (parse(client), parse(min));
+    client.is_none_or(|client| min.is_none_or(|min| client.cmp(&min) != Ordering::Less))
 }
 
 /// The answer of `POST /compatibility`, of `connection_ack` and of `compatibility_warning`.
-pub(crate) fn answer(client: &str) -> Value {
-    let compatible = is_compatible(client);
+pub(crate) fn answer(client: &str, min: &str) -> Value {
+    let compatible = is_compatible(client, min);
     let mut warnings = Vec::new();
     if parse(client).is_none() {
         warnings.push(format!("client version {client:?} is unknown; assuming that it is compatible"));
     } else if !compatible {
-        warnings.push(format!("client version {client} is older than 0.7.0; some events may be missing"));
+        warnings.push(format!("client version {client} is older than {min}; some events may be missing"));
     }
     json!({
         "compatible": compatible,
@@ -43,7 +42,8 @@ pub(crate) fn answer(client: &str) -> Value {
 }
 
 /// The answer of `/version` and of `get_version`.
-pub(crate) fn version_info(server_id: &str) -> Value {
+pub(crate) fn version_info(server_id: &str, min: &str) -> Value {
+    let supported = format!(">={min}");
     let version = env!("CARGO_PKG_VERSION");
     json!({
         "server_version": version,
@@ -51,13 +51,13 @@ pub(crate) fn version_info(server_id: &str) -> Value {
         "socketio_version": SOCKETIO_VERSION,
         "compatibility_matrix": {
             version: {
-                "claude_mpm_versions": [">=0.7.0"],
+                "claude_mpm_versions": [supported],
                 "min_python": "3.8",
                 "socketio_min": SOCKETIO_VERSION,
                 "features": FEATURES,
             },
         },
-        "supported_client_versions": [">=0.7.0"],
+        "supported_client_versions": [supported],
         "features": FEATURES,
     })
 }
@@ -79,10 +79,10 @@ mod tests {
     #[test]
     fn versions_are_compared_as_versions() {
         for client in ["0.7.0", "0.7", "0.10.0", "0.100", "6.5.83", "v1.0.0-rc1", "unknown", ""] {
-            assert!(is_compatible(client), "{client:?}");
+            assert!(is_compatible(client, "0.7.0"), "{client:?}");
         }
         for client in ["0.6.9", "0.6", "0.0.1", "v0.6.9-beta"] {
-            assert!(!is_compatible(client), "{client:?}");
+            assert!(!is_compatible(client, "0.7.0"), "{client:?}");
         }
     }
 }

@@ -16,6 +16,14 @@ pub struct Config {
     pub host: String,
     /// The port; 0 takes any free one (tests).
     pub port: u16,
+    /// Serves dashboard and API on this port as well.
+    pub dashboard_port: Option<u16>,
+    /// Whether the dashboard is served; the API always is.
+    pub dashboard: bool,
+    /// What the server's identity begins with; a random part follows.
+    pub name: String,
+    /// The profile whose values apply, for `/health`.
+    pub profile: String,
     /// The event store; its folder is made when missing.
     pub database: PathBuf,
     /// Where hooks leave events that no server could take; none leaves them there.
@@ -46,6 +54,10 @@ pub struct Config {
     pub ping_interval_s: u64,
     /// Seconds a client may stay silent after a ping.
     pub ping_timeout_s: u64,
+    /// Seconds in which a connection must join a Socket.IO namespace.
+    pub connect_timeout_s: u64,
+    /// Clients of an older version get a warning; nobody is refused.
+    pub client_version_min: String,
     /// Events older than this many days are deleted; 0 keeps them for ever.
     pub retention_days: u32,
     /// The store is kept below this size by deleting the oldest events; 0 sets no limit.
@@ -59,6 +71,10 @@ impl Default for Config {
         Self {
             host: "localhost".to_owned(),
             port: names::DEFAULT_PORT,
+            dashboard_port: None,
+            dashboard: true,
+            name: "monitor".to_owned(),
+            profile: String::new(),
             database: PathBuf::from("events.db"),
             spool: None,
             working_directory: PathBuf::from("."),
@@ -74,6 +90,8 @@ impl Default for Config {
             event_names: EventNames::ClaudeEvent,
             ping_interval_s: 30,
             ping_timeout_s: 60,
+            connect_timeout_s: 45,
+            client_version_min: "0.7.0".to_owned(),
             retention_days: 30,
             retention_mib: 2048,
             durability: Durability::Crash,
@@ -90,6 +108,11 @@ impl Config {
     /// Whether everybody needs a token.
     pub fn needs_token(&self) -> bool {
         self.require_token || !self.is_loopback()
+    }
+
+    /// The port beside the main one, when it is another one.
+    pub(crate) fn extra_port(&self) -> Option<u16> {
+        self.dashboard_port.filter(|port| *port != self.port)
     }
 
     /// The server as the raw WebSocket door names it, once its port is known.

@@ -11,6 +11,8 @@ pub enum Error {
     Listen {
         /// Host and port.
         address: String,
+        /// The port alone.
+        port: u16,
         /// The operating system's reason.
         source: io::Error,
     },

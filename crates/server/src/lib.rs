@@ -91,16 +91,20 @@ impl Server {
     /// be opened.
     pub async fn bind(config: Config) -> Result<Self, Error> {
         let listeners = listen::bind(&config.host, config.port).await?;
-        Self::bind_on(listeners, config)
+        Self::bind_on(listeners, config).await
     }
 
     /// Opens the store for a port that is taken already; as [`Server::bind`] otherwise.
     ///
     /// # Errors
-    /// [`Error::Store`] when the database cannot be opened.
-    pub fn bind_on(Listeners(listeners): Listeners, config: Config) -> Result<Self, Error> {
+    /// [`Error::Listen`] when the dashboard's own port is taken or forbidden, [`Error::Store`] when the database
+    /// cannot be opened.
+    pub async fn bind_on(Listeners(mut listeners): Listeners, config: Config) -> Result<Self, Error> {
         let tls = config.tls.as_ref().map(tls::Tls::new).transpose().map_err(Error::Tls)?;
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
+        if let Some(extra) = config.extra_port() {
+            listeners.extend(listen::bind(&config.host, extra).await?.0);
+        }
         // The hub goes on where the store ends, so the store is opened first and gets its publisher after.
         let publisher: Arc<OnceLock<Hub>> = Arc::default();
         let published = publisher.clone();
@@ -113,6 +117,7 @@ impl Server {
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
         let control_token: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
         let websockets = websocket::WebSockets::new(config.instance_info(port));
+        let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
         let state = AppState {
             tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
             audit: audit::Audit::default(),
@@ -124,7 +129,7 @@ impl Server {
             clients: clients::Clients::default(),
             websockets,
             spool: spool::Tally::default(),
-            id: format!("monitor-{}", uuid::Uuid::new_v4().simple()).into(),
+            id: id.into(),
             port,
             started: Instant::now(),
             started_at: Timestamp::from_system(SystemTime::now()),

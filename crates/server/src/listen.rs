@@ -25,7 +25,7 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Listeners, Error> {
 
 /// Listeners of one port, IPv4 first.
 async fn bind_all(host: &str, port: u16) -> Result<Vec<TcpListener>, Error> {
-    let failed = |source| Error::Listen { address: format!("{host}:{port}"), source };
+    let failed = |source| Error::Listen { address: format!("{host}:{port}"), port, source };
     if host != "localhost" {
         return Ok(vec![TcpListener::bind((host, port)).await.map_err(failed)?]);
     }

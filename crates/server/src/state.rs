@@ -150,6 +150,8 @@ impl AppState {
             spool: self.spool.health(self.config.spool.as_deref()),
             last_seq: self.hub.latest(),
             mode: self.config.mode.clone(),
+            dashboard_port: self.config.dashboard.then(|| self.config.dashboard_port.unwrap_or(self.port)),
+            profile: self.config.profile.clone(),
         }
     }
 }

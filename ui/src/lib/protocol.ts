@@ -1013,7 +1013,15 @@ last_seq: Seq,
 /**
  * `foreground`, `background` or `desktop`.
  */
-mode: string, };
+mode: string, 
+/**
+ * Where the dashboard is to be opened; none when it is switched off.
+ */
+dashboard_port: number | null, 
+/**
+ * `development`, `production` or `docker`.
+ */
+profile: string, };
 
 /**
  * Counters since start.

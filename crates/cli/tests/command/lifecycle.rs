@@ -46,18 +46,6 @@ fn a_background_server_outlives_its_start_and_is_stopped() {
     assert!(!desk.home.runfile(port).exists());
 }
 
-#[cfg(target_os = "linux")]
-#[test]
-fn a_background_server_has_left_the_terminal() {
-    let desk = Desk::new();
-    assert_eq!(desk.run("start --background").code, Some(0));
-    let pid = desk.wait_for_ours(desk.port).runfile.pid;
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    let fields: Vec<_> = stat[stat.rfind(')').unwrap()..].split(' ').collect();
-    assert_eq!(fields[4], pid.to_string(), "it leads a session of its own");
-    assert_eq!(desk.run("stop").code, Some(0));
-}
-
 #[test]
 fn what_is_not_running_cannot_be_stopped_and_is_said() {
     let desk = Desk::new();

@@ -5,4 +5,5 @@
 mod demo;
 mod lifecycle;
 mod single_instance;
+mod supervision;
 mod support;

@@ -45,7 +45,9 @@ fn the_bare_command_serves_and_a_second_one_finds_the_first() {
     assert_eq!(explicit.code, Some(0), "an explicit port is the same: {explicit:?}");
     first.signal(Signal::INT);
     let Ran { code, out, err } = first.ended();
-    assert_eq!((code, err.as_str()), (Some(0), ""), "Ctrl-C ends it cleanly: {out}");
+    assert_eq!(code, Some(0), "Ctrl-C ends it cleanly: {out}");
+    // In a container what it does is logged as well.
+    assert!(err.lines().all(|line| line.contains(" INFO ")), "nothing is wrong: {err}");
     assert!(out.starts_with(&format!(
         "Starting Claude MPM monitor on localhost:{port}\nMonitor running on port {port}\n"
     )));
@@ -133,7 +135,7 @@ fn another_user_s_monitor_is_foreign() {
 
 #[test]
 fn of_ten_simultaneous_starts_one_serves_and_all_succeed() {
-    for verb in ["start", "start --foreground --mode background"] {
+    for verb in ["start", "start --foreground"] {
         let desk = Desk::new();
         let spawn = |_| desk.command(verb).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let children: Vec<_> = (0..10).map(spawn).collect();

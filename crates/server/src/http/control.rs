@@ -48,7 +48,8 @@ pub(super) async fn restart(
         })?
     };
     let port = port.unwrap_or(app.port);
-    if port != app.port {
+    // The dashboard's own port is ours already; it is given free before the next server takes it.
+    if port != app.port && Some(port) != app.config.dashboard_port {
         // Taken from now on: clients that are sent there find it, and nobody else gets it in between.
         let taken = crate::listen::bind(&app.config.host, port).await.map_err(|error| {
             let message = format!("{error}; this server keeps port {}", app.port);

@@ -25,7 +25,7 @@ pub(super) async fn status(State(app): State<AppState>) -> Json<Status> {
 
 /// `/version` of the reference's standalone server.
 pub(super) async fn version(State(app): State<AppState>) -> Json<Value> {
-    Json(compatibility::version_info(&app.id))
+    Json(compatibility::version_info(&app.id, &app.config.client_version_min))
 }
 
 /// `/version.json` of the reference's newest monitor.
@@ -65,11 +65,14 @@ pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
 }
 
 /// `POST /compatibility {"client_version"}`, whatever the Content-Type.
-pub(super) async fn compatibility(body: Result<Bytes, BytesRejection>) -> Result<Json<Value>, ApiError> {
+pub(super) async fn compatibility(
+    State(app): State<AppState>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Value>, ApiError> {
     let body: Value = serde_json::from_slice(&body?)
         .map_err(|error| ApiError::bad_request("invalid_json", format!("not JSON: {error}")))?;
     let client = body.get("client_version").and_then(Value::as_str).unwrap_or("unknown");
-    Ok(Json(compatibility::answer(client)))
+    Ok(Json(compatibility::answer(client, &app.config.client_version_min)))
 }
 
 pub(super) async fn config(State(app): State<AppState>) -> Json<Value> {

@@ -19,7 +19,7 @@ pub(super) async fn root(State(app): State<AppState>, request: Parts, upgrade: U
         Some(protocol) if protocol.eq_ignore_ascii_case("websocket") => {
             websocket(State(app), request, upgrade).await
         }
-        _ => assets::index().await,
+        _ => assets::index(&app).await,
     }
 }
 

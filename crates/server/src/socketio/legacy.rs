@@ -105,7 +105,8 @@ async fn connect(
 
 fn greet(socket: &SocketRef, app: &AppState, version: &str) {
     let health = app.health();
-    let compatibility = compatibility::answer(version);
+    let min = &app.config.client_version_min;
+    let compatibility = compatibility::answer(version, min);
     emit(
         socket,
         "connection_ack",
@@ -116,7 +117,7 @@ fn greet(socket: &SocketRef, app: &AppState, version: &str) {
             "timestamp": health.timestamp,
         }),
     );
-    if !compatibility::is_compatible(version) {
+    if !compatibility::is_compatible(version, min) {
         emit(socket, "compatibility_warning", &compatibility);
     }
     emit(
@@ -222,7 +223,12 @@ async fn dashboard_ping(socket: SocketRef, args: Args, ack: AckSender) {
 }
 
 async fn get_version(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
-    answer(&socket, ack, "version_info", &compatibility::version_info(&app.id));
+    answer(
+        &socket,
+        ack,
+        "version_info",
+        &compatibility::version_info(&app.id, &app.config.client_version_min),
+    );
 }
 
 async fn get_status(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {

@@ -21,15 +21,12 @@ use crate::state::AppState;
 /// Packets that may wait for one connection; its feed stands still while there are more.
 const CONNECTION_PACKETS_MAX: usize = 256;
 
-/// How long a client may take until it is in a namespace, for which it may have to show its token.
-const CONNECT_LIMIT: Duration = Duration::from_secs(15);
-
 /// Both namespaces, as a layer for the router and a handle to speak through.
 pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
         .ping_interval(Duration::from_secs(state.config.ping_interval_s))
         .ping_timeout(Duration::from_secs(state.config.ping_timeout_s))
-        .connect_timeout(CONNECT_LIMIT)
+        .connect_timeout(Duration::from_secs(state.config.connect_timeout_s))
         .max_buffer_size(CONNECTION_PACKETS_MAX)
         .max_payload(state.config.body_bytes_max as u64)
         .ws_max_message_size(state.config.body_bytes_max)
@@ -46,7 +43,10 @@ pub(crate) async fn disconnect_on_rotation(io: SocketIo, app: AppState) {
     let mut rotations = app.tokens.rotations();
     while rotations.changed().await.is_ok() {
         for namespace in ["/", protocol::names::STREAM] {
-            let everybody = io.of(namespace).map(|everybody| everybody.sockets()).unwrap_or_default();
+            let everybody = io
+                .of(namespace)
+                .map(socketioxide::operators::BroadcastOperators::sockets)
+                .unwrap_or_default();
             for socket in everybody.into_iter().filter(|socket| access::came_with_a_token(socket, &app)) {
                 // It may be gone already.
                 let _ = socket.disconnect();

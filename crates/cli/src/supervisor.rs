@@ -1,0 +1,81 @@
+//! The supervisor of a background server: a small process of the same executable, detached from the terminal.
+
+use std::ffi::OsString;
+
+use anyhow::Context as _;
+use host::{LogFile, SupervisionEnd, Supervisor};
+
+use crate::Exit;
+use crate::args::{PortChoice, Start};
+use crate::context::Context;
+use crate::serve::signals;
+
+/// Keeps a server alive until it ends well or is ordered to. The parent reads on standard error why the server
+/// never came to serve.
+pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    detach();
+    let port = match start.listen.port {
+        Some(PortChoice::Exact(port)) => Some(port),
+        Some(PortChoice::Auto) | None => None,
+    };
+    let settings = context.settings(&start.listen.flags(port))?;
+    let port = settings.config.port;
+    let host = settings.config.host.clone();
+    let path = settings.log_path(&context.home, port);
+    let log = LogFile::open(&path, settings.log_limits)
+        .with_context(|| format!("could not open the log {}", path.display()))?;
+    let exe = std::env::current_exe().context("could not find this executable")?;
+    let arguments = |port| {
+        let role = ["start", "--foreground", "--role=server"].map(OsString::from);
+        role.into_iter().chain(start.listen.arguments(&host, port)).collect()
+    };
+    let home = context.home.clone();
+    let supervisor = Supervisor { exe: &exe, arguments: &arguments, home: &home, port, log };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("could not start the runtime")?;
+    let ended = runtime.block_on(async {
+        let (order, _) = signals().context("could not listen for signals")?;
+        supervisor.run(order).await.context("could not supervise the server")
+    })?;
+    Ok(match ended {
+        SupervisionEnd::Stopped => Exit::Done,
+        SupervisionEnd::GaveUp => Exit::Failed,
+        SupervisionEnd::NeverServed { status, output } => {
+            context.terminal.complain(reason(&output, &status.to_string()));
+            // Who had the port is for the parent to find out.
+            if status.code() == Some(Exit::PortTaken as i32) { Exit::PortTaken } else { Exit::Failed }
+        }
+    })
+}
+
+/// A server's own words when it failed: from its `Error:` line on, else all that it wrote.
+fn reason(output: &str, status: &str) -> String {
+    match output.find("Error: ") {
+        Some(at) => output[at..].to_owned(),
+        None => {
+            format!("Error: the monitor ended during its start ({status})\n{output}").trim_end().to_owned()
+        }
+    }
+}
+
+/// Leaves the terminal's session, so that closing the terminal does not end the server.
+fn detach() {
+    // It fails only for a process that leads a group already: then it is detached.
+    #[cfg(unix)]
+    let _ = rustix::process::setsid();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_server_is_quoted_from_its_error_on() {
+        let output = "INFO starting\nError: permission denied on port 1\nSuggestion: x";
+        assert_eq!(reason(output, "exit status: 1"), "Error: permission denied on port 1\nSuggestion: x");
+        assert_eq!(
+            reason("panicked", "exit status: 101"),
+            "Error: the monitor ended during its start (exit status: 101)\npanicked"
+        );
+    }
+}

@@ -1,0 +1,197 @@
+//! A log on disk that never outgrows its limits: when a file is full, it gets a number behind its name, and
+//! the oldest one goes.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// How much log is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogLimits {
+    /// The most bytes of one file.
+    pub file_bytes_max: u64,
+    /// The most files, the one being written among them.
+    pub files_max: usize,
+}
+
+/// A log that is being written, for this user only.
+#[derive(Debug)]
+pub struct LogFile {
+    path: PathBuf,
+    limits: LogLimits,
+    file: File,
+    written: u64,
+    in_line: bool,
+}
+
+impl LogFile {
+    /// Opens the log and goes on where it ends; its folder is made when missing. Files that are too many by
+    /// these limits go.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be made.
+    pub fn open(path: &Path, limits: LogLimits) -> io::Result<Self> {
+        if let Some(folder) = path.parent() {
+            make_folder(folder)?;
+        }
+        let mut number = limits.files_max.max(1);
+        while fs::remove_file(part(path, number)).is_ok() {
+            number += 1;
+        }
+        let file = options().open(path)?;
+        let written = file.metadata()?.len();
+        Ok(Self { path: path.to_owned(), limits, file, written, in_line: false })
+    }
+
+    /// The file being written.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Starts a new file.
+    fn rotate(&mut self) -> io::Result<()> {
+        for number in (1..self.limits.files_max).rev() {
+            let older = part(&self.path, number);
+            match fs::rename(part(&self.path, number - 1), older) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        if self.limits.files_max <= 1 {
+            self.file.set_len(0)?;
+        } else {
+            self.file = options().open(&self.path)?;
+        }
+        self.written = 0;
+        Ok(())
+    }
+}
+
+impl Write for LogFile {
+    /// Writes to one file; a line is not spread over two unless it is longer than one.
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let room = usize::try_from(self.limits.file_bytes_max.saturating_sub(self.written));
+        let room = room.unwrap_or(usize::MAX);
+        if bytes.len() > room && self.written > 0 {
+            let end_of_line = bytes[..room].iter().position(|byte| *byte == b'\n').filter(|_| self.in_line);
+            let rest = end_of_line.map_or(0, |at| at + 1);
+            self.file.write_all(&bytes[..rest])?;
+            self.rotate()?;
+            self.in_line = false;
+            if rest > 0 {
+                return Ok(rest);
+            }
+        }
+        let most = usize::try_from(self.limits.file_bytes_max).unwrap_or(usize::MAX);
+        let written = self.file.write(&bytes[..bytes.len().min(most)])?;
+        self.written += written as u64;
+        self.in_line = bytes[..written].last().is_some_and(|byte| *byte != b'\n');
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+/// The files of a log that exist, the oldest first.
+pub fn log_parts(path: &Path) -> Vec<PathBuf> {
+    let numbered = (1..).map(|number| part(path, number)).take_while(|part| part.exists());
+    let mut parts: Vec<_> = numbered.collect();
+    parts.reverse();
+    parts.extend(path.exists().then(|| path.to_owned()));
+    parts
+}
+
+/// `NAME.number`; 0 is the one being written.
+fn part(path: &Path, number: usize) -> PathBuf {
+    if number == 0 {
+        return path.to_owned();
+    }
+    let mut name = OsString::from(path);
+    name.push(format!(".{number}"));
+    name.into()
+}
+
+fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+fn options() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.create(true).append(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SMALL: LogLimits = LogLimits { file_bytes_max: 20, files_max: 3 };
+
+    fn texts(path: &Path) -> Vec<String> {
+        log_parts(path).iter().map(|part| fs::read_to_string(part).unwrap()).collect()
+    }
+
+    #[test]
+    fn the_newest_lines_are_kept_whole_and_under_the_limits() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs/monitor.log");
+        let mut log = LogFile::open(&path, SMALL).unwrap();
+        for number in 1..=9 {
+            writeln!(log, "line {number}..").unwrap();
+        }
+        assert_eq!(texts(&path), ["line 5..\nline 6..\n", "line 7..\nline 8..\n", "line 9..\n"]);
+        drop(log);
+        let mut log = LogFile::open(&path, SMALL).unwrap();
+        writeln!(log, "after a restart").unwrap();
+        assert_eq!(texts(&path), ["line 7..\nline 8..\n", "line 9..\n", "after a restart\n"]);
+        drop(log);
+        LogFile::open(&path, LogLimits { files_max: 1, ..SMALL }).unwrap();
+        assert_eq!(texts(&path), ["after a restart\n"], "fewer files from now on");
+    }
+
+    #[test]
+    fn a_line_that_comes_in_pieces_stays_in_one_file_and_one_that_is_too_long_is_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("monitor.log");
+        let mut log = LogFile::open(&path, SMALL).unwrap();
+        log.write_all(b"one two").unwrap();
+        log.write_all(b" three\nfour and five\n").unwrap();
+        assert_eq!(texts(&path), ["one two three\n", "four and five\n"]);
+        log.write_all(&[b'x'; 45]).unwrap();
+        assert!(texts(&path).iter().all(|text| text.len() <= 20), "{:?}", texts(&path));
+        assert_eq!(log_parts(&path).len(), 3);
+    }
+
+    #[test]
+    fn one_file_is_emptied_when_it_is_full() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("monitor.log");
+        let mut log = LogFile::open(&path, LogLimits { file_bytes_max: 10, files_max: 1 }).unwrap();
+        for number in 1..=3 {
+            writeln!(log, "line {number}").unwrap();
+        }
+        assert_eq!(texts(&path), ["line 3\n"]);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_this_user_can_read_a_log() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("logs/monitor.log");
+        let mut log = LogFile::open(&path, SMALL).unwrap();
+        log.write_all(&[b'x'; 45]).unwrap();
+        for part in log_parts(&path) {
+            assert_eq!(fs::metadata(part).unwrap().permissions().mode() & 0o777, 0o600);
+        }
+    }
+}

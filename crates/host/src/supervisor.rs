@@ -1,0 +1,334 @@
+//! Keeps a background server alive: starts it, writes its log, starts it again when it crashes, and gives up
+//! when it crashes too often in a row. It knows its server by the child's exit and two pipes: on standard
+//! output the server says where it serves, everything on standard error is the log.
+
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::future::Future;
+use std::io::{self, Write};
+use std::path::Path;
+use std::pin::Pin;
+use std::process::{ExitStatus, Stdio};
+use std::time::{Duration, SystemTime};
+
+use client::{Crash, Supervised, Supervision};
+use protocol::Timestamp;
+use protocol::paths::Home;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::time::Instant;
+
+use crate::log_file::LogFile;
+
+/// How many crashes in a row end the supervision: what fails three times fails for a reason that a fourth
+/// start does not remove.
+const CRASHES_MAX: u32 = 3;
+
+/// How long a server must have served for its next crash to be the first of a row.
+const STEADY: Duration = Duration::from_secs(60);
+
+/// How long to rest after the first crash of a row; twice as long after each further one.
+const REST: Duration = Duration::from_millis(500);
+
+/// How long a server may take to say goodbye to its clients after the order to end.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the pipes of an ended server are read: a program that it started may hold them open.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// How many of the last lines are kept to tell why a server ended.
+const LINES_KEPT: usize = 10;
+
+/// The most of a line that is kept.
+const LINE_BYTES_MAX: usize = 500;
+
+/// What a supervised server says on its standard output, one JSON object a line: where it serves, at its start
+/// and after each move.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Serves {
+    /// The port.
+    pub serving: u16,
+}
+
+/// A server to keep alive.
+pub struct Supervisor<'a> {
+    /// The executable.
+    pub exe: &'a Path,
+    /// Its arguments, which make it serve that port.
+    pub arguments: &'a dyn Fn(u16) -> Vec<OsString>,
+    /// Where the record is left.
+    pub home: &'a Home,
+    /// The port to begin with.
+    pub port: u16,
+    /// Where the log goes.
+    pub log: LogFile,
+}
+
+/// Why a supervision ended.
+#[derive(Debug)]
+pub enum SupervisionEnd {
+    /// The server ended well, by whosever order.
+    Stopped,
+    /// The server ended before it had ever served.
+    NeverServed {
+        /// How.
+        status: ExitStatus,
+        /// The last lines that it wrote.
+        output: String,
+    },
+    /// The server crashed too often in a row. The record of its port says so.
+    GaveUp,
+}
+
+impl Supervisor<'_> {
+    /// Serves until `order` completes or the server ends for good. Its own log lines never fail: a full disk
+    /// is no reason to end a server.
+    ///
+    /// # Errors
+    /// When the executable cannot be started or the record cannot be written.
+    pub async fn run(self, order: impl Future<Output = ()>) -> io::Result<SupervisionEnd> {
+        let mut watch = Watch {
+            record: record(self.log.path())?,
+            port: self.port,
+            has_served: false,
+            serving_since: None,
+            last_lines: LastLines::default(),
+            supervisor: self,
+        };
+        let mut order = std::pin::pin!(order);
+        let ended = watch.keep_alive(order.as_mut()).await;
+        if !matches!(ended, Ok(SupervisionEnd::GaveUp)) && watch.has_served {
+            Supervision::remove(watch.supervisor.home, watch.port);
+        }
+        ended
+    }
+}
+
+/// A supervision under way.
+struct Watch<'a> {
+    supervisor: Supervisor<'a>,
+    record: Supervision,
+    /// Where the server serves; it may have moved.
+    port: u16,
+    has_served: bool,
+    serving_since: Option<Instant>,
+    last_lines: LastLines,
+}
+
+/// How one run of the server ended.
+enum RunEnd {
+    /// After our order.
+    Ordered,
+    /// By itself.
+    Exited(ExitStatus),
+}
+
+impl Watch<'_> {
+    async fn keep_alive(
+        &mut self,
+        mut order: Pin<&mut impl Future<Output = ()>>,
+    ) -> io::Result<SupervisionEnd> {
+        let mut crashes = 0;
+        loop {
+            let status = match self.run_once(order.as_mut()).await? {
+                RunEnd::Ordered => return Ok(SupervisionEnd::Stopped),
+                RunEnd::Exited(status) if status.success() => return Ok(SupervisionEnd::Stopped),
+                RunEnd::Exited(status) => status,
+            };
+            if !self.has_served {
+                return Ok(SupervisionEnd::NeverServed { status, output: self.last_lines.text() });
+            }
+            let was_steady = self.serving_since.is_some_and(|since| since.elapsed() >= STEADY);
+            crashes = if was_steady { 1 } else { crashes + 1 };
+            self.note_crash(status, crashes)?;
+            if crashes == CRASHES_MAX {
+                return Ok(SupervisionEnd::GaveUp);
+            }
+            tokio::select! {
+                () = tokio::time::sleep(REST * 2_u32.pow(crashes - 1)) => {}
+                () = order.as_mut() => return Ok(SupervisionEnd::Stopped),
+            }
+            self.record.restarts += 1;
+        }
+    }
+
+    /// Writes down that the server crashed, for the log and for `status`.
+    fn note_crash(&mut self, status: ExitStatus, crashes: u32) -> io::Result<()> {
+        let gave_up = crashes == CRASHES_MAX;
+        let then = if gave_up { "it is not started again" } else { "starting it again" };
+        self.say(
+            "ERROR",
+            format_args!("the server ended: {status}; crash {crashes} of {CRASHES_MAX} in a row, {then}"),
+        );
+        let output = self.last_lines.text();
+        self.record.last_crash = Some(Crash { at: now(), reason: status.to_string(), output });
+        self.record.state = if gave_up { Supervised::GaveUp } else { Supervised::Restarting };
+        self.record.write(self.supervisor.home, self.port)
+    }
+
+    /// Starts the server and stays with it until it has ended and all that it wrote is in the log.
+    async fn run_once(&mut self, mut order: Pin<&mut impl Future<Output = ()>>) -> io::Result<RunEnd> {
+        self.serving_since = None;
+        self.last_lines = LastLines::default();
+        let mut child = self.spawn()?;
+        let pipe_missing = || io::Error::other("a child with pipes has them");
+        let mut notices = BufReader::new(child.stdout.take().ok_or_else(pipe_missing)?).lines();
+        let mut log = child.stderr.take().ok_or_else(pipe_missing)?;
+        let mut bytes = vec![0; 8 * 1024];
+        let (mut log_open, mut notices_open) = (true, true);
+        let mut deadline = None;
+        let status = loop {
+            let out_of_grace = async {
+                match deadline {
+                    Some(deadline) => tokio::time::sleep_until(deadline).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                read = log.read(&mut bytes), if log_open => match read {
+                    Ok(0) | Err(_) => log_open = false,
+                    Ok(count) => self.log(&bytes[..count]),
+                },
+                line = notices.next_line(), if notices_open => match line {
+                    Ok(Some(line)) => self.take_notice(&line)?,
+                    Ok(None) | Err(_) => notices_open = false,
+                },
+                status = child.wait() => break status?,
+                () = order.as_mut(), if deadline.is_none() => {
+                    terminate(&mut child)?;
+                    deadline = Some(Instant::now() + GRACE);
+                }
+                () = out_of_grace => {
+                    child.start_kill()?;
+                    deadline = Some(Instant::now() + GRACE);
+                }
+            }
+        };
+        let drain = async {
+            while let Ok(count) = log.read(&mut bytes).await
+                && count > 0
+            {
+                self.log(&bytes[..count]);
+            }
+        };
+        // What is still held open by somebody else is none of the server's words.
+        let _ = tokio::time::timeout(DRAIN, drain).await;
+        Ok(if deadline.is_some() { RunEnd::Ordered } else { RunEnd::Exited(status) })
+    }
+
+    fn spawn(&self) -> io::Result<Child> {
+        let Supervisor { exe, arguments, .. } = &self.supervisor;
+        let mut command = Command::new(exe);
+        command.args(arguments(self.port)).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    }
+
+    /// The server says where it serves: from now on there is something to keep alive, and to find.
+    fn take_notice(&mut self, line: &str) -> io::Result<()> {
+        let Ok(Serves { serving }) = serde_json::from_str(line) else { return Ok(()) };
+        if self.has_served && serving != self.port {
+            Supervision::remove(self.supervisor.home, self.port);
+        }
+        self.port = serving;
+        self.has_served = true;
+        self.serving_since.get_or_insert_with(Instant::now);
+        self.record.state = Supervised::Serving;
+        self.record.write(self.supervisor.home, serving)
+    }
+
+    fn log(&mut self, bytes: &[u8]) {
+        self.last_lines.push(bytes);
+        // See `run`: the server goes on without its log.
+        let _ = self.supervisor.log.write_all(bytes);
+    }
+
+    fn say(&mut self, level: &str, message: std::fmt::Arguments<'_>) {
+        // As above.
+        let _ = writeln!(self.supervisor.log, "{} {level:>5} supervisor: {message}", now().rfc3339());
+    }
+}
+
+/// This process's record.
+fn record(log: &Path) -> io::Result<Supervision> {
+    let pid = std::process::id();
+    let process_started_at = client::started_at(pid)
+        .ok_or_else(|| io::Error::other("the system does not tell when this process started"))?;
+    Ok(Supervision {
+        pid,
+        process_started_at,
+        state: Supervised::Serving,
+        restarts: 0,
+        last_crash: None,
+        log: log.to_owned(),
+    })
+}
+
+/// Asks a server to end well.
+#[cfg(unix)]
+fn terminate(child: &mut Child) -> io::Result<()> {
+    let pid = child.id().and_then(|pid| rustix::process::Pid::from_raw(pid.cast_signed()));
+    let Some(pid) = pid else { return Ok(()) };
+    Ok(rustix::process::kill_process(pid, rustix::process::Signal::TERM)?)
+}
+
+/// A system without such a request ends it.
+#[cfg(not(unix))]
+fn terminate(child: &mut Child) -> io::Result<()> {
+    child.start_kill()
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
+}
+
+/// The end of what a server wrote.
+#[derive(Debug, Default)]
+struct LastLines {
+    lines: VecDeque<String>,
+    open: bool,
+}
+
+impl LastLines {
+    fn push(&mut self, bytes: &[u8]) {
+        for piece in String::from_utf8_lossy(bytes).split_inclusive('\n') {
+            if !self.open {
+                self.lines.push_back(String::new());
+            }
+            if let Some(line) = self.lines.back_mut().filter(|line| line.len() < LINE_BYTES_MAX) {
+                line.extend(piece.trim_end_matches('\n').chars().take(LINE_BYTES_MAX));
+            }
+            self.open = !piece.ends_with('\n');
+            if self.lines.len() > LINES_KEPT {
+                self.lines.pop_front();
+            }
+        }
+    }
+
+    fn text(&self) -> String {
+        self.lines.iter().map(String::as_str).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_lines_are_kept_however_they_come() {
+        let mut last = LastLines::default();
+        last.push(b"one\ntw");
+        last.push(b"o\n");
+        assert_eq!(last.text(), "one\ntwo");
+        for number in 0..20 {
+            last.push(format!("line {number}\n").as_bytes());
+        }
+        assert!(
+            last.text().starts_with("line 10\n") && last.text().ends_with("\nline 19"),
+            "{}",
+            last.text()
+        );
+        last.push(&[b'x'; 100_000]);
+        assert!(last.text().len() < 2 * LINE_BYTES_MAX, "a long line is cut");
+    }
+}
