@@ -47,5 +47,10 @@ summary() {
 lint_steps() {
   step "dashboard: types, lint, format, unit tests" npm --prefix ui run --silent check
   step "rust: format" cargo fmt --all --check
+  if cargo deny --version >/dev/null 2>&1; then
+    step "rust: licences, bans and sources of dependencies" cargo deny --offline check licenses bans sources
+  else
+    say "" "Not checked: licences, bans and sources of dependencies (cargo install cargo-deny)."
+  fi
   step "rust: clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 }

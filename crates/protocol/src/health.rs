@@ -65,6 +65,43 @@ pub struct Health {
     pub profile: String,
 }
 
+/// The answer of `/status`: health, and who is connected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// As `/health` answers.
+    #[serde(flatten)]
+    pub health: Health,
+    /// Connected viewers, the oldest first; of very many the oldest ones.
+    pub clients: Vec<ClientInfo>,
+}
+
+/// One connected viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ClientInfo {
+    /// Random, for as long as it is connected.
+    pub id: String,
+    /// What it is, for people: `Browser`, `CLI Monitor`, `Hook`, `Python`, `Node.js`, `External Tool`, or what it
+    /// registered as.
+    pub kind: String,
+    /// What it calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it connects from: address and port.
+    pub address: String,
+    /// `socket.io websocket`, `socket.io polling` or `websocket`.
+    pub transport: String,
+    /// The Socket.IO namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The version that it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub connected_at: Timestamp,
+}
+
 /// Counters since start.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]

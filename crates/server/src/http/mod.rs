@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod events;
 mod info;
+mod login;
 mod news;
 mod sessions;
 mod upgrade;
@@ -17,6 +18,7 @@ use protocol::names;
 use tower_http::compression::CompressionLayer;
 
 pub(crate) use error::ApiError;
+pub(crate) use login::page as login_page;
 
 use crate::state::AppState;
 
@@ -34,7 +36,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/ws", get(upgrade::websocket))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
-        .route("/status", get(info::health))
+        .route(names::STATUS, get(info::status))
         .route("/version", get(info::version))
         .route("/version.json", get(info::version_json))
         .route("/stats", get(info::stats))
@@ -47,6 +49,8 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/sessions/{id}", get(sessions::one))
         .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/instances", get(control::instances))
+        .route(names::LOGIN, get(login::by_link).post(login::by_form))
+        .route(names::LOGIN_LINK, post(login::new_link))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route(names::RESTART, post(control::restart))
         .route(names::CAPTURE, post(control::capture))
