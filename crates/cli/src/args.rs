@@ -27,8 +27,22 @@ pub(crate) enum Verb {
     Start(Start),
     /// Stop the monitor
     Stop(Stop),
+    /// Restart the monitor, on its port or on another one
+    Restart(Restart),
     /// Show which monitors run
     Status(Status),
+    /// Start or restart the monitor on a port
+    Port(Port),
+    /// Check that the monitors that run are well
+    Health(Health),
+    /// List the monitors that run, one a line
+    List(List),
+    /// Find out what is wrong: port, other monitors, leftover files, hooks
+    Diagnose(Diagnose),
+    /// Show what the monitor logs
+    Logs(Logs),
+    /// Show the settings that apply and who chose them
+    Config(Config),
     /// Show what happens, live, one line an event
     Tail(Tail),
     /// Write events to a file: JSONL, CSV or an HTML report
@@ -96,7 +110,7 @@ fn grouped(command: &clap::Command) -> String {
 }
 
 /// Where to listen.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
@@ -137,6 +151,17 @@ impl Listen {
     }
 }
 
+/// What may be ended to get a port.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Reclaim {
+    /// Also stop a daemon of claude-mpm, or a monitor of yours that hangs, to get the port; never another program
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not stop a debug script of claude-mpm that holds the port
+    #[arg(long)]
+    pub(crate) no_reclaim: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Bare {
     #[command(flatten)]
@@ -144,12 +169,20 @@ pub(crate) struct Bare {
     /// Do not open a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
+    /// Serve in the background and return when it answers
+    #[arg(long)]
+    pub(crate) background: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) listen: Listen,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+    /// Show in detail what was started
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// Serve in this terminal until Ctrl-C
     #[arg(long)]
     pub(crate) foreground: bool,
@@ -165,8 +198,9 @@ pub(crate) struct Start {
 }
 
 /// The three processes of a background start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
+    #[default]
     /// The user's command, which ends when the server answers.
     Caller,
     /// Detached from the terminal; keeps the server alive.
@@ -186,16 +220,115 @@ pub(crate) struct Stop {
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct Restart {
+    /// Port to serve from now on [default: as before]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Address to listen on [default: as before]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    /// Serve the dashboard on this port as well [default: as before]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Port {
+    /// Port to serve
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// Address to listen on [default: as before, else localhost]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Port of the monitor to check [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    /// Port to look at [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Print a JSON object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Status {
     /// Port of the monitor to show [default: all of yours]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
     /// Show host, start, events and clients too
-    #[arg(long)]
+    #[arg(long, short)]
     pub(crate) verbose: bool,
+    /// Show each port from 8765 to 8785 and who has it
+    #[arg(long, conflicts_with = "port")]
+    pub(crate) show_ports: bool,
+    /// Print JSON for programs: an array of monitors, or with --show-ports an object with `servers` and `ports`
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100"
+)]
+pub(crate) struct Logs {
+    /// Port of the monitor whose log to show [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Go on with what is logged from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the last lines to show
+    #[arg(long, short = 'n', default_value = "50")]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  claude-mpm-monitor config\n  claude-mpm-monitor config --port 9000 --json\n  \
+                  claude-mpm-monitor config init"
+)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ConfigVerb>,
     /// Print a JSON array for programs
     #[arg(long)]
     pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Write a configuration file in which every key is explained
+    Init {
+        /// Put it in place of the one that exists, which is kept beside it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print where the configuration file is
+    Path,
 }
 
 /// Which monitor to talk to.
@@ -459,13 +592,19 @@ mod tests {
             "--port some",
             "--dashboard-port 0",
             "--profile staging",
-            "--background",
+            "--foreground",
+            "--force",
             "start --foreground --background",
-            "start --force",
+            "start --dashboard-port 0",
             "stop --port auto",
             "demo --speed 0",
             "demo --speed nan",
-            "restart",
+            "restart --port auto",
+            "restart --force",
+            "port",
+            "port 0",
+            "port 8765 --background",
+            "status --show-ports --port 8765",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

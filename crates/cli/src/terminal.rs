@@ -11,18 +11,24 @@ pub struct Terminal<'a> {
     pub columns: Option<usize>,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
+    closed: bool,
 }
 
 impl<'a> Terminal<'a> {
     /// A terminal that writes to these two.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { live: false, columns: None, out, err }
+        Self { live: false, columns: None, out, err, closed: false }
     }
 
     /// A line of output.
     pub(crate) fn say(&mut self, line: impl Display) {
         // See the module: who reads no more shall not stop us.
-        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        self.closed = writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_err();
+    }
+
+    /// Whether the last line found a reader, for commands that only write.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.closed
     }
 
     /// Output of a verb that ends when nobody reads it any more.

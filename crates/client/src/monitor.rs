@@ -146,12 +146,14 @@ impl Monitor {
         self.get(names::SESSIONS).map(|List { sessions }| sessions)
     }
 
-    /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile.
+    /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile. With a
+    /// successor's port, viewers are told to come back there.
     ///
     /// # Errors
     /// When it does not answer, or refuses the token.
-    pub fn shutdown(&self, control_token: &str) -> Result<u64, Error> {
-        let answer = self.order(names::SHUTDOWN, control_token, "")?;
+    pub fn shutdown(&self, control_token: &str, successor_port: Option<u16>) -> Result<u64, Error> {
+        let body = successor_port.map(|port| format!("{{\"successor_port\":{port}}}")).unwrap_or_default();
+        let answer = self.order(names::SHUTDOWN, control_token, &body)?;
         Ok(answer["clients"].as_u64().unwrap_or(0))
     }
 

@@ -89,18 +89,18 @@ fn foreign(raw: &RawValue, body: &Object<'_>, door: Source) -> Incoming {
 }
 
 /// Where in a body the fields of its event lie.
-enum Shape<'a> {
+enum Shape<'b, 'a> {
     /// In a hook payload of Claude Code.
-    Hook { payload: Object<'a>, name: Cow<'a, str>, deliverer: Option<Deliverer> },
+    Hook { payload: Cow<'b, Object<'a>>, name: Cow<'a, str>, deliverer: Option<Deliverer> },
     /// In a message `{type, subtype?, data, …}`: this one, or the body itself.
     Message(Option<Object<'a>>),
 }
 
-fn shape<'a>(body: &Object<'a>) -> Shape<'a> {
+fn shape<'b, 'a>(body: &'b Object<'a>) -> Shape<'b, 'a> {
     // The old in-process server's form: the payload beside its event name.
     if let Some(payload) = body.object("hook_input_data") {
         let name = body.text("hook_event_name").unwrap_or_default();
-        return Shape::Hook { payload, name, deliverer: None };
+        return Shape::Hook { payload: Cow::Owned(payload), name, deliverer: None };
     }
     let envelope =
         body.object("data").filter(|_| body.text("event").is_some() && body.text("type").is_none());
@@ -110,10 +110,11 @@ fn shape<'a>(body: &Object<'a>) -> Shape<'a> {
         && let Some(name) = payload.text("hook_event_name")
         && inner.text("source").as_deref() == Some("fast_hook")
     {
-        return Shape::Hook { payload, name, deliverer: Some(Deliverer::Bash) };
+        return Shape::Hook { payload: Cow::Owned(payload), name, deliverer: Some(Deliverer::Bash) };
     }
     if let Some(name) = inner.text("hook_event_name") {
-        return Shape::Hook { payload: inner.clone(), name, deliverer: None };
+        let payload = envelope.map_or(Cow::Borrowed(body), Cow::Owned);
+        return Shape::Hook { payload, name, deliverer: None };
     }
     Shape::Message(envelope)
 }
