@@ -286,6 +286,12 @@ pub fn spooled(home: &Path) -> Vec<PathBuf> {
 /// One of our programs in a home, with nothing of this user's own settings.
 pub fn our(home: &Path, name: &str) -> Command {
     let mut command = Command::new(program(name));
+    settle(&mut command, home);
+    command
+}
+
+/// Gives a program this home, and nothing of this user's own settings.
+pub fn settle(command: &mut Command, home: &Path) {
     for (variable, _) in std::env::vars_os() {
         if variable.to_string_lossy().starts_with("CLAUDE_") {
             command.env_remove(variable);
@@ -297,7 +303,6 @@ pub fn our(home: &Path, name: &str) -> Command {
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY");
     command.current_dir(home);
-    command
 }
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
@@ -356,7 +361,7 @@ fn log_file(home: &Path, port: u16) -> PathBuf {
 
 /// A port that is free now, and not one of those that the system gives to whoever connects somewhere: it must
 /// still be free when its monitor was killed and starts again.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     const PORTS: std::ops::Range<u16> = 20_000..32_000;
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let start = std::process::id().wrapping_mul(97) % u32::from(PORTS.end - PORTS.start);

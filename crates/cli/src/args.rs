@@ -8,6 +8,8 @@ use std::str::FromStr;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use host::{Flags, Profile};
 
+use crate::service::args::Service;
+
 /// Watch Claude Code sessions live.
 ///
 /// Without a verb: serve on port 8765 (or the configured one) in this terminal and open the dashboard. If the
@@ -43,6 +45,8 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Show the settings that apply and who chose them
     Config(Config),
+    /// Let the system run the monitor as a service
+    Service(Service),
     /// Show what happens, live, one line an event
     Tail(Tail),
     /// Write events to a file: JSONL, CSV or an HTML report
@@ -544,7 +548,7 @@ fn folder(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
-fn profile(text: &str) -> Result<Profile, String> {
+pub(crate) fn profile(text: &str) -> Result<Profile, String> {
     Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
 }
 

@@ -21,6 +21,7 @@ mod open;
 mod port;
 mod restart;
 mod serve;
+mod service;
 mod show_ports;
 mod start;
 mod status;
@@ -100,6 +101,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Logs(logs)) => logs::run(&logs, context),
         Some(Verb::Config(config)) => config::run(&config, context),
+        Some(Verb::Service(service)) => service::run(&service.verb, context),
         Some(Verb::Tail(tail)) => tail::run(&tail, context),
         Some(Verb::Export(export)) => export::run(&export, context),
         Some(Verb::Import(import)) => import::run(&import, context),

@@ -5,6 +5,7 @@
 use std::time::{Duration, Instant};
 
 use client::{Probe, Running};
+use host::Profile;
 use protocol::Runfile;
 
 use crate::args::{Listen, PortChoice, Reclaim, Restart, Start};
@@ -93,7 +94,7 @@ fn as_before(runfile: &Runfile, running: Option<&Running>, restart: &Restart) ->
         project: runfile.project.clone(),
         dashboard: dashboard.is_some(),
         dashboard_port: restart.dashboard_port.or(apart),
-        profile: None,
+        profile: running.and_then(|running| Profile::named(&running.health.profile)),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use client::{Detached, DetachedError, Owner, Probe, Running, start_detached, url};
+use client::{Detached, DetachedError, Owner, Probe, Running, Supervision, start_detached, url};
 use host::{Serves, Settings};
 use protocol::Runfile;
 
@@ -25,7 +25,10 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
 }
 
 fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let target = Target::find(&start.listen, context)?.reclaimed(start.reclaim, context)?;
+    let mut target = Target::find(&start.listen, context)?;
+    if start.role == Role::Caller {
+        target = target.reclaimed(start.reclaim, context)?;
+    }
     let Target { settings, found } = target;
     let port = settings.config.port;
     if !matches!(found, Probe::Free) {
@@ -105,7 +108,7 @@ pub(crate) fn in_background(
 ) -> anyhow::Result<Outcome> {
     let port = settings.config.port;
     let exe = std::env::current_exe().context("could not find this executable")?;
-    let mut args: Vec<OsString> = ["start", "--role=supervisor", "--no-reclaim"].map(OsString::from).into();
+    let mut args: Vec<OsString> = ["start", "--role=supervisor"].map(OsString::from).into();
     args.extend(listen.arguments(&settings.config.host, port));
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     let home = context.home.clone();
@@ -154,8 +157,8 @@ pub(crate) fn report(
 fn details(runfile: &Runfile, context: &Context<'_, '_>) -> Vec<String> {
     let Runfile { host, port, version, project, process_started_at, .. } = runfile;
     let home = &context.home;
-    let log = (runfile.mode == "background").then(|| home.logs().join(format!("monitor-{port}.log")));
-    let log = log.map_or("this terminal".to_owned(), |log| log.display().to_string());
+    let log = Supervision::read(home, *port).map(|supervision| supervision.log.display().to_string());
+    let log = log.unwrap_or_else(|| "this terminal".to_owned());
     vec![
         format!("  - Version: {version}"),
         format!("  - Host: {host}"),

@@ -19,8 +19,10 @@ pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Res
         context.terminal.say(serde_json::to_string_pretty(&found.json())?);
     } else if !found.is_nothing() {
         context.terminal.say(found.page(status.verbose));
-    } else {
+    } else if found.crashed.is_empty() {
         nobody(status.port, context)?;
+    } else {
+        context.terminal.say(format_args!("Monitor is not running\n{}", found.crashes().trim_end()));
     }
     Ok(exit)
 }
@@ -64,7 +66,7 @@ impl Found {
     }
 
     fn is_nothing(&self) -> bool {
-        self.servers.is_empty() && self.legacy.is_empty() && self.crashed.is_empty()
+        self.servers.is_empty() && self.legacy.is_empty()
     }
 
     /// One object for each, with how it is managed.
@@ -104,10 +106,13 @@ impl Found {
             blocks += &format!("\nServer of claude-mpm on port {port}:\n");
             blocks += &list(legacy_lines(*port, legacy));
         }
-        for (port, record) in &self.crashed {
-            blocks += &format!("\n{}\n", no_server(*port, record));
-        }
+        blocks += &self.crashes();
         blocks
+    }
+
+    /// Why no server runs where one should.
+    fn crashes(&self) -> String {
+        self.crashed.iter().map(|(port, record)| format!("\n{}\n", no_server(*port, record))).collect()
     }
 
     /// The last line: where to look.

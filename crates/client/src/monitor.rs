@@ -165,6 +165,23 @@ impl Monitor {
         self.order(names::RESTART, control_token, &format!("{{\"port\":{port}}}")).map(drop)
     }
 
+    /// Pauses the keeping of events, for so many minutes or until resumed.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the token.
+    pub fn pause(&self, control_token: &str, minutes: Option<u64>) -> Result<(), Error> {
+        let minutes = minutes.map(|minutes| format!(r#","minutes":{minutes}"#)).unwrap_or_default();
+        self.order(names::CAPTURE, control_token, &format!(r#"{{"paused":true{minutes}}}"#)).map(drop)
+    }
+
+    /// Resumes the keeping of events.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the token.
+    pub fn resume(&self, control_token: &str) -> Result<(), Error> {
+        self.order(names::CAPTURE, control_token, r#"{"paused":false}"#).map(drop)
+    }
+
     fn order(&self, route: &str, control_token: &str, body: &str) -> Result<serde_json::Value, Error> {
         let url = format!("{}{route}", self.url);
         let request = self.agent.post(&url).header("authorization", format!("Bearer {control_token}"));

@@ -52,6 +52,8 @@ pub struct Health {
     pub store: String,
     /// How the spool fares.
     pub spool: SpoolHealth,
+    /// Whether events are kept.
+    pub capture: CaptureHealth,
     /// Position of the newest stored event.
     pub last_seq: Seq,
     /// `foreground`, `background` or `desktop`.
@@ -79,4 +81,18 @@ pub struct HealthStats {
     pub errors: u64,
     /// When the newest event was stored.
     pub last_activity: Option<Timestamp>,
+}
+
+/// Whether events are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct CaptureHealth {
+    /// Events that come now are not kept.
+    pub paused: bool,
+    /// When the pause ends by itself.
+    pub until: Option<Timestamp>,
+    /// Events not kept since start.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub skipped: u64,
 }

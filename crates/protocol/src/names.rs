@@ -24,6 +24,9 @@ pub const SHUTDOWN: &str = "/api/shutdown";
 /// Starts the server again, on another port when asked; the runfile's control token is required.
 pub const RESTART: &str = "/api/restart";
 
+/// Pauses and resumes the keeping of events; the runfile's control token is required.
+pub const CAPTURE: &str = "/api/capture";
+
 /// Our dashboard's Socket.IO namespace.
 pub const STREAM: &str = "/stream";
 

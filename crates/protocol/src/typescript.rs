@@ -9,7 +9,7 @@ use crate::detail::{
     Agent, AgentStatus, BackgroundTask, CallEnd, Failure, FileUse, Outcome, Parent, Plan, SessionDetail,
     Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
 };
-use crate::health::HealthStats;
+use crate::health::{CaptureHealth, HealthStats};
 use crate::instance::Instance;
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
 use crate::spool::SpoolHealth;
@@ -74,6 +74,7 @@ fn generated() -> String {
         Instance,
         Health,
         HealthStats,
+        CaptureHealth,
         SpoolHealth,
         ErrorBody
     );

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use protocol::instance::InstanceInfo;
 use protocol::names;
 
+use crate::Capture;
+
 /// Everything a server needs to know. `Default` is what a user gets without any setting.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -53,6 +55,8 @@ pub struct Config {
     pub retention_mib: u64,
     /// What an acknowledged event survives.
     pub durability: Durability,
+    /// Whether events are kept; the same switch over all restarts.
+    pub capture: Capture,
 }
 
 impl Default for Config {
@@ -80,6 +84,7 @@ impl Default for Config {
             retention_days: 30,
             retention_mib: 2048,
             durability: Durability::Crash,
+            capture: Capture::default(),
         }
     }
 }

@@ -2,6 +2,7 @@
 //! doors that only translate (`http`, `socketio`,
 //! `websocket`). The caller decides address, files and end.
 
+mod capture;
 mod clients;
 mod compatibility;
 mod config;
@@ -31,6 +32,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use capture::Capture;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;
@@ -112,8 +114,8 @@ impl Server {
         let websockets = websocket::WebSockets::new(config.instance_info(port));
         let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
         let state = AppState {
+            ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
             config: Arc::new(config),
-            ingest: ingest::Ingest::new(store.clone()),
             store,
             hub,
             clients: clients::Clients::default(),

@@ -135,6 +135,7 @@ impl AppState {
             dependencies: BTreeMap::from([("sqlite".to_owned(), rusqlite::version().to_owned())]),
             store: self.store.state(),
             spool: self.spool.health(self.config.spool.as_deref()),
+            capture: self.config.capture.health(Timestamp::from_system(SystemTime::now())),
             last_seq: self.hub.latest(),
             mode: self.config.mode.clone(),
             dashboard_port: self.config.dashboard.then(|| self.config.dashboard_port.unwrap_or(self.port)),

@@ -1007,6 +1007,10 @@ store: string,
  */
 spool: SpoolHealth, 
 /**
+ * Whether events are kept.
+ */
+capture: CaptureHealth, 
+/**
  * Position of the newest stored event.
  */
 last_seq: Seq, 
@@ -1043,6 +1047,23 @@ errors: number,
  * When the newest event was stored.
  */
 last_activity: Timestamp | null, };
+
+/**
+ * Whether events are kept.
+ */
+export type CaptureHealth = { 
+/**
+ * Events that come now are not kept.
+ */
+paused: boolean, 
+/**
+ * When the pause ends by itself.
+ */
+until: Timestamp | null, 
+/**
+ * Events not kept since start.
+ */
+skipped: number, };
 
 /**
  * How the spool fares, in `/health`.

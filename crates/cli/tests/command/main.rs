@@ -12,6 +12,8 @@ mod open;
 mod ports;
 mod programs;
 mod restart;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod single_instance;
 mod supervision;

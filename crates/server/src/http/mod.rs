@@ -49,6 +49,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/instances", get(control::instances))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route(names::RESTART, post(control::restart))
+        .route(names::CAPTURE, post(control::capture))
         .fallback(assets::file)
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
