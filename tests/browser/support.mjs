@@ -99,7 +99,7 @@ export async function startMonitor(t, at) {
 }
 
 /** Opens the dashboard. Fails the test when the page causes an error, or traffic to anybody but its monitor. */
-export async function openPage(monitor, { hash = '', mayLoseConnection = false, mayMove = false } = {}) {
+export async function openPage(monitor, { hash = '#/stream', mayLoseConnection = false, mayMove = false } = {}) {
   const context = await browser.newContext({
     viewport: { width: 1280, height: 720 },
   });

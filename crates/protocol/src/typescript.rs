@@ -9,6 +9,7 @@ use crate::detail::{
     Agent, AgentStatus, BackgroundTask, CallEnd, Failure, FileUse, Outcome, Parent, Plan, SessionDetail,
     Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
 };
+use crate::figures::{Bucket, ConnectedClient, Figures, Share, Spread};
 use crate::health::HealthStats;
 use crate::instance::Instance;
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
@@ -75,6 +76,11 @@ fn generated() -> String {
         Health,
         HealthStats,
         SpoolHealth,
+        Figures,
+        Bucket,
+        Spread,
+        Share,
+        ConnectedClient,
         ErrorBody
     );
     out

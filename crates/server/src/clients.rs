@@ -24,6 +24,8 @@ struct Shared {
 /// One connection.
 #[derive(Clone, Debug)]
 pub(crate) struct Client {
+    /// By which door it came.
+    pub transport: &'static str,
     /// What it calls itself, after `client:register`.
     pub name: Option<String>,
     /// What it says it is.

@@ -86,6 +86,7 @@ async fn connect(
     let auth = auth.unwrap_or_default();
     let version = auth["claude_mpm_version"].as_str().map(str::to_owned);
     let client = Client {
+        transport: "socketio",
         name: auth["client_id"].as_str().map(str::to_owned),
         kind: None,
         version: version.clone(),

@@ -34,7 +34,13 @@ pub(super) fn open(io: &SocketIo) {
 
 async fn connect(socket: SocketRef, State(app): State<AppState>) {
     let connected_at = Timestamp::from_system(SystemTime::now());
-    let client = Client { name: None, kind: Some("dashboard".to_owned()), version: None, connected_at };
+    let client = Client {
+        transport: "stream",
+        name: None,
+        kind: Some("dashboard".to_owned()),
+        version: None,
+        connected_at,
+    };
     app.clients.joined(&client_id(&socket), client);
     socket.on("subscribe", subscribe);
     socket.on_disconnect(disconnect);

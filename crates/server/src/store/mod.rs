@@ -5,12 +5,14 @@
 //! that, and indexed for full-text search when the writer has nothing better to do.
 
 mod duplicates;
+mod figures;
 mod query;
 mod read;
 mod retention;
 mod schema;
 mod search;
 mod sessions;
+mod terms;
 mod writer;
 
 use std::future::Future;
@@ -21,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use protocol::figures::Figures;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
@@ -28,6 +31,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
+pub(crate) use terms::Terms;
 
 use writer::{Job, Prepared, Writer};
 
@@ -195,6 +199,14 @@ impl Store {
     /// [`StoreError`] when the database refuses.
     pub(crate) fn page(&self, query: &Query) -> Result<Page, StoreError> {
         self.shared.readers.with(|connection| query::page(connection, query))
+    }
+
+    /// Figures over the events of a query. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn figures(&self, query: &Query) -> Result<Figures, StoreError> {
+        self.shared.readers.with(|connection| figures::figures(connection, query))
     }
 
     /// One event with its payload. Blocks on the disk.

@@ -74,7 +74,13 @@ impl Presence {
     fn new(app: AppState) -> Self {
         let id = format!("websocket-{}", uuid::Uuid::new_v4().simple());
         let connected_at = Timestamp::from_system(SystemTime::now());
-        let client = Client { name: None, kind: Some("websocket".to_owned()), version: None, connected_at };
+        let client = Client {
+            transport: "websocket",
+            name: None,
+            kind: Some("websocket".to_owned()),
+            version: None,
+            connected_at,
+        };
         let open = app.websockets.enter();
         app.clients.joined(&id, client);
         Self { app, id, _open: open }
