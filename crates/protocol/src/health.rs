@@ -29,7 +29,7 @@ pub struct Health {
     pub uptime: u64,
     /// The host it was asked to listen on.
     pub host: String,
-    /// Same as `version`; mission 3's name.
+    /// Same as `version`; the name that standalone servers use.
     pub server_version: String,
     /// Random identity of this server run, also in its runfile.
     pub server_id: String,
@@ -79,6 +79,7 @@ pub struct Status {
 /// One connected viewer.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
 pub struct ClientInfo {
     /// Random, for as long as it is connected.
     pub id: String,

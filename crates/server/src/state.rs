@@ -62,7 +62,7 @@ impl AppState {
 
     /// A page of history; a full-text search waits until what is stored is searchable.
     pub(crate) async fn page(&self, query: Query) -> Result<Page, StoreError> {
-        if query.text.is_some() {
+        if query.searches() {
             self.store.indexed().await?;
         }
         self.read(move |store| store.page(&query)).await

@@ -4,6 +4,7 @@ mod assets;
 mod control;
 mod error;
 mod events;
+mod figures;
 mod info;
 mod login;
 mod news;
@@ -45,6 +46,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/working-directory", get(info::working_directory))
         .route(names::EVENTS, get(events::page))
         .route("/api/events/{seq}", get(events::one))
+        .route("/api/figures", get(figures::figures))
         .route(names::SESSIONS, get(sessions::list))
         .route("/api/sessions/{id}", get(sessions::one))
         .route("/api/sessions/{id}/read", post(sessions::read))
