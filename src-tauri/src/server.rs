@@ -268,7 +268,7 @@ impl Task {
 
     fn host(&mut self, host: Host) {
         let (stop, stopped) = oneshot::channel::<()>();
-        let runfile = host.follow();
+        let runfile = host.moves();
         let current = host.runfile();
         self.port = Some(current.port);
         self.crashes.started(Instant::now());

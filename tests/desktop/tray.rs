@@ -34,11 +34,14 @@ fn free_ports(tray: &Tray) -> Vec<u16> {
 
 /// Chooses a free port of the menu. Another program may take it first; then the next one is chosen.
 fn move_to_a_free_port(app: &App, tray: &Tray) -> u16 {
-    let ports = eventually("free ports in the menu", || Some(free_ports(tray)).filter(|ports| !ports.is_empty()));
+    let ports =
+        eventually("free ports in the menu", || Some(free_ports(tray)).filter(|ports| !ports.is_empty()));
     for port in ports {
         let before = tray.status();
         tray.click(&port.to_string());
-        tray.wait_for_status("an answer", |status| status != before || tray.menu()[1].label.starts_with("Port"));
+        tray.wait_for_status("an answer", |status| {
+            status != before || tray.menu()[1].label.starts_with("Port")
+        });
         if tray.status().contains(&port.to_string()) {
             app.wait_for_server(port);
             return port;
@@ -52,7 +55,9 @@ fn the_app_serves_and_shows_it_in_the_tray_until_it_is_quit() {
     let (mut app, _host, tray) = serving();
     assert_eq!(app.wait_for_server(app.port())["mode"], "desktop");
     assert_eq!(tray.status(), format!("Running on localhost:{}", app.port()));
-    for label in ["Open dashboard", "Copy URL", "Pause capture", "Hooks: not installed yet…", "Open logs", "About"] {
+    for label in
+        ["Open dashboard", "Copy URL", "Pause capture", "Hooks: not installed yet…", "Open logs", "About"]
+    {
         assert!(tray.find(label).is_some(), "{label} is in the menu: {:?}", tray.labels());
     }
     assert!(!tray.find("Start server").expect("an entry").enabled, "it runs already");
@@ -82,7 +87,9 @@ fn a_port_is_chosen_from_the_menu_and_a_taken_one_is_refused_with_its_holder() {
     let (app, _host, tray) = serving();
     let port = move_to_a_free_port(&app, &tray);
     app.wait_for_silence(app.port());
-    let current = eventually("the mark", || tray.find(&format!("{port} (current)")).filter(|e| e.checked == Some(true)));
+    let current = eventually("the mark", || {
+        tray.find(&format!("{port} (current)")).filter(|e| e.checked == Some(true))
+    });
     assert!(current.enabled);
     // Another program takes one of the others.
     let (other, _listener) = free_ports(&tray)
@@ -124,7 +131,11 @@ fn what_happens_while_capture_is_paused_is_not_kept() {
     let first = app.wait_for_server(app.port());
     tray.click("Restart server");
     let second = app.wait_for_another(app.port(), &first["server_id"]);
-    assert_eq!(second["capture"], json!({"paused": true, "until": null, "skipped": 1}), "a restart resumes nothing");
+    assert_eq!(
+        second["capture"],
+        json!({"paused": true, "until": null, "skipped": 1}),
+        "a restart resumes nothing"
+    );
     tray.click("Resume capture");
     tray.wait_for_status("the end of the pause", |status| !status.contains("paused"));
     assert_eq!(app.post(app.port(), &hook("s1", "UserPromptSubmit", &json!({"prompt": "kept too"}))), 204);
@@ -139,7 +150,8 @@ fn start_at_login_is_off_and_a_click_turns_it_on_and_off() {
     let file = app.home().join(".config/autostart/Claude MPM Monitor.desktop");
     assert!(!file.exists() && tray.find("Start at login").expect("an entry").checked == Some(false));
     tray.click("Start at login");
-    let text = eventually("the file", || std::fs::read_to_string(&file).ok().filter(|text| text.contains("Exec=")));
+    let text =
+        eventually("the file", || std::fs::read_to_string(&file).ok().filter(|text| text.contains("Exec=")));
     assert!(text.lines().any(|line| line.starts_with("Exec=") && line.ends_with("--hidden")), "{text}");
     eventually("the mark", || tray.find("Start at login").filter(|entry| entry.checked == Some(true)));
     tray.click("Start at login");
@@ -152,7 +164,9 @@ fn a_session_that_needs_somebody_is_told_once_and_withdrawn_when_it_goes_on() {
     app.post(app.port(), &hook("s1", "UserPromptSubmit", &json!({"prompt": "go"})));
     tray.wait_for_status("one at work", |status| status.ends_with("· 1 working"));
     app.post(app.port(), &permission("s1", "git push"));
-    let Notification::Shown { id, replaces: 0, title, body } = host.notification() else { panic!("a new one") };
+    let Notification::Shown { id, replaces: 0, title, body } = host.notification() else {
+        panic!("a new one")
+    };
     assert_eq!((title.as_str(), body.as_str()), ("shop needs you", "Bash: git push"));
     host.click(id);
     app.post(app.port(), &hook("s1", "Stop", &json!({})));

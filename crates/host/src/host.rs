@@ -96,13 +96,8 @@ impl Host {
         self.runfile.borrow().clone()
     }
 
-<<<<<<< HEAD
-    /// The same, for whoever wants to know of each restart.
-    pub fn follow(&self) -> watch::Receiver<Runfile> {
-=======
     /// Sees each move to another port, which a restart may bring.
     pub fn moves(&self) -> watch::Receiver<Runfile> {
->>>>>>> main
         self.runfile.clone()
     }
 
