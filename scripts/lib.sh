@@ -47,5 +47,6 @@ summary() {
 lint_steps() {
   step "dashboard: types, lint, format, unit tests" npm --prefix ui run --silent check
   step "rust: format" cargo fmt --all --check
-  step "rust: clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+  step "rust: clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
+  step "desktop: clippy" cargo clippy --locked -p claude-mpm-monitor-desktop -p desktop-e2e --all-targets --quiet -- -D warnings
 }
