@@ -1,13 +1,16 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test lint bench soak package
+.PHONY: run test test-interop lint bench soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
 
 test: # every check there is; what CI runs
 	@scripts/test
+
+test-interop: # beside the real claude-mpm, installed from its package registry
+	@scripts/test-interop $(ARGS)
 
 lint: # formatting and static checks only
 	@scripts/lint

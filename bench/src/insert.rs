@@ -30,7 +30,7 @@ impl Inserts {
         let connection = Connection::open(database)?;
         // As the store sets them; what else it sets is kept in the file.
         for (name, value) in
-            [("synchronous", "NORMAL"), ("cache_size", "-8192"), ("wal_autocheckpoint", "8192")]
+            [("synchronous", "NORMAL"), ("cache_size", "-8192"), ("wal_autocheckpoint", "4096")]
         {
             connection.pragma_update(None, name, value)?;
         }

@@ -15,6 +15,7 @@ import { chromium } from 'playwright-core';
 export const PATIENCE_MS = 15_000;
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
+const PROGRAM = join(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'claude-mpm-monitor');
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 // Nothing that a browser does by itself: only the page may cause traffic.
 const SWITCHES = [
@@ -43,11 +44,10 @@ export async function startMonitor(t, at) {
   const home = at?.home ?? mkdtempSync(join(tmpdir(), 'monitor-'));
   const port = at?.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
-  const program = join(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'claude-mpm-monitor');
   const log = join(home, 'monitor.out');
   const out = openSync(log, 'a');
   const own = ([name]) => !name.startsWith('CLAUDE_') && !name.endsWith('DISPLAY');
-  const child = spawn(program, ['start', '--foreground', '--no-browser', '--port', String(port)], {
+  const child = spawn(PROGRAM, ['start', '--foreground', '--no-browser', '--port', String(port)], {
     cwd: home,
     env: {
       ...Object.fromEntries(Object.entries(process.env).filter(own)),
@@ -123,6 +123,28 @@ export async function openPage(monitor, { hash = '', mayLoseConnection = false, 
   });
   await page.goto(`${monitor.url}/${hash}`);
   await at(page, 'connection', '[data-state="live"]').waitFor();
+  return page;
+}
+
+/** Exports a report and opens it from disk. Fails the test when the page causes an error or any traffic. */
+export async function openReport(t, monitor) {
+  const file = join(monitor.home, 'report.html');
+  execFileSync(PROGRAM, ['export', '--port', String(monitor.port), '--output', file], {
+    env: { ...process.env, CLAUDE_MPM_HOME: monitor.home },
+  });
+  const context = await browser.newContext({ viewport: { width: 1280, height: 720 } });
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  const [traffic, errors] = [[], []];
+  context.on('request', (request) => traffic.push(request.url()));
+  page.on('pageerror', (error) => errors.push(String(error)));
+  page.on('console', (message) => errors.push(message.text()));
+  t.after(async () => {
+    await context.close();
+    assert.deepEqual(traffic, [`file://${file}`], 'the report needs no other file');
+    assert.deepEqual(errors, [], 'the report reports no error');
+  });
+  await page.goto(`file://${file}`);
   return page;
 }
 

@@ -77,6 +77,17 @@ impl Monitor {
         self.crash()
     }
 
+    /// Moves it to another free port, as its user may, and returns when it answers there.
+    pub fn move_away(&mut self) {
+        let port = free_port();
+        let token = format!("Bearer {}", self.control_token());
+        let reply =
+            self.post_with("/api/restart", &[("authorization", &token)], format!("{{\"port\":{port}}}"));
+        assert_eq!(reply.status, 202, "{reply:?}");
+        self.port = port;
+        assert!(answers(&self.agent, self.home.path(), port, &mut self.child), "it ended instead");
+    }
+
     /// `http://127.0.0.1:<port>`.
     pub fn url(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)

@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::fmt::Display;
+use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use host::{Flags, Profile};
+
+use crate::service::args::Service;
 
 /// Watch Claude Code sessions live.
 ///
@@ -26,16 +29,92 @@ pub(crate) enum Verb {
     Start(Start),
     /// Stop the monitor
     Stop(Stop),
+    /// Restart the monitor, on its port or on another one
+    Restart(Restart),
     /// Show which monitors run
     Status(Status),
+    /// Start or restart the monitor on a port
+    Port(Port),
+    /// Check that the monitors that run are well
+    Health(Health),
+    /// List the monitors that run, one a line
+    List(List),
+    /// Find out what is wrong: port, other monitors, leftover files, hooks
+    Diagnose(Diagnose),
+    /// Show what the monitor logs
+    Logs(Logs),
+    /// Show the settings that apply and who chose them
+    Config(Config),
+    /// Let the system run the monitor as a service
+    Service(Service),
+    /// Show what happens, live, one line an event
+    Tail(Tail),
+    /// Write events to a file: JSONL, CSV or an HTML report
+    Export(Export),
+    /// Read events from a file, each once
+    Import(Import),
+    /// Open the dashboard in the browser
+    Open(Open),
+    /// Print what a shell needs to complete this command
+    Completions(Completions),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
     /// Print the version
     Version,
 }
 
+/// Verbs by what they are for, in the order in which the help shows them. One that is not here stands at the end.
+const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Run it",
+        &[
+            "start", "stop", "restart", "status", "port", "list", "health", "diagnose", "logs", "config",
+            "service",
+        ],
+    ),
+    ("See what happens", &["open", "tail", "demo"]),
+    ("Take events along", &["export", "import"]),
+];
+
+/// The command line with its verbs in groups.
+pub(crate) fn command() -> clap::Command {
+    let command = Arguments::command();
+    let groups = grouped(&command);
+    command
+        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
+        .after_help(groups)
+}
+
+/// Reads a command line.
+pub(crate) fn parse<A: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = A>,
+) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command().try_get_matches_from(args)?)
+}
+
+fn grouped(command: &clap::Command) -> String {
+    let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set()).collect();
+    let known = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    let mut text = String::new();
+    let mut group = |title: &str, verbs: &[&clap::Command]| {
+        text += &format!("\n{title}:\n");
+        for verb in verbs {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {:<12} {about}\n", verb.get_name());
+        }
+    };
+    for (title, names) in GROUPS {
+        let find = |name: &&str| verbs.iter().copied().find(|verb| verb.get_name() == *name);
+        group(title, &names.iter().filter_map(find).collect::<Vec<_>>());
+    }
+    let others: Vec<_> = verbs.iter().copied().filter(|verb| !known(verb.get_name())).collect();
+    group("More", &others);
+    text + "\n'claude-mpm-monitor VERB --help' shows a verb's options and examples.\n\
+        Exit codes: 0 done or already so, 1 failed, 2 wrong usage, 3 not running."
+}
+
 /// Where to listen.
-#[derive(Clone, Debug, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
@@ -76,6 +155,17 @@ impl Listen {
     }
 }
 
+/// What may be ended to get a port.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct Reclaim {
+    /// Also stop a daemon of claude-mpm, or a monitor of yours that hangs, to get the port; never another program
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not stop a debug script of claude-mpm that holds the port
+    #[arg(long)]
+    pub(crate) no_reclaim: bool,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct Bare {
     #[command(flatten)]
@@ -83,12 +173,20 @@ pub(crate) struct Bare {
     /// Do not open a browser
     #[arg(long)]
     pub(crate) no_browser: bool,
+    /// Serve in the background and return when it answers
+    #[arg(long)]
+    pub(crate) background: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Start {
     #[command(flatten)]
     pub(crate) listen: Listen,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+    /// Show in detail what was started
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
     /// Serve in this terminal until Ctrl-C
     #[arg(long)]
     pub(crate) foreground: bool,
@@ -104,8 +202,9 @@ pub(crate) struct Start {
 }
 
 /// The three processes of a background start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Role {
+    #[default]
     /// The user's command, which ends when the server answers.
     Caller,
     /// Detached from the terminal; keeps the server alive.
@@ -125,23 +224,293 @@ pub(crate) struct Stop {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Status {
-    /// Port of the monitor to show [default: all of yours]
+pub(crate) struct Restart {
+    /// Port to serve from now on [default: as before]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
-    /// Show host, start, events and clients too
+    /// Address to listen on [default: as before]
     #[arg(long)]
-    pub(crate) verbose: bool,
+    pub(crate) host: Option<String>,
+    /// Serve the dashboard on this port as well [default: as before]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) dashboard_port: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Port {
+    /// Port to serve
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: u16,
+    /// Address to listen on [default: as before, else localhost]
+    #[arg(long)]
+    pub(crate) host: Option<String>,
+    #[command(flatten)]
+    pub(crate) reclaim: Reclaim,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Health {
+    /// Port of the monitor to check [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
     /// Print a JSON array for programs
     #[arg(long)]
     pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Demo {
-    /// Port of the monitor to replay to [default: the configured port, else 8765]
+pub(crate) struct List {
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Diagnose {
+    /// Port to look at [default: the configured port, else 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+    /// Print a JSON object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Status {
+    /// Port of the monitor to show [default: all of yours]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Show host, start, events and clients too
+    #[arg(long, short)]
+    pub(crate) verbose: bool,
+    /// Show each port from 8765 to 8785 and who has it
+    #[arg(long, conflicts_with = "port")]
+    pub(crate) show_ports: bool,
+    /// Print JSON for programs: an array of monitors, or with --show-ports an object with `servers` and `ports`
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100"
+)]
+pub(crate) struct Logs {
+    /// Port of the monitor whose log to show [default: the configured port, else 8765]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+    /// Go on with what is logged from now on, until Ctrl-C
+    #[arg(long, short)]
+    pub(crate) follow: bool,
+    /// How many of the last lines to show
+    #[arg(long, short = 'n', default_value = "50")]
+    pub(crate) lines: usize,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  claude-mpm-monitor config\n  claude-mpm-monitor config --port 9000 --json\n  \
+                  claude-mpm-monitor config init"
+)]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    pub(crate) verb: Option<ConfigVerb>,
+    /// Print a JSON array for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) listen: Listen,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigVerb {
+    /// Write a configuration file in which every key is explained
+    Init {
+        /// Put it in place of the one that exists, which is kept beside it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Print where the configuration file is
+    Path,
+}
+
+/// Which monitor to talk to.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Which {
+    /// Port of the monitor [default: the configured port, else the only monitor that runs]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Which events")]
+pub(crate) struct Wanted {
+    /// Of this session; the beginning of its id is enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+    /// Of this kind, in any spelling: `PreToolUse`, `pre_tool`. Several with commas, or again
+    #[arg(long, value_name = "KIND", value_delimiter = ',')]
+    pub(crate) kind: Vec<String>,
+    /// Of this tool, such as `Bash`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) tool: Option<String>,
+    /// Of this subagent, by its id or type, such as `Explore`
+    #[arg(long, value_name = "NAME")]
+    pub(crate) agent: Option<String>,
+    /// Of sessions in this folder and below
+    #[arg(long, value_name = "DIR")]
+    pub(crate) project: Option<String>,
+    /// Failures only
+    #[arg(long)]
+    pub(crate) errors: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor tail                          the last 10 events, then what happens
+  claude-mpm-monitor tail -n 100 --no-follow       the last 100, and no more
+  claude-mpm-monitor tail --errors                 failures of all sessions
+  claude-mpm-monitor tail --tool Bash --project .  what is run here
+  claude-mpm-monitor tail --json | jq .summary     for programs: one JSON object a line
+
+Times are those of your time zone. Secrets are masked. Restarts of the monitor are followed, and nothing is missed.
+Ctrl-C ends it.")]
+pub(crate) struct Tail {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// How many of the last events to begin with
+    #[arg(short = 'n', long, value_name = "N", default_value = "10")]
+    pub(crate) lines: usize,
+    /// Show what is stored and end
+    #[arg(long)]
+    pub(crate) no_follow: bool,
+    /// Print each event as a line of JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// With the payload, as it was sent
+    #[arg(long, requires = "json")]
+    pub(crate) payload: bool,
+    /// Show secrets, too
+    #[arg(long)]
+    pub(crate) raw: bool,
+    /// Colours; `auto` is on a terminal, unless NO_COLOR is set
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(crate) color: Colour,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor export > events.jsonl                      everything, one JSON object a line
+  claude-mpm-monitor export -o report.html --session 3f0c       a report of one session, to be shown to others
+  claude-mpm-monitor export -o failures.csv --errors --from 7d  for a spreadsheet
+  claude-mpm-monitor export --query 'tax rounding' --limit 20   the last 20 events with these words
+  claude-mpm-monitor export --raw -o backup.jsonl               to be imported elsewhere, as it is
+
+Secrets (keys, tokens, passwords, private keys) are masked where they can be recognised; look through what you give
+away all the same. The file appears when it is whole, readable by you alone.")]
+pub(crate) struct Export {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Where to write; `-` is standard output
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    pub(crate) output: PathBuf,
+    /// What to write [default: by the name of the file; jsonl on standard output]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// Replace a file that exists
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// Do not mask secrets
+    #[arg(long)]
+    pub(crate) raw: bool,
+    #[command(flatten)]
+    pub(crate) wanted: Wanted,
+    /// Happened then or later: `2026-11-21`, `\"2026-11-21 10:30\"`, `10:30`, or `2h` for two hours ago
+    #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    pub(crate) from: Option<String>,
+    /// Happened then or before; a date means the end of its day
+    #[arg(long, value_name = "TIME", help_heading = "Which events")]
+    pub(crate) to: Option<String>,
+    /// With all these words
+    #[arg(long, value_name = "WORDS", help_heading = "Which events")]
+    pub(crate) query: Option<String>,
+    /// The newest N of them [default: all; of a report, 10000]
+    #[arg(long, value_name = "N", help_heading = "Which events")]
+    pub(crate) limit: Option<usize>,
+}
+
+/// What an export looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Whole events, one JSON object a line
+    Jsonl,
+    /// A table without payloads
+    Csv,
+    /// A page that needs nothing but a browser
+    Html,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor import backup.jsonl           what `export --raw` wrote
+  ssh box claude-mpm-monitor export --raw | claude-mpm-monitor import -
+  claude-mpm-monitor import hooks.ndjson           payloads of Claude Code's hooks, one a line
+
+Events keep their ids and times. What is stored already is not stored again, so an import that was interrupted can
+simply be repeated.")]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// The file to read; `-` is standard input
+    #[arg(value_name = "FILE")]
+    pub(crate) input: PathBuf,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor open                  the dashboard
+  claude-mpm-monitor open --session 3f0c   one session in it; the beginning of its id is enough")]
+pub(crate) struct Open {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Show this session only; the beginning of its id is enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor completions bash > ~/.local/share/bash-completion/completions/claude-mpm-monitor
+  claude-mpm-monitor completions zsh > \"${fpath[1]}/_claude-mpm-monitor\"
+  claude-mpm-monitor completions fish > ~/.config/fish/completions/claude-mpm-monitor.fish
+  claude-mpm-monitor completions powershell >> $PROFILE")]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) which: Which,
     /// How many times faster than it was recorded
     #[arg(long, default_value = "1", value_parser = speed)]
     pub(crate) speed: f64,
@@ -179,7 +548,7 @@ fn folder(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
-fn profile(text: &str) -> Result<Profile, String> {
+pub(crate) fn profile(text: &str) -> Result<Profile, String> {
     Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
 }
 
@@ -193,11 +562,30 @@ fn speed(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_every_verb_once_and_every_verb_that_reads_or_writes_events_has_examples() {
+        let help = command().render_help().to_string();
+        for verb in command().get_subcommands() {
+            let lines =
+                help.lines().filter(|line| line.trim_start().starts_with(&format!("{} ", verb.get_name())));
+            assert_eq!(lines.count(), 1, "{}: {help}", verb.get_name());
+        }
+        for verb in ["tail", "export", "import", "open", "completions"] {
+            let verb = command().find_subcommand(verb).cloned().unwrap();
+            let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().filter(|line| line.starts_with("  claude-mpm-monitor ")) {
+                let arguments = line.trim().split("  ").next().unwrap().split(['>', '|']).next().unwrap();
+                let arguments = arguments.replace("'tax rounding'", "words");
+                assert!(Arguments::try_parse_from(arguments.split_whitespace()).is_ok(), "{line}");
+            }
+            assert!(examples.starts_with("Examples:\n"), "{verb}");
+        }
     }
 
     #[test]
@@ -208,13 +596,19 @@ mod tests {
             "--port some",
             "--dashboard-port 0",
             "--profile staging",
-            "--background",
+            "--foreground",
+            "--force",
             "start --foreground --background",
-            "start --force",
+            "start --dashboard-port 0",
             "stop --port auto",
             "demo --speed 0",
             "demo --speed nan",
-            "restart",
+            "restart --port auto",
+            "restart --force",
+            "port",
+            "port 0",
+            "port 8765 --background",
+            "status --show-ports --port 8765",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

@@ -1,20 +1,24 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
 use client::{Probe, url};
-use host::Origin;
+use host::{Origin, Settings};
 use protocol::names;
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
 use crate::launch::{self, Target, dashboard_url};
 use crate::serve::{Place, serve};
-use crate::{Exit, browser};
+use crate::start::Outcome;
+use crate::{Exit, browser, start};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
     let (port, origin) = (settings.config.port, settings.origin("port"));
     if !matches!(found, Probe::Free) {
         return already(found, port, &origin, bare, context);
+    }
+    if bare.background {
+        return in_background(bare, &settings, context);
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
     let dashboard = dashboard_url(&settings.config);
@@ -40,6 +44,23 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
     }
 }
 
+/// Serves in the background; no browser is opened.
+fn in_background(bare: &Bare, settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let port = settings.config.port;
+    match start::in_background(&bare.listen, settings, context)? {
+        Outcome::Served(running) => {
+            context.terminal.say(format_args!("Monitor daemon started in background on port {port}"));
+            if let Some(url) = running.dashboard_url() {
+                context.terminal.say(format_args!("Open {url} in your browser to view the dashboard."));
+            }
+            Ok(Exit::Done)
+        }
+        Outcome::Ended(exit) => Ok(exit),
+        Outcome::Taken(_) if bare.listen.port == Some(PortChoice::Auto) => run(bare, context),
+        Outcome::Taken(found) => already(found, port, &settings.origin("port"), bare, context),
+    }
+}
+
 /// Reports who has the port.
 fn already(
     found: Probe,
@@ -57,8 +78,8 @@ fn already(
             }
             return Ok(Exit::Done);
         }
-        Probe::Legacy { pid, version } => {
-            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+        Probe::Legacy(legacy) => {
+            let (text, way_out) = launch::legacy(port, &legacy);
             context.terminal.complain(text);
             context.terminal.complain(way_out);
         }

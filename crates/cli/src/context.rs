@@ -4,7 +4,9 @@ use std::ffi::OsString;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use client::runfiles;
 use host::{Flags, Settings};
+use protocol::Runfile;
 use protocol::paths::Home;
 
 use crate::Terminal;
@@ -32,6 +34,12 @@ impl Context<'_, '_> {
     /// The port that the user named, else the configured one.
     pub(crate) fn port(&mut self, named: Option<u16>) -> anyhow::Result<u16> {
         Ok(self.settings(&Flags { port: named, ..Flags::default() })?.config.port)
+    }
+
+    /// The runfiles of this user's living monitors, by port.
+    pub(crate) fn living(&self) -> anyhow::Result<Vec<Runfile>> {
+        let run = self.home.run();
+        runfiles::living(&self.home).with_context(|| format!("could not read {}", run.display()))
     }
 
     /// How long a monitor may take until it answers.

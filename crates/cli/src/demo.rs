@@ -4,14 +4,14 @@ use std::pin::pin;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use client::{Monitor, Probe};
+use client::Monitor;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::time::{Instant, sleep_until};
 
-use crate::Exit;
 use crate::args::Demo;
 use crate::context::Context;
+use crate::{Exit, which};
 
 /// Two sessions as Claude Code's hooks sent them, one event a line, oldest first.
 const RECORDING: &str = include_str!("../assets/demo.jsonl");
@@ -42,11 +42,9 @@ impl Recorded {
 }
 
 pub(crate) fn run(demo: &Demo, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let port = context.port(demo.port)?;
-    let Probe::Ours(running) = client::probe(&context.home, port) else {
-        let way_out = format!("use 'claude-mpm-monitor start --port {port}' to start it");
-        context.terminal.error(format_args!("Monitor is not running on port {port}"), Some(&way_out));
-        return Ok(Exit::NotRunning);
+    let running = match which::monitor(demo.which.port, context)? {
+        Ok(running) => running,
+        Err(exit) => return Ok(exit),
     };
     let run = uuid::Uuid::now_v7().simple().to_string();
     let events = recording(&RECORDING.replace(RUN, &run[run.len() - RUN.len()..]))?;

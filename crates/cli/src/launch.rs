@@ -1,12 +1,14 @@
-//! Where a monitor is to be served and who is there already: common to the bare command and `start`.
+//! Where a monitor is to be served, who is there already, and what may be ended to get the port: common to the
+//! bare command, `start`, `restart` and `port`.
 
 use std::time::Duration;
 
-use client::{Lock, Probe};
+use client::legacy::Step;
+use client::{Legacy, Lock, Owner, Probe, Reclaimed};
 use host::{Config, DeploymentMode, Settings, StartError};
 use protocol::names;
 
-use crate::args::{Listen, PortChoice};
+use crate::args::{Listen, PortChoice, Reclaim};
 use crate::context::Context;
 
 /// How long a monitor of this user that holds the port's lock may take until it answers or ends.
@@ -39,6 +41,30 @@ impl Target {
         };
         Ok(Self { settings, found })
     }
+
+    /// Frees the port where that is allowed, and looks again.
+    pub(crate) fn reclaimed(self, reclaim: Reclaim, context: &mut Context<'_, '_>) -> anyhow::Result<Self> {
+        let port = self.settings.config.port;
+        let freed = match &self.found {
+            Probe::Foreign { .. } if reclaim.force && Lock::is_held(&context.home, port) => {
+                context
+                    .terminal
+                    .say(format_args!("Stopping the monitor on port {port}, which does not answer"));
+                client::stop(&context.home, port, true)?;
+                true
+            }
+            Probe::Foreign { owner: Some(owner) } if !reclaim.no_reclaim && owner.is_debug_script() => {
+                end_debug_script(owner, port, reclaim.force, context)
+            }
+            Probe::Legacy(legacy) if reclaim.force => {
+                let stopped = stop_legacy(port, legacy, false, context);
+                stopped.is_some()
+            }
+            _ => false,
+        };
+        let found = if freed { client::probe(&context.home, port) } else { self.found };
+        Ok(Self { found, ..self })
+    }
 }
 
 /// Who holds a port, after a monitor of this user that is just starting or stopping there has done so.
@@ -66,13 +92,57 @@ pub(crate) fn dashboard_url(config: &Config) -> Option<String> {
     config.dashboard.then(|| client::url(&config.host, port))
 }
 
-/// What to say of claude-mpm's Python monitor, and the way out.
-pub(crate) fn legacy(port: u16, pid: Option<u32>, version: Option<&str>) -> (String, String) {
-    let version = version.map(|version| format!(" {version}")).unwrap_or_default();
-    let pid = pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+fn end_debug_script(owner: &Owner, port: u16, force: bool, context: &mut Context<'_, '_>) -> bool {
+    context.terminal.say(format_args!("Stopping the debug script on port {port}: {owner}"));
+    match client::reclaim_debug_script(owner, force) {
+        Reclaimed::Ended => true,
+        Reclaimed::Stubborn => {
+            context.terminal.complain("It does not end when asked; --force ends it.");
+            false
+        }
+        Reclaimed::LeftAlone => false,
+    }
+}
+
+/// Stops one of claude-mpm's servers and tells how it goes.
+pub(crate) fn stop_legacy(
+    port: u16,
+    legacy: &Legacy,
+    force: bool,
+    context: &mut Context<'_, '_>,
+) -> Option<client::Stopped> {
+    let terminal = &mut *context.terminal;
+    terminal.say(format_args!("Stopping {} on port {port}...\n", legacy.name()));
+    let mut tell = |step: &Step| match step {
+        Step::Http(Some(pid)) => terminal.say(format_args!("  Asked over HTTP: it is process {pid}")),
+        Step::Http(None) => terminal.say("  Asked over HTTP: it does not name its process"),
+        Step::File(file) => {
+            terminal.say(format_args!("  Looked into {}: process {}", file.path.display(), file.pid));
+        }
+        Step::NoFile(paths) => {
+            let paths: Vec<_> = paths.iter().map(|path| path.display().to_string()).collect();
+            terminal.say(format_args!("  ✗ No PID file found (looked for {})", paths.join(", ")));
+        }
+        Step::LeftAlone(pid, reason) => {
+            terminal.say(format_args!("  ✗ Process {pid} was left alone: {reason}"));
+        }
+        Step::Asked(pid) => terminal.say(format_args!("  Asked process {pid} to end")),
+        Step::Killed(pid) => {
+            terminal.say(format_args!("  Process {pid} did not end when asked and was killed"));
+        }
+    };
+    client::legacy::stop(&context.home, port, legacy, force, &mut tell)
+}
+
+/// What to say of one of claude-mpm's servers, and the way out.
+pub(crate) fn legacy(port: u16, legacy: &Legacy) -> (String, String) {
+    let pid = legacy.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
     (
-        format!("Port {port} is served by claude-mpm's Python monitor{version}{pid}."),
-        format!("Stop it with 'claude-mpm monitor stop --port {port}' or choose another port with --port."),
+        format!("Port {port} is served by {}{pid}.", legacy.name()),
+        format!(
+            "To replace it, stop it with 'claude-mpm-monitor stop --port {port}'; \
+             or choose another port with --port."
+        ),
     )
 }
 

@@ -8,6 +8,7 @@ fn main() -> ExitCode {
     let live = out.is_terminal();
     let mut terminal = cli::Terminal::new(&mut out, &mut err);
     terminal.live = live;
+    terminal.columns = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     let var = |name: &str| std::env::var_os(name);
     ExitCode::from(cli::run(std::env::args_os(), &var, &mut terminal) as u8)
 }

@@ -3,16 +3,15 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use client::{Detached, DetachedError, Probe, Running, start_detached, url};
+use client::{Detached, DetachedError, Owner, Probe, Running, Supervision, start_detached, url};
 use host::{Serves, Settings};
 use protocol::Runfile;
 
-use crate::Exit;
-use crate::args::{PortChoice, Role, Start};
+use crate::args::{Listen, PortChoice, Reclaim, Role, Start};
 use crate::context::Context;
 use crate::launch::{self, Target, dashboard_url};
 use crate::serve::{Place, serve};
-use crate::supervisor;
+use crate::{Exit, status, supervisor};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     match start.role {
@@ -26,10 +25,14 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
 }
 
 fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let Target { settings, found } = Target::find(&start.listen, context)?;
+    let mut target = Target::find(&start.listen, context)?;
+    if start.role == Role::Caller {
+        target = target.reclaimed(start.reclaim, context)?;
+    }
+    let Target { settings, found } = target;
     let port = settings.config.port;
     if !matches!(found, Probe::Free) {
-        return already(found, port, context);
+        return already(found, port, start.reclaim, context);
     }
     let outcome = if start.role == Role::Server {
         supervised(start, settings, context)?
@@ -38,19 +41,25 @@ fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit>
         if start.foreground {
             in_foreground(start, settings, context)?
         } else {
-            in_background(start, &settings, context)?
+            in_background(&start.listen, &settings, context)?
         }
     };
     match outcome {
+        Outcome::Served(running) => {
+            report(&running.runfile, running.dashboard_url().as_deref(), start.verbose, context);
+            Ok(Exit::Done)
+        }
         Outcome::Ended(exit) => Ok(exit),
         // Another program was quicker: the next free port, then.
         Outcome::Taken(_) if start.listen.port == Some(PortChoice::Auto) => attempt(start, context),
-        Outcome::Taken(found) => already(found, port, context),
+        Outcome::Taken(found) => already(found, port, start.reclaim, context),
     }
 }
 
 /// What became of a start.
-enum Outcome {
+pub(crate) enum Outcome {
+    /// It answers, in the background.
+    Served(Box<Running>),
     /// It served, or it failed and said why.
     Ended(Exit),
     /// Somebody else took the port after we had looked.
@@ -64,7 +73,7 @@ fn in_foreground(
 ) -> anyhow::Result<Outcome> {
     let dashboard = dashboard_url(&settings.config);
     let taken = serve(settings, start.listen.project.clone(), context, |place, context| match place {
-        Place::First(runfile) => report(runfile, dashboard.as_deref(), context),
+        Place::First(runfile) => report(runfile, dashboard.as_deref(), start.verbose, context),
         Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
     })?;
     if taken.is_none() {
@@ -91,23 +100,21 @@ fn supervised(
 /// How a child ends when another monitor of this user, or anybody else, was quicker.
 const CHILD_WAS_LATE: [Option<i32>; 2] = [Some(Exit::Done as i32), Some(Exit::PortTaken as i32)];
 
-fn in_background(
-    start: &Start,
+/// Starts a server in the background, on exactly the port of the settings.
+pub(crate) fn in_background(
+    listen: &Listen,
     settings: &Settings,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
     let port = settings.config.port;
     let exe = std::env::current_exe().context("could not find this executable")?;
-    let mut args: Vec<OsString> = vec!["start".into(), "--role=supervisor".into()];
-    args.extend(start.listen.arguments(&settings.config.host, port));
+    let mut args: Vec<OsString> = ["start", "--role=supervisor"].map(OsString::from).into();
+    args.extend(listen.arguments(&settings.config.host, port));
     let args: Vec<&OsStr> = args.iter().map(OsString::as_os_str).collect();
     let home = context.home.clone();
     let detached = Detached { exe: &exe, args: &args, home: &home, port, limit: context.start_limit()? };
     match start_detached(&detached) {
-        Ok(running) => {
-            report(&running.runfile, running.dashboard_url().as_deref(), context);
-            Ok(Outcome::Ended(Exit::Done))
-        }
+        Ok(running) => Ok(Outcome::Served(running)),
         Err(DetachedError::Ended { status, .. }) if CHILD_WAS_LATE.contains(&status.code()) => {
             Ok(Outcome::Taken(client::probe(&home, port)))
         }
@@ -120,42 +127,82 @@ fn in_background(
 }
 
 /// Tells of a server that has just been started.
-fn report(runfile: &Runfile, dashboard: Option<&str>, context: &mut Context<'_, '_>) {
+pub(crate) fn report(
+    runfile: &Runfile,
+    dashboard: Option<&str>,
+    verbose: bool,
+    context: &mut Context<'_, '_>,
+) {
     let Runfile { pid, mode, host, port, .. } = runfile;
-    context.terminal.say(format_args!(
-        "✓ Server started successfully\n  \
-           - Server URL: {url}\n  \
-           - Dashboard URL: {shown}\n  \
-           - Process ID: {pid}\n  \
-           - Mode: {mode}\n\n\
-         Monitoring server is ready for connections.",
-        url = url(host, *port),
-        shown = dashboard.unwrap_or("switched off"),
-    ));
-    if let Some(dashboard) = dashboard {
-        context.terminal.say(format_args!("Open {dashboard} in your browser to view the dashboard."));
+    let mut lines = vec![
+        format!("  - Server URL: {}", url(host, *port)),
+        format!("  - Dashboard URL: {}", dashboard.unwrap_or("switched off")),
+        format!("  - Process ID: {pid}"),
+        format!("  - Mode: {mode}"),
+    ];
+    if verbose {
+        lines.extend(details(runfile, context));
     }
+    let ready = match dashboard {
+        Some(url) => format!("Open {url} in your browser to view the dashboard."),
+        None => "Its dashboard is switched off by the configuration; --dashboard switches it on.".to_owned(),
+    };
+    context.terminal.say(format_args!(
+        "✓ Server started successfully\n{}\n\nMonitoring server is ready for connections.\n{ready}",
+        lines.join("\n")
+    ));
+}
+
+/// What `--verbose` adds.
+fn details(runfile: &Runfile, context: &Context<'_, '_>) -> Vec<String> {
+    let Runfile { host, port, version, project, process_started_at, .. } = runfile;
+    let home = &context.home;
+    let log = Supervision::read(home, *port).map(|supervision| supervision.log.display().to_string());
+    let log = log.unwrap_or_else(|| "this terminal".to_owned());
+    vec![
+        format!("  - Version: {version}"),
+        format!("  - Host: {host}"),
+        format!("  - Project: {}", project.as_deref().unwrap_or("all")),
+        format!("  - Started: {}", status::started(*process_started_at)),
+        format!("  - Runfile: {}", home.runfile(*port).display()),
+        format!("  - Log: {log}"),
+    ]
 }
 
 /// Reports who has the port.
-fn already(found: Probe, port: u16, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+pub(crate) fn already(
+    found: Probe,
+    port: u16,
+    reclaim: Reclaim,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Exit> {
     match found {
         Probe::Ours(running) => {
             let (url, Running { runfile, .. }) = (running.url(), *running);
             context.terminal.say(format_args!("Monitor already running at {url} (pid {})", runfile.pid));
             return Ok(Exit::Done);
         }
-        Probe::Legacy { pid, version } => {
-            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
+        Probe::Legacy(legacy) => {
+            let (text, way_out) = launch::legacy(port, &legacy);
             context.terminal.error(text, Some(&way_out));
         }
         Probe::Foreign { owner } => {
-            let holder = client::holder(owner.as_ref());
             let way_out = launch::hung(port, context);
-            let way_out = way_out.as_deref().unwrap_or("use --port to choose another port");
-            context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(way_out));
+            let way_out = way_out.unwrap_or_else(|| way_out_of_foreign(owner.as_ref(), reclaim));
+            let holder = client::holder(owner.as_ref());
+            context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(&way_out));
         }
         Probe::Free => anyhow::bail!("who had port {port} ended while this monitor started; try again"),
     }
     Ok(Exit::PortTaken)
+}
+
+fn way_out_of_foreign(owner: Option<&Owner>, reclaim: Reclaim) -> String {
+    let mut way_out = "use --port to choose another port".to_owned();
+    if reclaim.no_reclaim && owner.is_some_and(Owner::is_debug_script) {
+        way_out += ", or leave out --no-reclaim to stop this debug script";
+    } else if reclaim.force {
+        way_out += "; --force never applies to another program";
+    }
+    way_out
 }

@@ -1,60 +1,167 @@
-//! `status`: this user's monitors, for people and for programs.
+//! `status`: this user's monitors and claude-mpm's, for people and for programs.
 
-use client::{Lock, Probe, Supervised, Supervision, runfiles, url};
-use protocol::{Health, Runfile, Timestamp};
-use serde_json::json;
+use std::thread;
 
-use crate::Exit;
+use client::{Legacy, Probe, Running, Supervised, Supervision, url};
+use protocol::{Health, Runfile, Timestamp, names};
+use serde_json::{Value, json};
+
 use crate::args::Status;
 use crate::context::Context;
-
-/// One monitor of this user.
-struct Server {
-    runfile: Runfile,
-    /// `None` when it lives but does not answer.
-    health: Option<Health>,
-    /// `None` for one in the foreground.
-    supervision: Option<Supervision>,
-}
+use crate::{Exit, show_ports};
 
 pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let servers = servers(status.port, context);
-    let crashed = crashed(status.port, &servers, context);
-    if status.json {
-        let servers: Vec<_> = servers.iter().map(Server::json).collect();
-        context.terminal.say(serde_json::to_string_pretty(&servers)?);
-    } else if !servers.is_empty() {
-        context.terminal.say(page(&servers, status.verbose));
-    } else if crashed.is_empty() {
+    let found = Found::look(status.port, context)?;
+    let exit = if found.servers.is_empty() { Exit::NotRunning } else { Exit::Done };
+    if status.show_ports {
+        show_ports::run(&found, status, context)?;
+    } else if status.json {
+        context.terminal.say(serde_json::to_string_pretty(&found.json())?);
+    } else if !found.is_nothing() {
+        context.terminal.say(found.page(status.verbose));
+    } else if found.crashed.is_empty() {
         nobody(status.port, context)?;
     } else {
-        context.terminal.say("Monitor is not running");
+        context.terminal.say(format_args!("Monitor is not running\n{}", found.crashes().trim_end()));
     }
-    if !status.json {
-        for (port, record) in &crashed {
-            context.terminal.say(format_args!("\n{}", no_server(*port, record)));
-        }
-    }
-    Ok(if servers.is_empty() { Exit::NotRunning } else { Exit::Done })
+    Ok(exit)
 }
 
-/// The living monitors, by port.
-fn servers(port: Option<u16>, context: &Context<'_, '_>) -> Vec<Server> {
+/// What runs, by port.
+pub(crate) struct Found {
+    pub(crate) servers: Vec<Server>,
+    /// claude-mpm's own servers.
+    pub(crate) legacy: Vec<(u16, Legacy)>,
+    /// Background servers that crashed and are not, or not yet, started again.
+    pub(crate) crashed: Vec<(u16, Supervision)>,
+}
+
+/// One monitor of this user.
+pub(crate) struct Server {
+    pub(crate) runfile: Runfile,
+    /// `None` when it lives but does not answer.
+    pub(crate) health: Option<Health>,
+    /// `None` for one in the foreground.
+    pub(crate) supervision: Option<Supervision>,
+}
+
+impl Found {
+    /// The living monitors of this user, on that port or all; and claude-mpm's, on that port, the configured one
+    /// and those of the range.
+    pub(crate) fn look(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Self> {
+        let runfiles = context.living()?.into_iter().filter(|runfile| port.is_none_or(|p| p == runfile.port));
+        let servers: Vec<_> = runfiles.map(|runfile| Server::ask(runfile, context)).collect();
+        let mut ports = match port {
+            Some(port) => vec![port],
+            None => names::PORT_RANGE.chain([context.port(None)?]).collect(),
+        };
+        ports.sort_unstable();
+        ports.dedup();
+        ports.retain(|port| servers.iter().all(|server| server.runfile.port != *port));
+        let legacy = probe_all(&ports, context).into_iter().filter_map(|(port, found)| match found {
+            Probe::Legacy(legacy) => Some((port, legacy)),
+            _ => None,
+        });
+        Ok(Self { legacy: legacy.collect(), crashed: crashed(port, &servers, context), servers })
+    }
+
+    fn is_nothing(&self) -> bool {
+        self.servers.is_empty() && self.legacy.is_empty()
+    }
+
+    /// One object for each, with how it is managed.
+    pub(crate) fn json(&self) -> Vec<Value> {
+        let legacy = self.legacy.iter().map(|(port, legacy)| {
+            json!({
+                "port": port,
+                "pid": legacy.pid,
+                "url": url("localhost", *port),
+                "dashboard_url": url("localhost", *port),
+                "status": "running",
+                "version": legacy.version,
+                "management": legacy.style.to_string().to_lowercase(),
+                "stop_command": stop_command(*port),
+            })
+        });
+        self.servers.iter().map(Server::json).chain(legacy).collect()
+    }
+
+    fn page(&self, verbose: bool) -> String {
+        let mut page = heading(verbose) + &format!("Active Servers: {}\n", self.servers.len());
+        page += &self.details(verbose);
+        page + &self.urls()
+    }
+
+    /// A block for each server.
+    pub(crate) fn details(&self, verbose: bool) -> String {
+        let mut blocks = String::new();
+        for (number, server) in self.servers.iter().enumerate() {
+            blocks += &format!("\nServer {}:\n", number + 1);
+            blocks += &list(server.lines(verbose));
+            if verbose {
+                blocks += &server.clients();
+            }
+        }
+        for (port, legacy) in &self.legacy {
+            blocks += &format!("\nServer of claude-mpm on port {port}:\n");
+            blocks += &list(legacy_lines(*port, legacy));
+        }
+        blocks += &self.crashes();
+        blocks
+    }
+
+    /// Why no server runs where one should.
+    fn crashes(&self) -> String {
+        self.crashed.iter().map(|(port, record)| format!("\n{}\n", no_server(*port, record))).collect()
+    }
+
+    /// The last line: where to look.
+    pub(crate) fn urls(&self) -> String {
+        let ours = self.servers.iter().filter_map(Server::dashboard);
+        let urls: Vec<_> = ours.chain(self.legacy.iter().map(|(port, _)| url("localhost", *port))).collect();
+        if urls.is_empty() {
+            String::new()
+        } else {
+            format!("\nDashboard accessible at: {}", urls.join(", "))
+        }
+    }
+}
+
+/// Probes ports at once, for a silent one takes its time.
+pub(crate) fn probe_all(ports: &[u16], context: &Context<'_, '_>) -> Vec<(u16, Probe)> {
     let home = &context.home;
-    let runfiles = runfiles::list(home).into_iter().filter(|runfile| port.is_none_or(|p| p == runfile.port));
-    let server = |runfile: Runfile| match client::probe(home, runfile.port) {
-        Probe::Ours(running) => Some(Server {
-            supervision: Supervision::read(home, running.runfile.port),
-            runfile: running.runfile,
-            health: Some(running.health),
-        }),
-        _ => Lock::is_held(home, runfile.port).then(|| Server {
-            supervision: Supervision::read(home, runfile.port),
-            runfile,
-            health: None,
-        }),
-    };
-    runfiles.filter_map(server).collect()
+    thread::scope(|scope| {
+        let probes: Vec<_> =
+            ports.iter().map(|&port| scope.spawn(move || (port, client::probe(home, port)))).collect();
+        probes.into_iter().filter_map(|probe| probe.join().ok()).collect()
+    })
+}
+
+/// Title and rule of the page.
+pub(crate) fn heading(verbose: bool) -> String {
+    let title = if verbose { "Monitoring Server Status (Detailed)" } else { "Monitoring Server Status" };
+    let rule = "=".repeat(title.len() + usize::from(verbose));
+    format!("{title}\n{rule}\n\n")
+}
+
+fn list(lines: Vec<(&str, String)>) -> String {
+    lines.into_iter().map(|(name, value)| format!("  - {name}: {value}\n")).collect()
+}
+
+fn legacy_lines(port: u16, legacy: &Legacy) -> Vec<(&'static str, String)> {
+    let pid = legacy.pid.map_or_else(|| "not told".to_owned(), |pid| pid.to_string());
+    vec![
+        ("Port", port.to_string()),
+        ("Dashboard", url("localhost", port)),
+        ("Process ID", pid),
+        ("Management", format!("{} ({})", legacy.style, legacy.name())),
+        ("Stop with", stop_command(port)),
+        ("Status", "Running".to_owned()),
+    ]
+}
+
+fn stop_command(port: u16) -> String {
+    format!("claude-mpm-monitor stop --port {port}")
 }
 
 /// The background servers that crashed and are not, or not yet, started again.
@@ -89,66 +196,49 @@ fn no_server(port: u16, record: &Supervision) -> String {
 fn nobody(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<()> {
     context.terminal.say("Monitor is not running");
     let port = context.port(port)?;
-    match client::probe(&context.home, port) {
-        Probe::Foreign { owner } => {
-            let holder = client::holder(owner.as_ref());
-            context.terminal.say(format_args!("Port {port} is in use by {holder}."));
-        }
-        Probe::Legacy { pid, version } => {
-            let (text, _) = crate::launch::legacy(port, pid, version.as_deref());
-            context.terminal.say(text);
-        }
-        Probe::Free | Probe::Ours(_) => {}
+    if let Probe::Foreign { owner } = client::probe(&context.home, port) {
+        let holder = client::holder(owner.as_ref());
+        context.terminal.say(format_args!("Port {port} is in use by {holder}."));
     }
     Ok(())
 }
 
-fn page(servers: &[Server], verbose: bool) -> String {
-    let title = if verbose { "Monitoring Server Status (Detailed)" } else { "Monitoring Server Status" };
-    let rule = "=".repeat(title.len() + usize::from(verbose));
-    let mut page = format!("{title}\n{rule}\n\nActive Servers: {}\n", servers.len());
-    for (number, server) in servers.iter().enumerate() {
-        page += &format!("\nServer {}:\n", number + 1);
-        for (name, value) in server.lines(verbose) {
-            page += &format!("  - {name}: {value}\n");
-        }
-        if verbose {
-            page += &server.clients();
-        }
-    }
-    let urls: Vec<_> = servers.iter().filter_map(Server::dashboard).collect();
-    if urls.is_empty() {
-        return page.trim_end().to_owned();
-    }
-    page + &format!("\nDashboard accessible at: {}", urls.join(", "))
-}
-
 impl Server {
-    fn url(&self) -> String {
+    /// The monitor of a runfile whose lock is held.
+    fn ask(runfile: Runfile, context: &Context<'_, '_>) -> Self {
+        match client::probe(&context.home, runfile.port) {
+            Probe::Ours(running) => {
+                let Running { health, runfile } = *running;
+                let supervision = Supervision::read(&context.home, runfile.port);
+                Self { runfile, health: Some(health), supervision }
+            }
+            _ => {
+                let supervision = Supervision::read(&context.home, runfile.port);
+                Self { runfile, health: None, supervision }
+            }
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
         url(&self.runfile.host, self.runfile.port)
     }
 
-    /// Where its dashboard is; one that does not answer is looked for on the server's own port.
-    fn dashboard_port(&self) -> Option<u16> {
-        match &self.health {
-            Some(health) => health.dashboard_port,
-            None => Some(self.runfile.port),
-        }
-    }
-
-    fn dashboard(&self) -> Option<String> {
-        self.dashboard_port().map(|port| url(&self.runfile.host, port))
+    /// Where the dashboard is; `None` when it is switched off, or when nobody can tell.
+    pub(crate) fn dashboard(&self) -> Option<String> {
+        self.health.as_ref()?.dashboard_port.map(|port| url(&self.runfile.host, port))
     }
 
     fn lines(&self, verbose: bool) -> Vec<(&'static str, String)> {
         let Runfile { pid, port, host, process_started_at, project, .. } = &self.runfile;
         let more = |line| verbose.then_some(line);
         let answered = |line: fn(&Health) -> (&'static str, String)| self.health.as_ref().map(line);
+        let dashboard_port = self.health.as_ref().and_then(|health| health.dashboard_port);
+        let dashboard = self.dashboard().unwrap_or_else(|| "switched off".to_owned());
         [
             Some(("Port", port.to_string())),
             more(("Host", host.clone())),
-            Some(("Dashboard", self.dashboard().unwrap_or_else(|| "switched off".to_owned()))),
-            self.dashboard_port().map(|port| ("Dashboard Port", port.to_string())).and_then(more),
+            self.health.is_some().then_some(("Dashboard", dashboard)),
+            dashboard_port.map(|port| ("Dashboard Port", port.to_string())).and_then(more),
             Some(("Process ID", pid.to_string())),
             project.clone().map(|project| ("Project", project)).and_then(more),
             answered(|health| ("Profile", health.profile.clone())).and_then(more),
@@ -183,7 +273,7 @@ impl Server {
         match &self.health {
             None => "Not responding".to_owned(),
             Some(_) if !verbose => "Running".to_owned(),
-            Some(health) if health.store.is_empty() || health.store == "ok" => "Running (Healthy)".to_owned(),
+            Some(health) if is_well(health) => "Running (Healthy)".to_owned(),
             Some(health) => format!("Running ({})", health.store),
         }
     }
@@ -198,34 +288,44 @@ impl Server {
         format!("\nClient Connections:\n{}", clients.collect::<String>())
     }
 
-    fn json(&self) -> serde_json::Value {
+    fn json(&self) -> Value {
         let health = self.health.as_ref();
         json!({
             "port": self.runfile.port,
             "pid": self.runfile.pid,
             "url": self.url(),
             "dashboard_url": self.dashboard(),
+            "host": self.runfile.host,
             "profile": health.map(|health| health.profile.as_str()),
             "restarts": self.supervision.as_ref().map(|supervision| supervision.restarts),
             "last_crash": self.supervision.as_ref().and_then(|supervision| supervision.last_crash.as_ref()),
             "uptime_s": health.map(|health| health.uptime),
             "clients": health.map(|health| health.clients_connected),
+            "events": health.map(|health| health.health_stats.events_processed),
             "status": health.map_or("not responding", |health| health.status.as_str()),
             "version": self.runfile.version,
             "mode": self.runfile.mode,
             "project": self.runfile.project,
+            "started_at": self.runfile.process_started_at.rfc3339(),
+            "management": "native",
+            "stop_command": stop_command(self.runfile.port),
         })
     }
 }
 
+/// Whether a server that answers can also keep what it gets.
+pub(crate) fn is_well(health: &Health) -> bool {
+    health.store.is_empty() || health.store == "ok"
+}
+
 /// `2025-01-08 14:30:15 UTC`.
-fn started(at: Timestamp) -> String {
+pub(crate) fn started(at: Timestamp) -> String {
     let text = at.rfc3339();
     format!("{} UTC", text[..19].replace('T', " "))
 }
 
 /// `2h 15m 30s`, without leading zeros.
-fn duration(seconds: u64) -> String {
+pub(crate) fn duration(seconds: u64) -> String {
     let parts =
         [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
     let shown = parts.iter().skip_while(|(count, unit)| *count == 0 && *unit != "s");
@@ -261,16 +361,20 @@ mod tests {
             mode: "background".to_owned(),
         };
         let mut health = Health {
-            dashboard_port: Some(8766),
-            profile: "production".to_owned(),
             status: "running".to_owned(),
             uptime: 8130,
             clients_connected: 3,
             store: "ok".to_owned(),
+            dashboard_port: Some(8765),
+            profile: "production".to_owned(),
             ..Health::default()
         };
         health.health_stats.events_processed = 1247;
         Server { runfile, health: Some(health), supervision: None }
+    }
+
+    fn page(server: Server, verbose: bool) -> String {
+        Found { servers: vec![server], legacy: Vec::new(), crashed: Vec::new() }.page(verbose)
     }
 
     #[test]
@@ -283,14 +387,14 @@ Active Servers: 1
 
 Server 1:
   - Port: 8765
-  - Dashboard: http://localhost:8766
+  - Dashboard: http://localhost:8765
   - Process ID: 12345
   - Uptime: 2h 15m 30s
   - Connected Clients: 3
   - Status: Running
 
-Dashboard accessible at: http://localhost:8766";
-        assert_eq!(page(&[server()], false), expected);
+Dashboard accessible at: http://localhost:8765";
+        assert_eq!(page(server(), false), expected);
     }
 
     #[test]
@@ -304,8 +408,8 @@ Active Servers: 1
 Server 1:
   - Port: 8765
   - Host: localhost
-  - Dashboard: http://localhost:8766
-  - Dashboard Port: 8766
+  - Dashboard: http://localhost:8765
+  - Dashboard Port: 8765
   - Process ID: 12345
   - Profile: production
   - Started: 2025-01-08 14:30:15 UTC
@@ -315,8 +419,8 @@ Server 1:
   - Average Event Rate: 0.15/sec
   - Status: Running (Healthy)
 
-Dashboard accessible at: http://localhost:8766";
-        assert_eq!(page(&[server()], true), expected);
+Dashboard accessible at: http://localhost:8765";
+        assert_eq!(page(server(), true), expected);
     }
 
     #[test]
@@ -325,13 +429,13 @@ Dashboard accessible at: http://localhost:8766";
         shop.runfile.project = Some("/home/dev/shop".to_owned());
         assert_eq!(shop.json()["project"], "/home/dev/shop");
         assert_eq!(server().json()["project"], serde_json::Value::Null);
-        assert!(page(&[shop], true).contains("  - Project: /home/dev/shop\n"));
+        assert!(page(shop, true).contains("  - Project: /home/dev/shop\n"));
     }
 
     #[test]
     fn a_server_that_lives_but_does_not_answer_is_shown_as_such() {
         let silent = Server { health: None, ..server() };
-        assert!(page(&[silent], true).contains("  - Status: Not responding\n"));
+        assert!(page(silent, true).contains("  - Status: Not responding\n"));
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! `stop`: ends one or all of this user's monitors, and nobody else's program.
+//! `stop`: ends one or all of this user's monitors, one of claude-mpm's when its port is named, and nobody
+//! else's program.
 
-use client::{Lock, Probe, StopError, Stopped, runfiles};
+use client::{Legacy, Lock, Probe, StopError, Stopped};
 
 use crate::args::Stop;
 use crate::context::Context;
@@ -9,11 +10,10 @@ use crate::{Exit, launch};
 pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let ports = match stop.port {
         Some(port) => vec![port],
-        None => running(context),
+        None => context.living()?.into_iter().map(|runfile| runfile.port).collect(),
     };
     if ports.is_empty() {
-        context.terminal.say("Monitor is not running");
-        return Ok(Exit::Done);
+        return nobody(context);
     }
     let mut exit = Exit::Done;
     let many = ports.len() > 1;
@@ -25,7 +25,7 @@ pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<
             Ok(stopped) => context.terminal.say(format_args!("{}\n", report(port, stopped))),
             // It ended by itself after we saw it.
             Err(StopError::NotRunning { .. }) if stop.port.is_none() => {}
-            Err(StopError::NotRunning { .. }) => exit = not_running(port, stop.force, context),
+            Err(StopError::NotRunning { .. }) => return Ok(not_ours(port, stop.force, context)),
             Err(error) => {
                 context.terminal.error(error, None);
                 exit = Exit::Failed;
@@ -38,13 +38,19 @@ pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<
     Ok(exit)
 }
 
-/// The ports of this user's living monitors.
-fn running(context: &Context<'_, '_>) -> Vec<u16> {
-    let ports = runfiles::list(&context.home).into_iter().map(|runfile| runfile.port);
-    ports.filter(|port| Lock::is_held(&context.home, *port)).collect()
+/// There is none of this user's monitors; one of claude-mpm's is only stopped by its port.
+fn nobody(context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    context.terminal.say("Monitor is not running");
+    let port = context.port(None)?;
+    if let Probe::Legacy(legacy) = client::probe(&context.home, port) {
+        let (text, _) = launch::legacy(port, &legacy);
+        context.terminal.say(format_args!("{text} 'claude-mpm-monitor stop --port {port}' stops it."));
+    }
+    Ok(Exit::Done)
 }
 
-fn report(port: u16, stopped: Stopped) -> String {
+/// What was stopped, and how.
+pub(crate) fn report(port: u16, stopped: Stopped) -> String {
     let Stopped { clients, pid } = stopped;
     let clients = match clients {
         Some(1) => "  - Disconnected 1 client gracefully\n".to_owned(),
@@ -54,23 +60,40 @@ fn report(port: u16, stopped: Stopped) -> String {
     format!("✓ Server on port {port} stopped successfully\n{clients}  - Process {pid} terminated")
 }
 
-/// Says who has the port instead, if anybody.
-fn not_running(port: u16, force: bool, context: &mut Context<'_, '_>) -> Exit {
-    let (exit, way_out) = match client::probe(&context.home, port) {
-        Probe::Legacy { pid, version } => {
-            let (text, way_out) = launch::legacy(port, pid, version.as_deref());
-            context.terminal.error(text, Some(&way_out));
-            return Exit::Failed;
-        }
+/// Stops one of claude-mpm's servers, or says who has the port instead, if anybody.
+fn not_ours(port: u16, force: bool, context: &mut Context<'_, '_>) -> Exit {
+    let way_out = match client::probe(&context.home, port) {
+        Probe::Legacy(legacy) => return stop_legacy(port, &legacy, force, context),
         Probe::Foreign { owner } => {
             let holder = client::holder(owner.as_ref());
             let force = if force { "; --force never applies to another program" } else { "" };
-            (Exit::NotRunning, format!("the port is in use by {holder}, which was left alone{force}"))
+            format!("the port is in use by {holder}, which was left alone{force}")
         }
         Probe::Free | Probe::Ours(_) => {
-            (Exit::NotRunning, format!("use 'claude-mpm-monitor start --port {port}' to start the server"))
+            format!("use 'claude-mpm-monitor start --port {port}' to start the server")
         }
     };
     context.terminal.error(format_args!("Server on port {port} is not running"), Some(&way_out));
-    exit
+    Exit::NotRunning
+}
+
+fn stop_legacy(port: u16, legacy: &Legacy, force: bool, context: &mut Context<'_, '_>) -> Exit {
+    match launch::stop_legacy(port, legacy, force, context) {
+        Some(stopped) => {
+            context.terminal.say(format_args!(
+                "\n✓ Server on port {port} stopped successfully\n  - Process {} terminated\n\n\
+                 Monitoring server stopped.",
+                stopped.pid
+            ));
+            Exit::Done
+        }
+        None => {
+            let way_out = format!(
+                "see 'claude-mpm-monitor diagnose --port {port}', or stop it where it was started: \
+                 'claude-mpm monitor stop --port {port}' or 'claude-mpm-socketio stop'"
+            );
+            context.terminal.error(format_args!("could not stop {}", legacy.name()), Some(&way_out));
+            Exit::Failed
+        }
+    }
 }

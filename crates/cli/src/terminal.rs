@@ -1,26 +1,39 @@
-//! Where a command writes. A closed pipe is no reason to stop a server, so write errors are passed over.
+//! Where a command writes. A closed pipe is no reason to stop a server, so errors of lines are passed over.
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{self, Write};
 
 /// Standard output and standard error, or what stands for them in a test.
 pub struct Terminal<'a> {
     /// Whether somebody watches, so that a line may be written over.
     pub live: bool,
+    /// How wide it is; none for a file.
+    pub columns: Option<usize>,
     out: &'a mut dyn Write,
     err: &'a mut dyn Write,
+    closed: bool,
 }
 
 impl<'a> Terminal<'a> {
     /// A terminal that writes to these two.
     pub fn new(out: &'a mut dyn Write, err: &'a mut dyn Write) -> Self {
-        Self { live: false, out, err }
+        Self { live: false, columns: None, out, err, closed: false }
     }
 
     /// A line of output.
     pub(crate) fn say(&mut self, line: impl Display) {
         // See the module: who reads no more shall not stop us.
-        let _ = writeln!(self.out, "{line}").and_then(|()| self.out.flush());
+        self.closed = writeln!(self.out, "{line}").and_then(|()| self.out.flush()).is_err();
+    }
+
+    /// Whether the last line found a reader, for commands that only write.
+    pub(crate) fn is_read(&self) -> bool {
+        !self.closed
+    }
+
+    /// Output of a verb that ends when nobody reads it any more.
+    pub(crate) fn write(&mut self, text: &str) -> io::Result<()> {
+        self.out.write_all(text.as_bytes()).and_then(|()| self.out.flush())
     }
 
     /// A line that the next one is written over, for who watches.

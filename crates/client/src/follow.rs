@@ -9,7 +9,7 @@ use protocol::paths::Home;
 use protocol::{Entry, Page, Seq, names};
 
 use crate::history::{Part, Query};
-use crate::{Error, Lock, Monitor, Probe, probe, runfiles};
+use crate::{Error, Monitor, Running, running};
 
 /// How long a request waits for the next event. A dead connection is noticed after that.
 const WAIT: Duration = Duration::from_secs(20);
@@ -184,7 +184,7 @@ impl Follow {
     /// Whoever has the store that was followed; else whoever is where it was, with a new store.
     fn living(&self) -> Option<Monitor> {
         let candidates = match &self.home {
-            Some(home) => ours(home),
+            Some(home) => running(home).iter().map(Running::monitor).collect(),
             None => vec![self.monitor.clone()],
         };
         let epoch_of = |monitor: &Monitor| {
@@ -218,14 +218,4 @@ impl Iterator for Follow {
             }
         }
     }
-}
-
-/// The living monitors of a home.
-fn ours(home: &Home) -> Vec<Monitor> {
-    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
-    let probed = alive.filter_map(|runfile| match probe(home, runfile.port) {
-        Probe::Ours(running) => Some(running.monitor()),
-        _ => None,
-    });
-    probed.collect()
 }

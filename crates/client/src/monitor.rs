@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use protocol::{ErrorBody, Health, names};
+use protocol::{ErrorBody, Health, Session, names};
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
 use ureq::typestate::WithoutBody;
@@ -21,6 +22,39 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct Monitor {
     url: String,
     agent: Agent,
+}
+
+/// What a monitor thinks of a client's version.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Compatibility {
+    /// Whether everything is understood, as far as can be told.
+    pub compatible: bool,
+    /// The version of the monitor.
+    pub server_version: String,
+    /// What a person should know.
+    pub warnings: Vec<String>,
+}
+
+/// What became of several events.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Taken {
+    /// Stored now.
+    pub stored: u64,
+    /// Stored before, by their id.
+    pub duplicates: u64,
+    /// No events.
+    pub refused: Vec<Refused>,
+}
+
+/// One of several events that was refused alone.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct Refused {
+    /// Which one, from 0.
+    pub index: usize,
+    /// Why, for programs.
+    pub code: String,
+    /// Why, for people.
+    pub message: String,
 }
 
 /// The address under which a browser finds a monitor.
@@ -78,12 +112,48 @@ impl Monitor {
         accepted(&url, sent).map(drop)
     }
 
-    /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile.
+    /// Sends several events, each a JSON object on one line; what is no event is refused alone.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses all of them: more bytes than it takes have status 413.
+    pub fn post_events(&self, events: &[&str]) -> Result<Taken, Error> {
+        let url = format!("{}{}", self.url, names::EVENTS);
+        // A single line would be answered as a single event, without counts.
+        let body = if let [only] = events { format!("[{only}]") } else { events.join("\n") };
+        let sent = self.agent.post(&url).header("content-type", "application/x-ndjson").send(&body);
+        decode(&url, &mut accepted(&url, sent)?)
+    }
+
+    /// Whether it understands a client of that version. It refuses nobody: unknown and old versions get warnings.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn compatibility(&self, client_version: &str) -> Result<Compatibility, Error> {
+        let url = format!("{}/compatibility", self.url);
+        let body = serde_json::json!({ "client_version": client_version }).to_string();
+        decode(&url, &mut accepted(&url, self.agent.post(&url).send(&body))?)
+    }
+
+    /// What each session is doing, the most recently active first; as many as the monitor lists at once.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn sessions(&self) -> Result<Vec<Session>, Error> {
+        #[derive(Deserialize)]
+        struct List {
+            sessions: Vec<Session>,
+        }
+        self.get(names::SESSIONS).map(|List { sessions }| sessions)
+    }
+
+    /// Orders it to stop; returns how many viewers it was serving. The token is that of its runfile. With a
+    /// successor's port, viewers are told to come back there.
     ///
     /// # Errors
     /// When it does not answer, or refuses the token.
-    pub fn shutdown(&self, control_token: &str) -> Result<u64, Error> {
-        let answer = self.order(names::SHUTDOWN, control_token, "")?;
+    pub fn shutdown(&self, control_token: &str, successor_port: Option<u16>) -> Result<u64, Error> {
+        let body = successor_port.map(|port| format!("{{\"successor_port\":{port}}}")).unwrap_or_default();
+        let answer = self.order(names::SHUTDOWN, control_token, &body)?;
         Ok(answer["clients"].as_u64().unwrap_or(0))
     }
 

@@ -1,9 +1,7 @@
 //! Who holds a port: nobody, this user's monitor, claude-mpm's Python monitor, or somebody else.
 
-use std::fmt;
 use std::io::ErrorKind;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,7 +9,7 @@ use protocol::paths::Home;
 use protocol::{Health, Runfile, names};
 use serde_json::Value;
 
-use crate::{Lock, Monitor, runfiles, url};
+use crate::{Legacy, Lock, Monitor, Owner, ports, runfiles, url};
 
 /// How long a connection may take. On this machine it is made or refused at once.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -29,13 +27,8 @@ pub enum Probe {
     Free,
     /// A monitor of this user: `/health` names the `server_id` that its runfile has.
     Ours(Box<Running>),
-    /// claude-mpm's own monitor, written in Python.
-    Legacy {
-        /// Its process, as it says itself.
-        pid: Option<u32>,
-        /// Its version, as it says itself.
-        version: Option<String>,
-    },
+    /// claude-mpm's own monitor or daemon, written in Python.
+    Legacy(Legacy),
     /// Anybody else, another user's monitor too.
     Foreign {
         /// The program, when the system lets this user see it.
@@ -69,26 +62,6 @@ impl Running {
     }
 }
 
-/// The program that listens on a port, as the operating system tells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Owner {
-    /// The process.
-    pub pid: u32,
-    /// The name of its program.
-    pub program: String,
-}
-
-impl fmt::Display for Owner {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} (pid {})", self.program, self.pid)
-    }
-}
-
-/// The owner as it reads in a sentence; never a guess.
-pub fn holder(owner: Option<&Owner>) -> String {
-    owner.map_or_else(|| "another program".to_owned(), Owner::to_string)
-}
-
 /// Finds out who holds a port of this machine.
 pub fn probe(home: &Home, port: u16) -> Probe {
     let addresses = addresses(runfiles::read(home, port).as_ref());
@@ -105,16 +78,33 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     for answer in answers {
         let Answer::Health(health) = answer else { continue };
         match recognise(health, runfile.as_ref()) {
-            Some(Probe::Legacy { pid, version }) => legacy = Some(Probe::Legacy { pid, version }),
-            Some(ours) => return ours,
+            Some(Known::Legacy(found)) => legacy = Some(found),
+            Some(Known::Ours(running)) => return Probe::Ours(running),
             None => {}
         }
     }
-    match legacy {
-        Some(legacy) => legacy,
-        None if anybody => Probe::Foreign { owner: owner(port) },
-        None => Probe::Free,
+    if let Some(legacy) = legacy {
+        // A daemon does not name its process; the system does.
+        let pid = legacy.pid.or_else(|| ports::owner(port).map(|owner| owner.pid));
+        return Probe::Legacy(Legacy { pid, ..legacy });
     }
+    if !anybody {
+        return Probe::Free;
+    }
+    let owner = ports::owner(port);
+    let silent = owner.as_ref().and_then(Legacy::silent);
+    silent.map_or(Probe::Foreign { owner }, Probe::Legacy)
+}
+
+/// This user's monitors that answer, by port.
+pub fn running(home: &Home) -> Vec<Running> {
+    // A home that cannot be read has none that could be found.
+    let alive = runfiles::living(home).unwrap_or_default();
+    let probed = alive.into_iter().filter_map(|runfile| match probe(home, runfile.port) {
+        Probe::Ours(running) => Some(*running),
+        _ => None,
+    });
+    probed.collect()
 }
 
 /// Waits until this user's monitor answers on a port; `None` when it does not within `limit`, or when nobody
@@ -129,21 +119,6 @@ pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Runn
         }
     }
     None
-}
-
-/// The program that listens on a TCP port; `None` when the system does not tell, as for other users' programs.
-pub fn owner(port: u16) -> Option<Owner> {
-    let listeners = listeners::get_all().ok()?;
-    let listener = listeners.into_iter().find(|listener| {
-        listener.socket.port() == port
-            && listener.protocol == listeners::Protocol::TCP
-            && listener.state == listeners::SocketState::Listen
-    })?;
-    let process = listener.process;
-    // Linux cuts the name after 15 bytes; the executable's own name is whole when it continues it.
-    let file = Path::new(&process.path).file_name().map(|name| name.to_string_lossy().into_owned());
-    let program = file.filter(|file| file.starts_with(&process.name)).unwrap_or(process.name);
-    Some(Owner { pid: process.pid, program })
 }
 
 /// Both loopback addresses, and the one that the runfile names.
@@ -178,22 +153,21 @@ fn ask(address: IpAddr, port: u16) -> Answer {
     }
 }
 
-/// What an answer of `/health` proves; `None` when it is neither ours nor the Python monitor's.
-fn recognise(answer: Value, runfile: Option<&Runfile>) -> Option<Probe> {
-    let text = |key: &str| answer[key].as_str().filter(|text| !text.is_empty());
-    let service = text("service") == Some(names::SERVICE);
-    let server_id = text("server_id");
+/// What an answer of `/health` proves to be there.
+enum Known {
+    Ours(Box<Running>),
+    Legacy(Legacy),
+}
+
+/// Who answers; `None` when it is neither ours nor claude-mpm's.
+fn recognise(answer: Value, runfile: Option<&Runfile>) -> Option<Known> {
+    let service = answer["service"].as_str() == Some(names::SERVICE);
+    let server_id = answer["server_id"].as_str();
     if service && let Some(runfile) = runfile.filter(|runfile| server_id == Some(&runfile.server_id)) {
         let health = serde_json::from_value(answer).ok()?;
-        return Some(Probe::Ours(Box::new(Running { health, runfile: runfile.clone() })));
+        return Some(Known::Ours(Box::new(Running { health, runfile: runfile.clone() })));
     }
-    // The Python monitor never had a server_id; its predecessor had one, and named Python among its parts.
-    let monitor = service && server_id.is_none();
-    let predecessor = !service && answer["dependencies"]["python_version"].is_string();
-    (monitor || predecessor).then(|| Probe::Legacy {
-        pid: answer["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
-        version: text("version").or_else(|| text("server_version")).map(str::to_owned),
-    })
+    Legacy::from_health(&answer).map(Known::Legacy)
 }
 
 #[cfg(test)]
@@ -222,28 +196,43 @@ mod tests {
         let python = json!({"service": "claude-mpm-monitor", "version": "6.5.83", "pid": 7, "uptime": 8});
         let older = json!({"status": "healthy", "server_id": "x", "server_version": "1.0.0", "pid": 8,
             "health_stats": {"last_activity": "2025-07-30"}, "dependencies": {"python_version": "3.11"}});
+        let daemon = json!({"status": "healthy", "server": "claude-mpm-python-socketio", "port": 8765});
+        let later_daemon = json!({"status": "healthy", "service": "claude-mpm-socketio", "total_events": 3});
         let foreign = json!({"service": "claude-mpm-monitor", "server_id": "monitor-2"});
         let cases = [
             (&ours, Some(runfile()), "ours"),
             (&ours, None, "nobody"),
             (&foreign, Some(runfile()), "nobody"),
-            (&python, Some(runfile()), "legacy 7 6.5.83"),
-            (&python, None, "legacy 7 6.5.83"),
-            (&older, None, "legacy 8 1.0.0"),
+            (&python, Some(runfile()), "HTTP 7 6.5.83"),
+            (&python, None, "HTTP 7 6.5.83"),
+            (&older, None, "HTTP 8 1.0.0"),
+            (&daemon, None, "Daemon 0 "),
+            (&later_daemon, None, "Daemon 0 "),
             (&json!({"status": "ok"}), Some(runfile()), "nobody"),
             (&json!("ok"), Some(runfile()), "nobody"),
         ];
         for (answer, runfile, expected) in cases {
             let found = match recognise(answer.clone(), runfile.as_ref()) {
                 None => "nobody".to_owned(),
-                Some(Probe::Ours(_)) => "ours".to_owned(),
-                Some(Probe::Legacy { pid, version }) => {
-                    format!("legacy {} {}", pid.unwrap_or(0), version.unwrap_or_default())
+                Some(Known::Ours(_)) => "ours".to_owned(),
+                Some(Known::Legacy(Legacy { pid, version, style })) => {
+                    format!("{style} {} {}", pid.unwrap_or(0), version.unwrap_or_default())
                 }
-                Some(other) => format!("{other:?}"),
             };
             assert_eq!(found, expected, "{answer} with {runfile:?}");
         }
+    }
+
+    #[test]
+    fn a_program_on_the_ipv6_loopback_alone_is_foreign() {
+        let listener = std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0));
+        let listener = listener.expect("this test needs the IPv6 loopback");
+        let folder = tempfile::tempdir().unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let Probe::Foreign { owner: Some(owner) } = probe(&Home::at(folder.path()), port) else {
+            panic!("half of our visitors would meet it");
+        };
+        assert_eq!(owner.pid, std::process::id());
     }
 
     #[test]

@@ -1,11 +1,75 @@
-//! Processes by pid and start time: a pid alone proves nothing, because pids are used again.
+//! Processes as the operating system shows them: who they are, whose they are, and the only gate to signalling
+//! one. A pid alone proves nothing, because pids are used again.
+
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use protocol::{Runfile, Timestamp};
-use sysinfo::{Pid, Process, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System};
+use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind};
+
+use crate::ports;
 
 /// How far two readings of one process's start time may lie apart: the system derives it from its boot time,
 /// which moves when the clock is corrected.
 const START_DRIFT_MS: i64 = 2000;
+
+/// How often a waiter looks again.
+const POLL: Duration = Duration::from_millis(20);
+
+/// A running process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, by the clock of now.
+    pub started_at: Timestamp,
+    /// Its command line, the program first; empty when the system does not show it.
+    pub arguments: Vec<String>,
+    /// Its working directory, when the system shows it.
+    pub folder: Option<PathBuf>,
+    /// Whether it belongs to the user who asks.
+    pub is_mine: bool,
+}
+
+impl Process {
+    /// The process with that pid; `None` when none runs.
+    pub fn find(pid: u32) -> Option<Self> {
+        let own = Pid::from_u32(std::process::id());
+        let (system, pid) = look(pid, &[own])?;
+        let process = system.process(pid)?;
+        let user = process.user_id();
+        Some(Self {
+            pid: pid.as_u32(),
+            started_at: start(process)?,
+            arguments: process.cmd().iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
+            folder: process.cwd().map(Path::to_owned),
+            is_mine: user.is_some() && user == system.process(own).and_then(sysinfo::Process::user_id),
+        })
+    }
+
+    /// Whether it still runs.
+    pub fn is_alive(&self) -> bool {
+        is_running(self.identity())
+    }
+
+    /// What tells it from a later one of the same pid.
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { pid: self.pid, started_at: self.started_at }
+    }
+
+    /// Waits until it has ended; false when it has not within `limit`.
+    pub(crate) fn ended_within(&self, limit: Duration) -> bool {
+        let started = Instant::now();
+        while self.is_alive() {
+            if started.elapsed() >= limit {
+                return false;
+            }
+            thread::sleep(POLL);
+        }
+        true
+    }
+}
 
 /// One process: a pid alone may have been given to another one since.
 #[derive(Clone, Copy, Debug)]
@@ -16,18 +80,6 @@ pub(crate) struct Identity {
     pub(crate) started_at: Timestamp,
 }
 
-impl Identity {
-    /// The process that wrote a runfile.
-    pub(crate) fn of(runfile: &Runfile) -> Self {
-        Self { pid: runfile.pid, started_at: runfile.process_started_at }
-    }
-}
-
-/// When a process started; `None` when none runs under that pid.
-pub fn started_at(pid: u32) -> Option<Timestamp> {
-    with_running(pid, |_, started| started)
-}
-
 /// Whether the process still runs.
 pub(crate) fn is_running(identity: Identity) -> bool {
     with_proven(identity, |_| ()).is_some()
@@ -35,50 +87,111 @@ pub(crate) fn is_running(identity: Identity) -> bool {
 
 /// Asks the process to end; false when it is gone, or its pid belongs to another now.
 pub(crate) fn terminate(identity: Identity) -> bool {
-    with_proven(identity, |process| process.kill_with(Signal::Term).unwrap_or_else(|| process.kill()))
-        .unwrap_or(false)
+    let term = |process: &sysinfo::Process| process.kill_with(Signal::Term);
+    with_proven(identity, |process| term(process).unwrap_or_else(|| process.kill())).unwrap_or(false)
 }
 
 /// Ends the process; false when it is gone, or its pid belongs to another now.
 pub(crate) fn kill(identity: Identity) -> bool {
-    with_proven(identity, Process::kill).unwrap_or(false)
+    with_proven(identity, sysinfo::Process::kill).unwrap_or(false)
 }
 
 /// The one gate to a foreign pid: `act` sees the process only if it started when it should have.
-fn with_proven<T>(identity: Identity, act: impl FnOnce(&Process) -> T) -> Option<T> {
-    let proven = |started: Timestamp| {
-        started.0.saturating_sub(identity.started_at.0).saturating_abs() <= START_DRIFT_MS
-    };
-    with_running(identity.pid, |process, started| proven(started).then(|| act(process))).flatten()
+fn with_proven<T>(identity: Identity, act: impl FnOnce(&sysinfo::Process) -> T) -> Option<T> {
+    let (system, pid) = look(identity.pid, &[])?;
+    let process = system.process(pid)?;
+    is_same(start(process)?, identity.started_at).then(|| act(process))
 }
 
-/// Looks at a process and when it started; `None` when none runs under that pid.
-fn with_running<T>(pid: u32, act: impl FnOnce(&Process, Timestamp) -> T) -> Option<T> {
+/// When a process started; `None` when none runs under that pid.
+pub fn started_at(pid: u32) -> Option<Timestamp> {
+    let (system, pid) = look(pid, &[])?;
+    start(system.process(pid)?)
+}
+
+/// The process that wrote a runfile, proven by its start time; or by listening on the runfile's port, for when
+/// the clock was changed since. `None` when it is gone, or when its pid belongs to another one now.
+pub(crate) fn of_runfile(runfile: &Runfile) -> Option<Process> {
+    let process = Process::find(runfile.pid)?;
+    let listens = || ports::owners(runfile.port).iter().any(|owner| owner.pid == process.pid);
+    (is_same(process.started_at, runfile.process_started_at) || listens()).then_some(process)
+}
+
+fn is_same(one: Timestamp, other: Timestamp) -> bool {
+    one.0.saturating_sub(other.0).saturating_abs() <= START_DRIFT_MS
+}
+
+fn start(process: &sysinfo::Process) -> Option<Timestamp> {
+    Some(Timestamp(i64::try_from(process.start_time()).ok()?.saturating_mul(1000)))
+}
+
+/// What the system says of a process and some others; `None` when the first does not run.
+fn look(pid: u32, others: &[Pid]) -> Option<(System, Pid)> {
     let pid = Pid::from_u32(pid);
     let mut system = System::new().ok()?;
-    let pids = [pid];
-    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, ProcessRefreshKind::nothing());
+    let pids: Vec<Pid> = others.iter().copied().filter(|other| *other != pid).chain([pid]).collect();
+    let kind = ProcessRefreshKind::nothing()
+        .with_cmd(UpdateKind::Always)
+        .with_cwd(UpdateKind::Always)
+        .with_user(UpdateKind::Always);
+    system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
     // A process that has ended stays visible until its parent has asked for its exit code.
-    let process = system.process(pid).filter(|process| process.status() != ProcessStatus::Zombie)?;
-    let started_ms = i64::try_from(process.start_time()).ok()?.saturating_mul(1000);
-    Some(act(process, Timestamp(started_ms)))
+    let runs = system.process(pid).is_some_and(|process| process.status() != ProcessStatus::Zombie);
+    runs.then_some((system, pid))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::net::TcpListener;
+
+    fn runfile(pid: u32, process_started_at: Timestamp, port: u16) -> Runfile {
+        Runfile {
+            pid,
+            process_started_at,
+            version: String::new(),
+            host: String::new(),
+            port,
+            server_id: String::new(),
+            control_token: String::new(),
+            project: None,
+            mode: String::new(),
+        }
+    }
 
     #[cfg(unix)]
     #[test]
     fn a_process_is_only_signalled_when_it_started_when_it_should_have() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let started = started_at(child.id()).expect("it runs");
-        let own = Identity { pid: child.id(), started_at: started };
-        let reused = Identity { started_at: Timestamp(started.0 - 60_000), ..own };
-        assert!(!is_running(reused) && !terminate(reused) && !kill(reused), "another process by that pid");
+        let reused = Timestamp(started.0 - 60_000);
+        assert_eq!(of_runfile(&runfile(child.id(), reused, 1)), None, "another process by that pid");
+        let own = of_runfile(&runfile(child.id(), started, 1)).expect("the same start time");
+        let own = own.identity();
+        let earlier = Identity { started_at: reused, ..own };
+        assert!(!is_running(earlier) && !terminate(earlier) && !kill(earlier));
         assert!(child.try_wait().unwrap().is_none(), "it was left alone");
         assert!(is_running(own) && terminate(own));
         assert!(!child.wait().unwrap().success(), "ended by the signal");
         assert!(!is_running(own));
+    }
+
+    #[test]
+    fn a_process_that_serves_the_port_is_the_one_even_if_the_clock_went_back_since() {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let before_the_change = Timestamp(started_at(std::process::id()).unwrap().0 + 3_600_000);
+        assert!(of_runfile(&runfile(std::process::id(), before_the_change, port)).is_some());
+        drop(listener);
+        assert!(of_runfile(&runfile(std::process::id(), before_the_change, port)).is_none());
+    }
+
+    #[test]
+    fn a_process_is_seen_with_its_command_line_folder_and_user() {
+        let process = Process::find(std::process::id()).expect("this one runs");
+        let expected: Vec<_> = std::env::args().collect();
+        assert_eq!(process.arguments, expected);
+        assert_eq!(process.folder, std::env::current_dir().ok());
+        assert!(process.is_mine);
     }
 }

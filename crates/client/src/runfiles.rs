@@ -7,21 +7,40 @@ use std::path::Path;
 use protocol::Runfile;
 use protocol::paths::Home;
 
+use crate::Lock;
+
 /// The runfile of a port; `None` when there is none that can be read.
 pub fn read(home: &Home, port: u16) -> Option<Runfile> {
     read_file(&home.runfile(port))
 }
 
 /// Every readable runfile, by port. Stale ones too: who needs a living server asks its lock.
-pub fn list(home: &Home) -> Vec<Runfile> {
-    let Ok(entries) = fs::read_dir(home.run()) else { return Vec::new() };
+///
+/// # Errors
+/// When there is a folder of runfiles that cannot be read: then nobody knows what runs.
+pub fn list(home: &Home) -> io::Result<Vec<Runfile>> {
+    let entries = match fs::read_dir(home.run()) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(error),
+    };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let mut runfiles: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
         .filter_map(|p| read_file(&p))
         .collect();
     runfiles.sort_by_key(|runfile| runfile.port);
-    runfiles
+    Ok(runfiles)
+}
+
+/// The runfiles of servers that live, by port: those whose lock is held.
+///
+/// # Errors
+/// As [`list`].
+pub fn living(home: &Home) -> io::Result<Vec<Runfile>> {
+    let mut runfiles = list(home)?;
+    runfiles.retain(|runfile| Lock::is_held(home, runfile.port));
+    Ok(runfiles)
 }
 
 /// Puts a runfile in place of any former one of its port; readers see the old or the new one, never a half.
@@ -33,8 +52,11 @@ pub fn write(home: &Home, runfile: &Runfile) -> io::Result<()> {
     replace(&home.runfile(runfile.port), &serde_json::to_vec_pretty(runfile)?)
 }
 
-/// Puts a file that only this user can read in place of any former one.
-pub(crate) fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+/// Puts a file that only this user can read in place of any former one: whole or not at all.
+///
+/// # Errors
+/// When the file cannot be written.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let draft = path.with_extension(format!("{}.tmp", std::process::id()));
     let mut options = OpenOptions::new();
     options.create(true).write(true).truncate(true);
@@ -92,16 +114,16 @@ mod tests {
     fn a_runfile_is_read_as_it_was_written_and_listed_by_port() {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
-        assert_eq!(list(&home), [], "no folder, no runfile");
+        assert_eq!(list(&home).unwrap(), [], "no folder, no runfile");
         write(&home, &runfile(9001)).unwrap();
         write(&home, &runfile(9000)).unwrap();
         fs::write(home.run().join("9002.json"), "half a runf").unwrap();
         assert_eq!(read(&home, 9001), Some(runfile(9001)));
         assert_eq!(read(&home, 9002), None, "what cannot be read is no runfile");
-        assert_eq!(list(&home), [runfile(9000), runfile(9001)]);
+        assert_eq!(list(&home).unwrap(), [runfile(9000), runfile(9001)]);
         remove(&home, 9001);
         remove(&home, 9001);
-        assert_eq!(list(&home), [runfile(9000)]);
+        assert_eq!(list(&home).unwrap(), [runfile(9000)]);
     }
 
     #[cfg(unix)]

@@ -1,13 +1,12 @@
 //! Stopping a monitor: asked first, signalled only if it is proven ours and does not listen.
 
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use protocol::Runfile;
 use protocol::paths::Home;
 
-use crate::process::{self, Identity};
-use crate::{Error, Lock, Monitor, Supervision, runfiles};
+use crate::{Error, Lock, Monitor, Process, Supervision, process, runfiles};
 
 /// How long a monitor may take to say goodbye to its clients, and again to obey SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -20,9 +19,6 @@ const ORDER_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long a killed process may take to vanish.
 const KILL_LIMIT: Duration = Duration::from_secs(5);
-
-/// How often a waiter looks again.
-const POLL: Duration = Duration::from_millis(20);
 
 /// A monitor that was stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,12 +66,25 @@ pub enum StopError {
     },
 }
 
+/// Stops this user's monitor on a port so that another process can serve on `successor_port` in its place:
+/// clients are told to come back there. Otherwise as [`stop`].
+///
+/// # Errors
+/// As [`stop`].
+pub fn replace(home: &Home, port: u16, successor_port: u16) -> Result<Stopped, StopError> {
+    end(home, port, false, Some(successor_port))
+}
+
 /// Stops this user's monitor on a port and returns when it is gone. `force` shortens every grace, and never
 /// reaches a process that is not proven to be the monitor. A runfile that a crash left is removed.
 ///
 /// # Errors
 /// [`StopError::NotRunning`] when there is none; the others when it could not be stopped.
 pub fn stop(home: &Home, port: u16, force: bool) -> Result<Stopped, StopError> {
+    end(home, port, force, None)
+}
+
+fn end(home: &Home, port: u16, force: bool, successor_port: Option<u16>) -> Result<Stopped, StopError> {
     let runfile = runfiles::read(home, port);
     let runfile = runfile.filter(|_| Lock::is_held(home, port));
     let supervision = Supervision::read(home, port);
@@ -84,11 +93,16 @@ pub fn stop(home: &Home, port: u16, force: bool) -> Result<Stopped, StopError> {
         return stop_between_two_servers(home, port, supervision);
     };
     let (grace, order_limit) = if force { (FORCED_GRACE, FORCED_GRACE) } else { (GRACE, ORDER_LIMIT) };
-    let clients = order(&runfile, order_limit).ok();
+    // Looked at once: while it ends, nothing else can have its pid.
+    let process = process::of_runfile(&runfile);
+    let clients = order(&runfile, order_limit, successor_port).ok();
     if clients.is_none() || !gone_within(home, port, grace)? {
-        signal(home, &runfile, supervision.as_ref(), grace)?;
+        signal(home, &runfile, process.as_ref(), supervision.as_ref(), grace)?;
     }
-    wait_for_end(&runfile);
+    // So that "terminated" is true; the desktop app lives on.
+    if let Some(process) = process.filter(|_| runfile.mode != "desktop") {
+        process.ended_within(KILL_LIMIT);
+    }
     // It ends when it sees that its server has ended well.
     supervision.map(|supervision| supervision.wait_for_end(KILL_LIMIT));
     Ok(Stopped { clients, pid: runfile.pid })
@@ -112,14 +126,14 @@ fn stop_between_two_servers(
 }
 
 /// Tells a monitor to stop, after it has shown that it is the one of the runfile: nobody else gets the token.
-fn order(runfile: &Runfile, limit: Duration) -> Result<u64, Error> {
+fn order(runfile: &Runfile, limit: Duration, successor_port: Option<u16>) -> Result<u64, Error> {
     let monitor = Monitor::with_limit(&runfile.host, runfile.port, limit);
     let health = monitor.health()?;
     if health.server_id != runfile.server_id {
         let reason = "another server_id than that of the runfile".to_owned();
         return Err(Error::Malformed { url: monitor.url().to_owned(), reason });
     }
-    monitor.shutdown(&runfile.control_token)
+    monitor.shutdown(&runfile.control_token, successor_port)
 }
 
 /// Ends the process: SIGTERM, and SIGKILL when the grace is over. A supervisor is told instead of its server,
@@ -127,18 +141,22 @@ fn order(runfile: &Runfile, limit: Duration) -> Result<u64, Error> {
 fn signal(
     home: &Home,
     runfile: &Runfile,
+    process: Option<&Process>,
     supervision: Option<&Supervision>,
     grace: Duration,
 ) -> Result<(), StopError> {
     let (port, pid) = (runfile.port, runfile.pid);
-    let told = supervision.is_some_and(Supervision::dismiss) || process::terminate(Identity::of(runfile));
-    if !told && Lock::is_held(home, port) {
+    let process = process.map(Process::identity);
+    let told = supervision.is_some_and(Supervision::dismiss) || process.is_some_and(process::terminate);
+    if !told && !gone_within(home, port, Duration::ZERO)? {
         return Err(StopError::Unproven { port, pid });
     }
     if gone_within(home, port, grace)? {
         return Ok(());
     }
-    process::kill(Identity::of(runfile));
+    if let Some(process) = process {
+        process::kill(process);
+    }
     if gone_within(home, port, KILL_LIMIT)? { Ok(()) } else { Err(StopError::Stuck { port, pid }) }
 }
 
@@ -149,17 +167,6 @@ fn gone_within(home: &Home, port: u16, limit: Duration) -> Result<bool, StopErro
         runfiles::remove(home, port);
     }
     Ok(lock.is_some())
-}
-
-/// Waits until the process is gone too, so that "terminated" is true; the desktop app lives on.
-fn wait_for_end(runfile: &Runfile) {
-    let started = Instant::now();
-    while runfile.mode != "desktop"
-        && process::is_running(Identity::of(runfile))
-        && started.elapsed() < KILL_LIMIT
-    {
-        std::thread::sleep(POLL);
-    }
 }
 
 #[cfg(test)]

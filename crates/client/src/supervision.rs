@@ -145,7 +145,7 @@ mod tests {
         let gave_up = Supervision { state: Supervised::GaveUp, ..reused };
         gave_up.write(&home, 9002).unwrap();
         assert_eq!(Supervision::list(&home), [(9000, living), (9002, gave_up)]);
-        assert_eq!(runfiles::list(&home), [], "a record is no runfile");
+        assert_eq!(runfiles::list(&home).unwrap(), [], "a record is no runfile");
         Supervision::remove(&home, 9000);
         assert_eq!(Supervision::read(&home, 9000), None);
     }

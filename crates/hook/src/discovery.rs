@@ -1,14 +1,23 @@
 //! Reads what this user's servers and configuration left on disk. Whatever is missing or broken says nothing.
 
 use std::fs;
+use std::path::PathBuf;
 
-use protocol::Runfile;
 use protocol::paths::Home;
+use protocol::{Runfile, config_file};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
 struct Config {
-    port: Option<u16>,
+    port: Option<Port>,
+}
+
+/// A port as the server takes it, too.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Port {
+    Number(u16),
+    Text(String),
 }
 
 /// The runfiles of this user's servers that may be alive, in order of port.
@@ -24,9 +33,21 @@ pub fn runfiles(home: &Home) -> Vec<Runfile> {
     runfiles
 }
 
-/// `port` of the configuration file.
+/// `port` of the user's configuration file, else of the system's.
 pub fn configured_port(home: &Home) -> Option<u16> {
-    serde_json::from_slice::<Config>(&fs::read(home.config()).ok()?).ok()?.port
+    port_in(&[home.config(), config_file::SYSTEM.into()])
+}
+
+/// The first port in these files.
+fn port_in(files: &[PathBuf]) -> Option<u16> {
+    let port = |path: &PathBuf| {
+        let Config { port } = config_file::parse(&fs::read_to_string(path).ok()?).ok()?;
+        match port? {
+            Port::Number(port) => Some(port),
+            Port::Text(text) => text.trim().parse().ok(),
+        }
+    };
+    files.iter().find_map(port).filter(|port| *port > 0)
 }
 
 /// The secret for servers beyond loopback.
@@ -45,4 +66,30 @@ fn may_be_alive(pid: u32) -> bool {
 #[cfg(not(unix))]
 fn may_be_alive(_pid: u32) -> bool {
     true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_user_s_port_goes_before_the_system_s_and_what_is_broken_says_nothing() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let files = [folder.path().join("user.json"), folder.path().join("system.json")];
+        let cases = [
+            ("", "", None),
+            ("", r#"{"port": 9001}"#, Some(9001)),
+            (r#"{"port": 9000}"#, r#"{"port": 9001}"#, Some(9000)),
+            ("{\n// mine\n\"port\": \"9000\",\n}", r#"{"port": 9001}"#, Some(9000)),
+            (r#"{"host": "::1"}"#, r#"{"port": 9001}"#, Some(9001)),
+            (r#"{"port": nine}"#, r#"{"port": 9001}"#, Some(9001)),
+            (r#"{"port": 70000}"#, "[]", None),
+        ];
+        for (user, system, expected) in cases {
+            for (path, text) in files.iter().zip([user, system]) {
+                fs::write(path, text).expect("a file can be written");
+            }
+            assert_eq!(port_in(&files), expected, "{user:?} {system:?}");
+        }
+    }
 }

@@ -280,7 +280,7 @@ fn database(home: &Home, port: u16) -> Result<(PathBuf, Lock), StartError> {
 
 /// This user's servers, by their runfiles; a runfile whose lock nobody holds is left over from a crash.
 fn instances(home: &Home) -> Vec<Instance> {
-    let alive = runfiles::list(home).into_iter().filter(|runfile| Lock::is_held(home, runfile.port));
+    let alive = runfiles::living(home).unwrap_or_default().into_iter();
     let instance = |runfile: Runfile| Instance {
         url: client::url(&runfile.host, runfile.port),
         port: runfile.port,

@@ -39,7 +39,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "host",
         about: "Address to listen on; beyond loopback everybody needs the access token",
-        environment: &["CLAUDE_MPM_SOCKETIO_HOST", "CLAUDE_MPM_SERVER_HOST"],
+        environment: &["CLAUDE_MPM_SOCKETIO_HOST", "CLAUDE_MPM_SERVER_HOST", "CLAUDE_MPM_DEFAULT_HOST"],
         expected: "a host name or an address",
         apply: |value, settings| set(text(value), &mut settings.config.host),
         show: |settings| json!(settings.config.host),
@@ -219,7 +219,7 @@ pub(crate) const KEYS: &[Key] = &[
     Key {
         name: "log_to_file",
         about: "Whether a server in a terminal logs to a file too; one in the background always does",
-        environment: &[],
+        environment: &["CLAUDE_MPM_MONITOR_LOG_TO_FILE"],
         expected: "true or false",
         apply: |value, settings| set(truth(value), &mut settings.log_to_file),
         show: |settings| json!(settings.log_to_file),

@@ -1,6 +1,7 @@
 //! A server in this process: its settings, the lock and the runfile of its port, start and stop. Used by the
 //! command line in the foreground and by the desktop app.
 
+mod connect;
 mod host;
 mod key;
 mod log_file;
@@ -8,6 +9,7 @@ mod profile;
 mod settings;
 mod supervisor;
 
+pub use connect::{ConnectError, Connected};
 pub use host::{Host, StartError};
 pub use log_file::{LogFile, LogLimits, log_parts};
 pub use profile::{Detected, Profile};

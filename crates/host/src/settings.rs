@@ -498,7 +498,7 @@ mod tests {
     #[test]
     fn no_environment_variable_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(&str, &str, Check); 15] = [
+        let cases: [(&str, &str, Check); 17] = [
             ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
             ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
@@ -507,6 +507,8 @@ mod tests {
             ("CLAUDE_MPM_SOCKETIO_LOG_LEVEL", "error", |s| s.log_level == Some(LogLevel::Error)),
             ("CLAUDE_MPM_SOCKETIO_HISTORY_SIZE", "77", |s| s.config.history_max == 77),
             ("CLAUDE_MPM_MONITOR_PROFILE", "development", |s| s.profile == Profile::Development),
+            ("CLAUDE_MPM_DEFAULT_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
+            ("CLAUDE_MPM_MONITOR_LOG_TO_FILE", "1", |s| s.log_to_file),
             ("CLAUDE_MPM_MONITOR_DASHBOARD", "off", |s| !s.config.dashboard),
             ("CLAUDE_MPM_DASHBOARD_PORT", "9001", |s| s.config.dashboard_port == Some(9001)),
             ("CLAUDE_MPM_SOCKETIO_MODE", "client", |s| s.deployment_mode == DeploymentMode::Client),

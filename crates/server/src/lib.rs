@@ -56,6 +56,11 @@ pub enum Ended {
     Caller,
     /// An authorised `POST /api/shutdown` came.
     Asked,
+    /// An authorised `POST /api/shutdown` came, for another process to serve on this port instead.
+    Replaced {
+        /// Where the other one will serve.
+        port: u16,
+    },
     /// An authorised `POST /api/restart` came: start again, on this port.
     Restart {
         /// The port to serve next.
@@ -209,7 +214,7 @@ async fn stop(
     let clients_disconnected = state.clients.count();
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {
-        Ended::Restart { port } => {
+        Ended::Restart { port } | Ended::Replaced { port } => {
             socketio::announce_end(&io, "server_restart", "restart", Some(state.url_at(port))).await;
         }
         Ended::Caller | Ended::Asked => {

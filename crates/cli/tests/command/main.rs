@@ -2,8 +2,22 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod dashboard;
 mod demo;
+mod diagnose;
+mod legacy;
 mod lifecycle;
+mod logs;
+mod open;
+mod ports;
+mod programs;
+mod restart;
+#[cfg(target_os = "linux")]
+mod service;
+mod settings;
 mod single_instance;
 mod supervision;
 mod support;
+mod tail;
+mod transfer;
+mod trouble;

@@ -1,7 +1,7 @@
 //! A private home, a free port and the real executable, cleaned up at the end of each test.
 
-use std::io::Read;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -32,6 +32,12 @@ impl Desk {
         Self { folder, home, port }
     }
 
+    /// Writes the user's configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        std::fs::create_dir_all(self.home.folder()).expect("a home");
+        std::fs::write(self.home.config(), text).expect("a configuration");
+    }
+
     /// A file or folder beside the home.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
@@ -48,6 +54,7 @@ impl Desk {
         command
             .args(line.split_whitespace())
             .env("CLAUDE_MPM_HOME", self.home.folder())
+            .env("HOME", self.folder.path())
             .env("CLAUDE_MPM_SOCKETIO_PORT", self.port.to_string())
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
@@ -83,7 +90,7 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        for runfile in client::runfiles::list(&self.home) {
+        for runfile in client::runfiles::list(&self.home).unwrap_or_default() {
             // A test that failed may have left a server; one that passed has none.
             let _ = client::stop(&self.home, runfile.port, true);
         }
@@ -153,6 +160,15 @@ pub(crate) fn free_port() -> u16 {
         u16::try_from(10_000 + call % 20_000).expect("below 30000")
     });
     ports.find(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a free port")
+}
+
+/// The whole answer to `GET path`, asked under that host name.
+pub(crate) fn request(port: u16, path: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("somebody listens");
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").expect("it reads");
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer).expect("it answers");
+    String::from_utf8_lossy(&answer).into_owned()
 }
 
 /// Asks until there is an answer; `None` when there is none for too long.

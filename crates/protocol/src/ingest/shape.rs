@@ -29,7 +29,8 @@ pub(super) fn parse(raw: &RawValue, door: Source) -> Result<Incoming, Refusal> {
 /// Our own event: `payload` with normalised fields beside it, which win over what the payload says.
 fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     let payload = body.raw("payload").unwrap_or(RawValue::NULL);
-    let source = body.text("source").and_then(|name| Source::from_name(&name)).unwrap_or(door);
+    let named = body.text("source").and_then(|name| Source::from_name(&name));
+    let source = named.unwrap_or(door);
     let mut incoming = match Object::of(payload) {
         Some(inner) => foreign(payload, &inner, source),
         None => blank(payload, source),
@@ -52,7 +53,8 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     if let Some(id) = body.raw("id") {
         incoming.id = Some(event_id(id)?);
     }
-    incoming.source = source;
+    // A payload can tell by its own shape who sent it.
+    incoming.source = named.unwrap_or(incoming.source);
     incoming.occurred_at = time(body, "occurred_at").or(incoming.occurred_at);
     incoming.session_id = field(body, &["session_id"]).map(SessionId).or(incoming.session_id);
     incoming.agent_id = field(body, &["agent_id"]).map(AgentId).or(incoming.agent_id);
@@ -64,7 +66,7 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     incoming.duration_ms = milliseconds(body, "duration_ms").or(incoming.duration_ms);
     incoming.is_error |= body.is_true("is_error");
     if let Some(text) = body.text("summary") {
-        incoming.summary = summary::one_line(&text);
+        incoming.summary = summary::given(&text);
     }
     Ok(incoming)
 }
@@ -87,18 +89,18 @@ fn foreign(raw: &RawValue, body: &Object<'_>, door: Source) -> Incoming {
 }
 
 /// Where in a body the fields of its event lie.
-enum Shape<'a> {
+enum Shape<'b, 'a> {
     /// In a hook payload of Claude Code.
-    Hook { payload: Object<'a>, name: Cow<'a, str>, deliverer: Option<Deliverer> },
+    Hook { payload: Cow<'b, Object<'a>>, name: Cow<'a, str>, deliverer: Option<Deliverer> },
     /// In a message `{type, subtype?, data, …}`: this one, or the body itself.
     Message(Option<Object<'a>>),
 }
 
-fn shape<'a>(body: &Object<'a>) -> Shape<'a> {
+fn shape<'b, 'a>(body: &'b Object<'a>) -> Shape<'b, 'a> {
     // The old in-process server's form: the payload beside its event name.
     if let Some(payload) = body.object("hook_input_data") {
         let name = body.text("hook_event_name").unwrap_or_default();
-        return Shape::Hook { payload, name, deliverer: None };
+        return Shape::Hook { payload: Cow::Owned(payload), name, deliverer: None };
     }
     let envelope =
         body.object("data").filter(|_| body.text("event").is_some() && body.text("type").is_none());
@@ -108,10 +110,11 @@ fn shape<'a>(body: &Object<'a>) -> Shape<'a> {
         && let Some(name) = payload.text("hook_event_name")
         && inner.text("source").as_deref() == Some("fast_hook")
     {
-        return Shape::Hook { payload, name, deliverer: Some(Deliverer::Bash) };
+        return Shape::Hook { payload: Cow::Owned(payload), name, deliverer: Some(Deliverer::Bash) };
     }
     if let Some(name) = inner.text("hook_event_name") {
-        return Shape::Hook { payload: inner.clone(), name, deliverer: None };
+        let payload = envelope.map_or(Cow::Borrowed(body), Cow::Owned);
+        return Shape::Hook { payload, name, deliverer: None };
     }
     Shape::Message(envelope)
 }

@@ -13,7 +13,7 @@ use crate::names::SUMMARY_BYTES_MAX;
 
 /// The summary of an event whose details lie in `data`.
 pub(super) fn summarise(kind: &Kind, data: &Object<'_>, tool: Option<&str>, project: Option<&str>) -> String {
-    let mut line = Line::default();
+    let mut line = Line::new();
     match kind {
         Kind::Hook(event) => hook(&mut line, *event, data, tool, project),
         Kind::Mpm(event) => mpm(&mut line, *event, data, tool),
@@ -24,14 +24,23 @@ pub(super) fn summarise(kind: &Kind, data: &Object<'_>, tool: Option<&str>, proj
 
 /// Any text as one line of at most [`SUMMARY_BYTES_MAX`] bytes, without control characters.
 pub(crate) fn one_line(text: &str) -> String {
-    let mut line = Line::default();
+    let mut line = Line::new();
     line.push(text);
+    line.finish()
+}
+
+/// A summary that its sender wrote: one line too, but two spaces between its parts stay.
+pub(super) fn given(text: &str) -> String {
+    let mut line = Line::new();
+    for part in text.split("  ") {
+        line.push(part);
+    }
     line.finish()
 }
 
 /// A tool call in one line.
 pub(super) fn call_line(data: &Object<'_>) -> String {
-    let mut line = Line::default();
+    let mut line = Line::new();
     call(&mut line, data, data.text("tool_name").as_deref(), data.text("cwd").as_deref());
     line.finish()
 }
@@ -382,14 +391,21 @@ fn plural(count: usize, noun: &str) -> String {
     }
 }
 
+/// Ends a summary that was cut.
+const ELLIPSIS: char = '…';
+
 /// A summary under construction. Pushing an empty part changes nothing, and nothing is added past the limit.
-#[derive(Default)]
 struct Line {
     text: String,
     full: bool,
 }
 
 impl Line {
+    /// With room for most lines.
+    fn new() -> Self {
+        Self { text: String::with_capacity(SUMMARY_BYTES_MAX / 3), full: false }
+    }
+
     fn push(&mut self, part: &str) -> &mut Self {
         self.push_marked("", part)
     }
@@ -434,13 +450,21 @@ impl Line {
 
     /// Adds text with white space folded, terminal sequences and control characters left out.
     fn append(&mut self, part: &str) {
-        let mut chars = part.chars();
+        let mut rest = part;
         let mut pending_space = false;
         let start = self.text.len();
-        while let Some(c) = chars.next() {
-            if self.full {
-                return;
+        while !self.full {
+            // Most text is words that can be taken as they are.
+            let word = rest.bytes().take_while(u8::is_ascii_graphic).count();
+            if word > 0 {
+                if std::mem::take(&mut pending_space) {
+                    self.put(' ');
+                }
+                self.put_word(&rest[..word]);
+                rest = &rest[word..];
             }
+            let mut chars = rest.chars();
+            let Some(c) = chars.next() else { return };
             if c == '\u{1b}' {
                 skip_terminal_sequence(&mut chars);
             } else if c.is_whitespace() {
@@ -451,11 +475,20 @@ impl Line {
                 }
                 self.put(c);
             }
+            rest = chars.as_str();
+        }
+    }
+
+    /// Several ASCII characters, all at once where there is room for them.
+    fn put_word(&mut self, word: &str) {
+        if self.text.len() + word.len() + ELLIPSIS.len_utf8() <= SUMMARY_BYTES_MAX {
+            self.text.push_str(word);
+        } else {
+            word.chars().for_each(|c| self.put(c));
         }
     }
 
     fn put(&mut self, c: char) {
-        const ELLIPSIS: char = '…';
         if self.text.len() + c.len_utf8() + ELLIPSIS.len_utf8() <= SUMMARY_BYTES_MAX {
             self.text.push(c);
         } else if !self.full {
@@ -498,6 +531,14 @@ mod tests {
             "cut at a character, with a mark: {long}"
         );
         assert_eq!(one_line(" \n "), "");
+        for summary in ["Bash  make  → 3\u{a0}passed", "Prompt  a b", &long, ""] {
+            assert_eq!(
+                given(summary),
+                given(&given(summary)),
+                "a summary that was exported is imported as it was"
+            );
+        }
+        assert_eq!(given("Bash  a\n b   c"), "Bash  a b  c");
     }
 
     #[test]

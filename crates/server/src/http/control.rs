@@ -14,6 +14,7 @@ use protocol::Timestamp;
 use protocol::health::CaptureHealth;
 use protocol::instance::Instance;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::ApiError;
@@ -23,13 +24,21 @@ use crate::state::AppState;
 /// How long a pause may be that ends by itself: a year.
 const PAUSE_MINUTES: RangeInclusive<u64> = 1..=525_600;
 
+#[derive(Default, Deserialize)]
+struct Shutdown {
+    successor_port: Option<u16>,
+}
+
+/// Stops. Clients are told to come back when another process is to take this one's place on a port.
 pub(super) async fn shutdown(
     State(app): State<AppState>,
     headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Value>, ApiError> {
     authorise(&app, &headers)?;
+    let Shutdown { successor_port } = optional(&body?, "{\"successor_port\":N}")?;
     let clients = app.clients.count();
-    app.end(Ended::Asked);
+    app.end(successor_port.map_or(Ended::Asked, |port| Ended::Replaced { port }));
     Ok(Json(json!({ "stopping": true, "clients": clients })))
 }
 
@@ -45,14 +54,7 @@ pub(super) async fn restart(
     body: Result<Bytes, BytesRejection>,
 ) -> Result<impl IntoResponse, ApiError> {
     authorise(&app, &headers)?;
-    let body = body?;
-    let Restart { port } = if body.is_empty() {
-        Restart::default()
-    } else {
-        serde_json::from_slice(&body).map_err(|error| {
-            ApiError::bad_request("invalid_json", format!("expected {{\"port\":N}}: {error}"))
-        })?
-    };
+    let Restart { port } = optional(&body?, "{\"port\":N}")?;
     let port = port.unwrap_or(app.port);
     // The dashboard's own port is ours already; it is given free before the next server takes it.
     if port != app.port && Some(port) != app.config.dashboard_port {
@@ -65,6 +67,15 @@ pub(super) async fn restart(
     }
     app.end(Ended::Restart { port });
     Ok((StatusCode::ACCEPTED, Json(json!({ "restarting": true, "port": port }))))
+}
+
+/// A body that may be left out.
+fn optional<T: Default + DeserializeOwned>(body: &[u8], expected: &str) -> Result<T, ApiError> {
+    if body.is_empty() {
+        return Ok(T::default());
+    }
+    let invalid = |error| ApiError::bad_request("invalid_json", format!("expected {expected}: {error}"));
+    serde_json::from_slice(body).map_err(invalid)
 }
 
 #[derive(Deserialize)]

@@ -58,7 +58,9 @@ fn position(query: &Query, latest: Seq, page: &crate::store::Page) -> Seq {
 
 fn describe(ended: Ended, app: &AppState) -> Ending {
     match ended {
-        Ended::Restart { port } => Ending { reason: "restart".to_owned(), url: Some(app.url_at(port)) },
+        Ended::Restart { port } | Ended::Replaced { port } => {
+            Ending { reason: "restart".to_owned(), url: Some(app.url_at(port)) }
+        }
         Ended::Asked | Ended::Caller => Ending { reason: "shutdown".to_owned(), url: None },
     }
 }

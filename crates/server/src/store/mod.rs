@@ -4,6 +4,7 @@
 //! An event is acknowledged after its group is committed, published in the order of its position right after
 //! that, and indexed for full-text search when the writer has nothing better to do.
 
+mod checkpoint;
 mod duplicates;
 mod query;
 mod read;

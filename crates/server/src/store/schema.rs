@@ -66,12 +66,9 @@ const MIGRATIONS: &[&str] = &[
     "INSERT INTO meta (name, value) SELECT 'sessions', coalesce(max(seq), 0) FROM events;",
 ];
 
-/// Each commit writes every page that it touches, and a single event touches about seven, so pages are small.
-const PAGE_BYTES: u32 = 4096;
-
-/// The log of changes is copied into the file when it has so many pages (32 MiB): the later, the fewer times a page
-/// is copied; the earlier, the less is to read after a crash.
-const CHECKPOINT_PAGES: u32 = 8192;
+/// Each commit writes every page that it touches, and a single event touches four or more, so pages are small; much
+/// smaller ones make large groups dear.
+const PAGE_BYTES: u32 = 8192;
 
 /// The database for its writer, and what the user should know of it.
 pub(super) struct Opened {
@@ -177,7 +174,6 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -8 * 1024)?; // KiB
-    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?; // bytes
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(32);

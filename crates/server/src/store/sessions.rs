@@ -98,7 +98,9 @@ impl Sessions {
         };
         active.touched = group;
         active.fold(row, facts, may_be_superseded);
-        self.change(id);
+        if !std::mem::replace(&mut active.is_changed, true) {
+            self.changed.push(id.clone());
+        }
         Ok(())
     }
 

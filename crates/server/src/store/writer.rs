@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::checkpoint::Checkpoints;
 use super::duplicates::{Duplicates, Link};
 use super::sessions::Sessions;
 use super::{Appended, Committed, Publication, Publish, StoreError, lock, retention, schema, search};
@@ -53,6 +54,7 @@ type Reply = oneshot::Sender<Result<Appended, StoreError>>;
 
 pub(super) struct Writer {
     connection: Connection,
+    checkpoints: Checkpoints,
     last_seq: Seq,
     indexed: Seq,
     duplicates: Duplicates,
@@ -101,7 +103,7 @@ impl Prepared {
 
 impl Writer {
     pub(super) fn new(
-        connection: Connection,
+        mut connection: Connection,
         config: &Config,
         publish: Publish,
         trouble: Arc<Mutex<Option<String>>>,
@@ -110,8 +112,10 @@ impl Writer {
             connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
         let indexed = search::indexed(&connection)?;
         let sessions = Sessions::open(&connection)?;
+        let checkpoints = Checkpoints::start(&mut connection, &config.database)?;
         Ok(Self {
             connection,
+            checkpoints,
             last_seq: Seq(last_seq),
             indexed,
             duplicates: Duplicates::default(),
@@ -156,6 +160,7 @@ impl Writer {
         if let Err(error) = self.save_sessions() {
             tracing::warn!(%error, "could not write the sessions; the next start computes them");
         }
+        self.checkpoints.end(&mut self.connection);
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "could not close the event store");
         }

@@ -275,7 +275,7 @@ impl Connection {
         self.catch_up().await?;
         let stage = *self.app.websockets.shared.stage.borrow();
         match stage {
-            Stage::Ending(Ended::Restart { port }) => {
+            Stage::Ending(Ended::Restart { port } | Ended::Replaced { port }) => {
                 let restart = json!({ "reason": "restart", "url": self.app.url_at(port) });
                 self.answer("system.restart", None, &restart).await?;
             }

@@ -1,0 +1,127 @@
+//! `logs`: the end of a server's log, and what is added to it, across its rotation.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use client::Supervision;
+use host::{Flags, log_parts};
+
+use crate::Exit;
+use crate::args::Logs;
+use crate::context::Context;
+
+/// How often a follower looks for more.
+const POLL: Duration = Duration::from_millis(100);
+
+pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let settings = context.settings(&Flags { port: logs.port, ..Flags::default() })?;
+    let port = settings.config.port;
+    // A server that has moved writes on where it began.
+    let supervised = Supervision::read(&context.home, port).map(|record| record.log);
+    let path = supervised.unwrap_or_else(|| settings.log_path(&context.home, port));
+    let parts = log_parts(&path);
+    if parts.is_empty() && !logs.follow {
+        let way_out =
+            "a server in the background logs there; one in a terminal does with \"log_to_file\": true";
+        context.terminal.error(format_args!("there is no log {}", path.display()), Some(way_out));
+        return Ok(Exit::Failed);
+    }
+    // Opened before the older parts are read, so that nothing falls between them and it.
+    let mut follower = Follower::new(&path);
+    let older = parts.into_iter().filter(|part| *part != path).collect::<Vec<_>>();
+    let failed = || format!("could not read the log {}", path.display());
+    for line in last_lines(&older, &mut follower, logs.lines).with_context(failed)? {
+        context.terminal.say(line);
+    }
+    while logs.follow && context.terminal.is_read() {
+        follower.copy(context).with_context(failed)?;
+        std::thread::sleep(POLL);
+    }
+    Ok(Exit::Done)
+}
+
+/// The last lines of a log, the oldest first. Reads older parts only when the newest one has too few.
+fn last_lines(older: &[PathBuf], newest: &mut Follower, count: usize) -> io::Result<Vec<String>> {
+    let mut last = newest.rest()?;
+    for part in older.iter().rev() {
+        if last.len() >= count {
+            break;
+        }
+        let bytes = fs::read(part)?;
+        let mut lines: Vec<_> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
+        lines.append(&mut last);
+        last = lines;
+    }
+    Ok(last.split_off(last.len().saturating_sub(count)))
+}
+
+/// Reads a file that is being written, and goes on with its successor when it was rotated away.
+struct Follower {
+    path: PathBuf,
+    file: Option<BufReader<File>>,
+    /// A line whose end is not written yet.
+    open_line: Vec<u8>,
+}
+
+impl Follower {
+    fn new(path: &Path) -> Self {
+        let file = File::open(path).ok().map(BufReader::new);
+        Self { path: path.to_owned(), file, open_line: Vec::new() }
+    }
+
+    /// The whole lines that were not read yet.
+    fn rest(&mut self) -> io::Result<Vec<String>> {
+        let Some(file) = &mut self.file else { return Ok(Vec::new()) };
+        let mut bytes = std::mem::take(&mut self.open_line);
+        file.read_to_end(&mut bytes)?;
+        let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
+        self.open_line = bytes.split_off(end);
+        Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
+    }
+
+    /// Prints what is new, in the files that came after this one too.
+    fn copy(&mut self, context: &mut Context<'_, '_>) -> io::Result<()> {
+        let successors = self.successors()?;
+        for line in self.rest()? {
+            context.terminal.say(line);
+        }
+        for successor in successors {
+            if !self.open_line.is_empty() {
+                context.terminal.say(String::from_utf8_lossy(&std::mem::take(&mut self.open_line)));
+            }
+            self.file = File::open(successor).ok().map(BufReader::new);
+            for line in self.rest()? {
+                context.terminal.say(line);
+            }
+        }
+        Ok(())
+    }
+
+    /// The files that are newer than the open one, the oldest first; all of them when it is gone.
+    fn successors(&self) -> io::Result<Vec<PathBuf>> {
+        let mut parts = log_parts(&self.path);
+        let Some(file) = &self.file else { return Ok(parts) };
+        let open = file.get_ref().metadata()?;
+        for at in (0..parts.len()).rev() {
+            if fs::metadata(&parts[at]).is_ok_and(|named| is_same(&open, &named)) {
+                return Ok(parts.split_off(at + 1));
+            }
+        }
+        Ok(parts)
+    }
+}
+
+#[cfg(unix)]
+fn is_same(open: &fs::Metadata, named: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    (open.dev(), open.ino()) == (named.dev(), named.ino())
+}
+
+/// A system without inodes tells files apart by when they were made.
+#[cfg(not(unix))]
+fn is_same(open: &fs::Metadata, named: &fs::Metadata) -> bool {
+    open.created().ok() == named.created().ok()
+}

@@ -1,0 +1,144 @@
+//! `restart`: the monitor anew, with what it was started with. A background server is replaced by a new process,
+//! so that it takes new settings and a new version; one in a terminal or in the desktop app starts again inside
+//! its process.
+
+use std::time::{Duration, Instant};
+
+use client::{Probe, Running};
+use host::Profile;
+use protocol::Runfile;
+
+use crate::args::{Listen, PortChoice, Reclaim, Restart, Start};
+use crate::context::Context;
+use crate::launch::{self, Target};
+use crate::start::{self, Outcome};
+use crate::{Exit, stop};
+
+/// How often a waiter looks again.
+const POLL: Duration = Duration::from_millis(30);
+
+pub(crate) fn run(restart: &Restart, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let running = context.living()?;
+    let named = running.iter().find(|runfile| Some(runfile.port) == restart.port);
+    match (named, running.as_slice()) {
+        (Some(runfile), _) | (None, [runfile]) => self::restart(runfile, restart, context),
+        (None, []) => {
+            let listen = Listen {
+                port: restart.port.map(PortChoice::Exact),
+                host: restart.host.clone(),
+                dashboard_port: restart.dashboard_port,
+                ..Listen::default()
+            };
+            start::run(&Start { listen, ..Start::default() }, context)
+        }
+        (None, several) => {
+            let ports: Vec<_> = several.iter().map(|runfile| runfile.port.to_string()).collect();
+            let way_out = format!("name one with --port: {}", ports.join(", "));
+            context.terminal.error(format_args!("{} monitors run", several.len()), Some(&way_out));
+            Ok(Exit::Usage)
+        }
+    }
+}
+
+/// Restarts that monitor.
+pub(crate) fn restart(
+    runfile: &Runfile,
+    restart: &Restart,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Exit> {
+    let running = match client::probe(&context.home, runfile.port) {
+        Probe::Ours(running) => Some(running),
+        _ => None,
+    };
+    let listen = as_before(runfile, running.as_deref(), restart);
+    let Target { settings, found } = match restart.port {
+        // The port of its dashboard becomes free with it.
+        Some(port) if port != runfile.port && listen.dashboard_port != Some(port) => {
+            Target::find(&listen, context)?
+        }
+        port => {
+            let flags = listen.flags(Some(port.unwrap_or(runfile.port)));
+            Target { settings: context.settings(&flags)?, found: Probe::Free }
+        }
+    };
+    let port = settings.config.port;
+    if !matches!(found, Probe::Free) {
+        let exit = start::already(found, port, Reclaim::default(), context)?;
+        context.terminal.complain(format_args!("The monitor on port {} serves on.", runfile.port));
+        return Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit });
+    }
+    if runfile.mode != "background" {
+        return inside(runfile, running.as_deref(), restart, port, context);
+    }
+    context.terminal.say("Restarting monitoring server...\n");
+    let stopped = client::replace(&context.home, runfile.port, port)?;
+    context.terminal.say(format_args!("{}\n", stop::report(runfile.port, stopped)));
+    match start::in_background(&listen, &settings, context)? {
+        Outcome::Served(running) => {
+            start::report(&running.runfile, running.dashboard_url().as_deref(), false, context);
+            Ok(Exit::Done)
+        }
+        Outcome::Ended(exit) => Ok(exit),
+        Outcome::Taken(found) => start::already(found, port, Reclaim::default(), context),
+    }
+}
+
+/// The flags that make a new process serve as the old one did, but for what the user wants otherwise.
+fn as_before(runfile: &Runfile, running: Option<&Running>, restart: &Restart) -> Listen {
+    let dashboard = running.and_then(|running| running.health.dashboard_port);
+    // On the server's own port, it moves along.
+    let apart = dashboard.filter(|port| *port != runfile.port);
+    Listen {
+        port: Some(PortChoice::Exact(restart.port.unwrap_or(runfile.port))),
+        host: Some(restart.host.clone().unwrap_or_else(|| runfile.host.clone())),
+        project: runfile.project.clone(),
+        dashboard: dashboard.is_some(),
+        dashboard_port: restart.dashboard_port.or(apart),
+        profile: running.and_then(|running| Profile::named(&running.health.profile)),
+    }
+}
+
+/// Restarts a server inside its process, which belongs to a terminal or to the desktop app.
+fn inside(
+    runfile: &Runfile,
+    running: Option<&Running>,
+    restart: &Restart,
+    port: u16,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Exit> {
+    let Some(running) = running else {
+        let way_out = launch::hung(runfile.port, context);
+        context.terminal.error("it does not answer, so it cannot restart itself", way_out.as_deref());
+        return Ok(Exit::Failed);
+    };
+    if restart.host.is_some() || restart.dashboard_port.is_some() {
+        let Runfile { pid, mode, .. } = runfile;
+        let way_out = "end it there and start it with these flags; or restart without them";
+        let error = format!("a {mode} server (pid {pid}) can change its port only");
+        context.terminal.error(error, Some(way_out));
+        return Ok(Exit::Failed);
+    }
+    context.terminal.say("Restarting monitoring server...\n");
+    running.monitor().restart(&runfile.control_token, port)?;
+    let Some(running) = wait_for_next(runfile, port, context)? else {
+        anyhow::bail!("the monitor did not come back on port {port}");
+    };
+    start::report(&running.runfile, running.dashboard_url().as_deref(), false, context);
+    Ok(Exit::Done)
+}
+
+/// Waits for another run of the server.
+fn wait_for_next(
+    old: &Runfile,
+    port: u16,
+    context: &Context<'_, '_>,
+) -> anyhow::Result<Option<Box<Running>>> {
+    let (started, limit) = (Instant::now(), context.start_limit()?);
+    while started.elapsed() < limit {
+        match client::probe(&context.home, port) {
+            Probe::Ours(running) if running.runfile.server_id != old.server_id => return Ok(Some(running)),
+            _ => std::thread::sleep(POLL),
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,77 @@
+//! Which programs listen on which TCP ports, as the operating system tells. Never a guess.
+
+use std::fmt;
+use std::path::Path;
+
+/// The program that listens on a port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// The process.
+    pub pid: u32,
+    /// The name of its program.
+    pub program: String,
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (pid {})", self.program, self.pid)
+    }
+}
+
+/// The owner as it reads in a sentence.
+pub fn holder(owner: Option<&Owner>) -> String {
+    owner.map_or_else(|| "another program".to_owned(), Owner::to_string)
+}
+
+/// The program that listens on a port; `None` when the system does not tell, as for other users' programs.
+pub fn owner(port: u16) -> Option<Owner> {
+    owners(port).into_iter().next()
+}
+
+/// Every program that listens on a port, those first that a browser on this machine would reach: IPv4 and
+/// IPv6 may be in different hands.
+pub fn owners(port: u16) -> Vec<Owner> {
+    let Ok(listeners) = listeners::get_all() else { return Vec::new() };
+    let mut found: Vec<_> = listeners
+        .into_iter()
+        .filter(|listener| listener.socket.port() == port)
+        .filter(|listener| listener.protocol == listeners::Protocol::TCP)
+        .filter(|listener| listener.state == listeners::SocketState::Listen)
+        .collect();
+    found.sort_by_key(|listener| {
+        let address = listener.socket.ip();
+        let is_near = address.is_loopback() || address.is_unspecified();
+        (!is_near, address.is_ipv6(), listener.process.pid)
+    });
+    let mut owners: Vec<Owner> = Vec::new();
+    for listener in found {
+        let owner = named(listener.process);
+        if !owners.contains(&owner) {
+            owners.push(owner);
+        }
+    }
+    owners
+}
+
+/// Linux cuts the name of a process after 15 bytes; the executable's own name is whole when it continues it.
+fn named(process: listeners::Process) -> Owner {
+    let file = Path::new(&process.path).file_name().map(|name| name.to_string_lossy().into_owned());
+    let program = file.filter(|file| file.starts_with(&process.name)).unwrap_or(process.name);
+    Owner { pid: process.pid, program }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::{Ipv6Addr, TcpListener};
+
+    #[test]
+    fn a_program_on_the_ipv6_loopback_alone_is_found_too() {
+        let listener =
+            TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).expect("this test needs the IPv6 loopback");
+        let port = listener.local_addr().unwrap().port();
+        let pids: Vec<_> = owners(port).into_iter().map(|owner| owner.pid).collect();
+        assert_eq!(pids, [std::process::id()], "once, whatever the number of its sockets");
+        drop(listener);
+    }
+}

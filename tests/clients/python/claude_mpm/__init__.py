@@ -1,0 +1,1 @@
+"""Stands in for claude-mpm's own servers: same process names, same answers of /health, nothing else."""
