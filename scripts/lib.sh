@@ -52,5 +52,6 @@ lint_steps() {
   else
     say "" "Not checked: licences, bans and sources of dependencies (cargo install cargo-deny)."
   fi
-  step "rust: clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
+  step "rust: clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
+  step "desktop: clippy" cargo clippy --locked -p claude-mpm-monitor-desktop -p desktop-e2e --all-targets --quiet -- -D warnings
 }
