@@ -78,7 +78,7 @@ pub(crate) struct Controller {
     server: Server,
     desktop: Desktop,
     window: Window,
-    /// None until somebody shows tray icons.
+    /// None until it is made on the main thread, and where none can be.
     tray: Arc<Mutex<Option<Tray>>>,
     has_tray_host: bool,
     preferences: Preferences,
@@ -220,10 +220,7 @@ impl Controller {
                 }
             }
             Event::CloseRequested => self.close_window(),
-            Event::Desktop(Told::TrayHost(is_there)) => {
-                self.has_tray_host = is_there;
-                self.make_tray();
-            }
+            Event::Desktop(Told::TrayHost(is_there)) => self.has_tray_host = is_there,
             Event::Desktop(Told::Clicked(key)) if key == CLOSED_KEY => self.open_window(),
             Event::Desktop(Told::Clicked(key)) => self.open(Link::Session(key)),
             Event::Sessions { server_id, news } => self.news(&server_id, news),
@@ -414,10 +411,10 @@ impl Controller {
         }
     }
 
-    /// Makes the tray icon when it can be shown and is not there yet.
+    /// Makes the tray icon, unless it is there or cannot be. Where nobody shows icons yet, it waits for somebody.
     fn make_tray(&self) {
-        if self.lock_tray().is_some() || !Desktop::can_make_tray() {
-            return;
+        if !Desktop::can_make_tray() {
+            return tracing::warn!("there is no tray icon: libayatana-appindicator3 is not installed");
         }
         let (tray, app, view) = (self.tray.clone(), self.app.clone(), self.view.clone());
         let events = self.events.clone();

@@ -182,6 +182,7 @@ impl Task {
 
     async fn obey(&mut self, order: Order) {
         let serving = self.publish.borrow().serving.clone();
+        tracing::info!(?order, "ordered");
         self.publish.send_if_modified(|view| view.refused.take().is_some());
         match (order, serving) {
             (Order::Start, Serving::Here(_) | Serving::Elsewhere(_)) => {}
@@ -320,7 +321,10 @@ impl Task {
             Err(crash) => Some(crash.to_string()),
         };
         match refused {
-            Some(reason) => self.publish.send_modify(|view| view.refused = Some(reason)),
+            Some(reason) => {
+                tracing::warn!(port, %reason, "could not restart");
+                self.publish.send_modify(|view| view.refused = Some(reason));
+            }
             // A server in this process says itself where it is.
             None if matches!(self.engine, Engine::Here { .. }) => {}
             None => {

@@ -74,8 +74,11 @@ pub(crate) fn name(session: &Session) -> String {
 /// What is asked, in one line.
 pub(crate) fn asked(ask: &Ask) -> String {
     match ask {
-        Ask::Permission { tool: Some(tool), summary } if !summary.is_empty() => format!("{tool}: {summary}"),
-        Ask::Permission { tool: Some(tool), .. } => tool.clone(),
+        Ask::Permission { tool: Some(tool), summary } => {
+            // A summary may begin with its tool.
+            let what = summary.strip_prefix(tool.as_str()).unwrap_or(summary).trim_start();
+            if what.is_empty() { tool.clone() } else { format!("{tool}: {what}") }
+        }
         Ask::Permission { tool: None, summary } if !summary.is_empty() => summary.clone(),
         Ask::Permission { tool: None, .. } => "permission".to_owned(),
         Ask::Question { text } => text.clone(),
@@ -122,7 +125,7 @@ pub(crate) mod tests {
         sessions.replace(vec![
             session("a", "/home/dev/shop", 5, json!({"state": "working"})),
             session("b", "/home/dev/tax", 6, json!({"state": "compacting"})),
-            session("c", "/home/dev/tax", 9, asks("Bash", "git push origin main")),
+            session("c", "/home/dev/tax", 9, asks("Bash", "Bash  git push origin main")),
             session(
                 "d",
                 "/home/dev/blog",

@@ -7,18 +7,16 @@ use tauri::menu::{CheckMenuItem, IsMenuItem, Menu, MenuItem, PredefinedMenuItem,
 use tauri::tray::{TrayIcon, TrayIconBuilder};
 use tauri::{AppHandle, Wry, include_image};
 
-use crate::menu::{Action, Icon, Item, TrayView, icon, menu, status};
+use crate::menu::{Action, Icon, Item, TrayView, icon, menu};
 
 /// The tray icon with its menu. Only to be used on the main thread, as all of the toolkit.
 pub(crate) struct Tray {
-    app: AppHandle,
     tray: TrayIcon,
     icon: Icon,
-    items: Vec<Item>,
-    entries: Vec<Entry>,
-    actions: HashMap<String, Action>,
-    /// So that no two entries ever had the same id.
-    entries_made: usize,
+    /// Always the same one: a desktop does not take another for it.
+    menu: Menu<Wry>,
+    shown: Vec<(Item, Entry)>,
+    maker: Maker,
 }
 
 /// The toolkit's side of an [`Item`].
@@ -26,7 +24,41 @@ enum Entry {
     Separator(PredefinedMenuItem<Wry>),
     Text(MenuItem<Wry>),
     Check(CheckMenuItem<Wry>),
-    Submenu(Submenu<Wry>, Vec<Entry>),
+    Submenu(Submenu<Wry>, Vec<(Item, Entry)>),
+}
+
+/// Makes entries, and knows what a click on each means.
+struct Maker {
+    app: AppHandle,
+    actions: HashMap<String, Action>,
+    /// So that no two entries ever had the same id.
+    made: usize,
+}
+
+/// What entries can be put into.
+trait Container {
+    fn put(&self, entry: &dyn IsMenuItem<Wry>, at: usize) -> tauri::Result<()>;
+    fn take(&self, at: usize) -> tauri::Result<()>;
+}
+
+impl Container for Menu<Wry> {
+    fn put(&self, entry: &dyn IsMenuItem<Wry>, at: usize) -> tauri::Result<()> {
+        self.insert(entry, at)
+    }
+
+    fn take(&self, at: usize) -> tauri::Result<()> {
+        self.remove_at(at).map(drop)
+    }
+}
+
+impl Container for Submenu<Wry> {
+    fn put(&self, entry: &dyn IsMenuItem<Wry>, at: usize) -> tauri::Result<()> {
+        self.insert(entry, at)
+    }
+
+    fn take(&self, at: usize) -> tauri::Result<()> {
+        self.remove_at(at).map(drop)
+    }
 }
 
 impl Tray {
@@ -37,20 +69,18 @@ impl Tray {
         clicked: impl Fn(&str) + Send + Sync + 'static,
     ) -> tauri::Result<Self> {
         let icon = icon(view);
-        let builder = TrayIconBuilder::with_id("main").icon(image(icon)).tooltip(status(view));
+        let mut maker = Maker { app: app.clone(), actions: HashMap::new(), made: 0 };
+        let (container, mut shown) = (Menu::new(app)?, Vec::new());
+        maker.change(&container, &mut shown, menu(view))?;
+        let builder = TrayIconBuilder::with_id("main").icon(image(icon)).menu(&container);
         let builder = builder.on_menu_event(move |_, event| clicked(&event.id().0));
-        // An icon without a menu is not shown everywhere.
-        let tray = builder.menu(&Menu::new(app)?).build(app)?;
-        let (app, actions) = (app.clone(), HashMap::new());
-        let mut this =
-            Self { app, tray, icon, items: Vec::new(), entries: Vec::new(), actions, entries_made: 0 };
-        this.rebuild(menu(view))?;
-        Ok(this)
+        let tray = builder.build(app)?;
+        Ok(Self { tray, icon, menu: container, shown, maker })
     }
 
     /// What a click on the entry of that id means; none for one that is no longer there.
     pub(crate) fn action(&self, id: &str) -> Option<Action> {
-        self.actions.get(id).cloned()
+        self.maker.actions.get(id).cloned()
     }
 
     /// Shows another view.
@@ -60,25 +90,87 @@ impl Tray {
             self.tray.set_icon(Some(image(icon)))?;
             self.icon = icon;
         }
-        self.tray.set_tooltip(Some(status(view)))?;
-        let items = menu(view);
-        if !have_same_shape(&self.items, &items) {
-            return self.rebuild(items);
+        #[cfg(not(target_os = "linux"))]
+        self.tray.set_tooltip(Some(crate::menu::status(view)))?;
+        self.maker.change(&self.menu, &mut self.shown, menu(view))
+    }
+}
+
+impl Maker {
+    /// Makes the entries of a container those of `items`. What lies between the first and the last difference is
+    /// made anew; the rest stays and gets its new texts and marks.
+    fn change(
+        &mut self,
+        container: &dyn Container,
+        shown: &mut Vec<(Item, Entry)>,
+        items: Vec<Item>,
+    ) -> tauri::Result<()> {
+        let is_kept = |((old, _), new): (&(Item, Entry), &Item)| can_become(old, new);
+        let head = shown.iter().zip(&items).take_while(|pair| is_kept(*pair)).count();
+        let (old_rest, new_rest) = (&shown[head..], &items[head..]);
+        let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|pair| is_kept(*pair)).count();
+        let (old_end, new_end) = (shown.len() - tail, items.len() - tail);
+        for (item, entry) in shown.drain(head..old_end) {
+            container.take(head)?;
+            self.forget(&item, &entry);
         }
-        for ((entry, old), new) in self.entries.iter().zip(&self.items).zip(&items) {
-            entry.change(old, new)?;
+        for (at, item) in items.iter().enumerate().take(new_end).skip(head) {
+            let entry = self.entry(item)?;
+            container.put(entry.as_menu_item(), at)?;
+            shown.insert(at, (item.clone(), entry));
         }
-        self.items = items;
+        for ((old, entry), new) in shown.iter_mut().zip(items) {
+            self.refresh(entry, old, &new)?;
+            *old = new;
+        }
         Ok(())
     }
 
-    fn rebuild(&mut self, items: Vec<Item>) -> tauri::Result<()> {
-        self.actions.clear();
-        let entries = items.iter().map(|item| self.entry(item)).collect::<tauri::Result<Vec<_>>>()?;
-        let all: Vec<&dyn IsMenuItem<Wry>> = entries.iter().map(Entry::as_menu_item).collect();
-        self.tray.set_menu(Some(Menu::with_items(&self.app, &all)?))?;
-        (self.entries, self.items) = (entries, items);
-        Ok(())
+    /// Changes what differs.
+    fn refresh(&mut self, entry: &mut Entry, old: &Item, new: &Item) -> tauri::Result<()> {
+        match (entry, old, new) {
+            (Entry::Text(entry), Item::Text(old), Item::Text(new)) if old != new => {
+                entry.set_text(literal(new))
+            }
+            (
+                Entry::Text(entry),
+                Item::Button { label: old, enabled: was_enabled, .. },
+                Item::Button { label, enabled, .. },
+            ) => {
+                if old != label {
+                    entry.set_text(literal(label))?;
+                }
+                if was_enabled != enabled {
+                    entry.set_enabled(*enabled)?;
+                }
+                Ok(())
+            }
+            (Entry::Check(entry), Item::Check { label: old, .. }, Item::Check { label, checked, .. }) => {
+                if old != label {
+                    entry.set_text(literal(label))?;
+                }
+                // Always: a click has changed the mark already, also when nothing came of it.
+                entry.set_checked(*checked)
+            }
+            (Entry::Submenu(entry, shown), _, Item::Submenu { items, .. }) => {
+                let container = entry.clone();
+                self.change(&container, shown, items.clone())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn forget(&mut self, item: &Item, entry: &Entry) {
+        match (item, entry) {
+            (Item::Submenu { .. }, Entry::Submenu(_, shown)) => {
+                for (item, entry) in shown {
+                    self.forget(item, entry);
+                }
+            }
+            (_, Entry::Text(entry)) => drop(self.actions.remove(&entry.id().0)),
+            (_, Entry::Check(entry)) => drop(self.actions.remove(&entry.id().0)),
+            _ => {}
+        }
     }
 
     fn entry(&mut self, item: &Item) -> tauri::Result<Entry> {
@@ -94,16 +186,18 @@ impl Tray {
                 Entry::Check(CheckMenuItem::with_id(&self.app, id, label, true, *checked, None::<&str>)?)
             }
             Item::Submenu { label, items } => {
-                let entries = items.iter().map(|item| self.entry(item)).collect::<tauri::Result<Vec<_>>>()?;
-                let all: Vec<&dyn IsMenuItem<Wry>> = entries.iter().map(Entry::as_menu_item).collect();
-                Entry::Submenu(Submenu::with_items(&self.app, literal(label), true, &all)?, entries)
+                let submenu = Submenu::new(&self.app, literal(label), true)?;
+                let mut shown = Vec::new();
+                self.change(&submenu, &mut shown, items.clone())?;
+                Entry::Submenu(submenu, shown)
             }
         })
     }
 
     fn id(&mut self, action: &Action) -> String {
-        self.entries_made += 1;
-        let id = self.entries_made.to_string();
+        self.made += 1;
+        // The toolkit gives plain numbers to entries without an action.
+        let id = format!("action-{}", self.made);
         self.actions.insert(id.clone(), action.clone());
         id
     }
@@ -118,61 +212,18 @@ impl Entry {
             Self::Submenu(entry, _) => entry,
         }
     }
-
-    /// Changes what differs between two items of the same shape.
-    fn change(&self, old: &Item, new: &Item) -> tauri::Result<()> {
-        match (self, old, new) {
-            (Self::Text(entry), Item::Text(old), Item::Text(new)) if old != new => {
-                entry.set_text(literal(new))
-            }
-            (
-                Self::Text(entry),
-                Item::Button { label: old, enabled: was_enabled, .. },
-                Item::Button { label, enabled, .. },
-            ) => {
-                if old != label {
-                    entry.set_text(literal(label))?;
-                }
-                if was_enabled != enabled {
-                    entry.set_enabled(*enabled)?;
-                }
-                Ok(())
-            }
-            (Self::Check(entry), Item::Check { label: old, .. }, Item::Check { label, checked, .. }) => {
-                if old != label {
-                    entry.set_text(literal(label))?;
-                }
-                // Always: a click has changed the mark already, also when nothing came of it.
-                entry.set_checked(*checked)
-            }
-            (
-                Self::Submenu(entry, entries),
-                Item::Submenu { label: old, items: olds },
-                Item::Submenu { label, items },
-            ) => {
-                if old != label {
-                    entry.set_text(literal(label))?;
-                }
-                for ((entry, old), new) in entries.iter().zip(olds).zip(items) {
-                    entry.change(old, new)?;
-                }
-                Ok(())
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
-/// Whether the second menu can be made of the first by changing texts and marks.
-fn have_same_shape(a: &[Item], b: &[Item]) -> bool {
-    let same = |(a, b): (&Item, &Item)| match (a, b) {
+/// Whether an entry can be kept and only gets another text or mark.
+fn can_become(old: &Item, new: &Item) -> bool {
+    match (old, new) {
         (Item::Separator, Item::Separator) | (Item::Text(_), Item::Text(_)) => true,
-        (Item::Button { action: a, .. }, Item::Button { action: b, .. })
-        | (Item::Check { action: a, .. }, Item::Check { action: b, .. }) => a == b,
-        (Item::Submenu { items: a, .. }, Item::Submenu { items: b, .. }) => have_same_shape(a, b),
+        // A submenu keeps its first label for ever.
+        (Item::Submenu { label: old, .. }, Item::Submenu { label: new, .. }) => old == new,
+        (Item::Button { action: old, .. }, Item::Button { action: new, .. })
+        | (Item::Check { action: old, .. }, Item::Check { action: new, .. }) => old == new,
         _ => false,
-    };
-    a.len() == b.len() && a.iter().zip(b).all(same)
+    }
 }
 
 /// A text whose `&` marks no shortcut.

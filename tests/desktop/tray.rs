@@ -190,16 +190,18 @@ fn a_tray_that_appears_later_gets_the_icon() {
 }
 
 #[test]
-fn a_server_that_cannot_go_on_is_tried_again_and_then_left_with_the_reason() {
+fn a_server_that_cannot_start_says_why_and_starts_when_the_reason_is_gone() {
     let (app, _host, tray) = serving();
-    let database = Home::at(app.home()).database();
     tray.click("Stop server");
     tray.wait_for_status("the end", |status| status == "Stopped");
-    std::fs::write(&database, vec![7; 100_000]).expect("the database can be damaged");
+    let settings = Home::at(app.home()).config();
+    std::fs::write(&settings, r#"{"ping_interval": "often"}"#).expect("a file can be written");
     tray.click("Start server");
-    tray.wait_for_status("the reason", |status| status.starts_with("Not running: "));
-    assert!(tray.find("Start server").expect("an entry").enabled, "its user can try again");
-    std::fs::remove_file(&database).expect("it can be removed");
+    tray.wait_for_status("the reason", |status| {
+        status.starts_with("Not running: ") && status.contains("ping_interval")
+    });
+    std::fs::remove_file(&settings).expect("it can be removed");
     tray.click("Start server");
     app.wait_for_server(app.port());
+    tray.wait_for_status("serving", |status| status == format!("Running on localhost:{}", app.port()));
 }

@@ -33,6 +33,7 @@ mod stop;
 mod supervisor;
 mod tail;
 mod terminal;
+mod token;
 mod when;
 mod which;
 
@@ -120,6 +121,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Run(run)) => run::run(&run, context),
         Some(Verb::InTerminal { words }) => run::become_leader(&words),
         Some(Verb::FindPort(find)) => find_port::run(&find, context),
+        Some(Verb::Token { order }) => token::run(&order, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

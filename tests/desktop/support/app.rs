@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use e2e::{DESKTOP, free_port, program, settle};
@@ -15,7 +16,7 @@ use crate::{Bus, Screen, eventually};
 pub struct App {
     screen: Screen,
     bus: Option<Bus>,
-    home: TempDir,
+    home: Arc<TempDir>,
     executable: PathBuf,
     port: u16,
     child: Option<Child>,
@@ -32,9 +33,17 @@ impl App {
         Self::with(None)
     }
 
+    /// One in a home where others may run, for that port.
+    pub fn in_home(home: Arc<TempDir>, port: u16) -> Self {
+        Self::at(home, port, Some(Bus::start()))
+    }
+
     fn with(bus: Option<Bus>) -> Self {
         let home = TempDir::new().expect("a temporary folder can be made");
-        let port = free_port();
+        Self::at(Arc::new(home), free_port(), bus)
+    }
+
+    fn at(home: Arc<TempDir>, port: u16, bus: Option<Bus>) -> Self {
         let executable = std::env::var_os("DESKTOP_APP").map_or_else(|| program(DESKTOP), PathBuf::from);
         Self { screen: Screen::start(), bus, home, executable, port, child: None }
     }

@@ -31,3 +31,10 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
         std::thread::sleep(POLL);
     }
 }
+
+/// Where pictures of windows are left, to be looked at.
+pub fn pictures() -> std::path::PathBuf {
+    let folder = e2e::repository().join("target/desktop");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
