@@ -123,3 +123,50 @@ fn a_question_about_sessions_that_makes_no_sense_is_refused() {
         monitor.get(&format!("/api/sessions?{query}")).assert_refused(query);
     }
 }
+
+/// How long a transcript's news may take; only reached when something is broken.
+const TRANSCRIPT_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// Asks until the session is as wanted.
+#[track_caller]
+fn eventually(monitor: &Monitor, id: &str, wanted: impl Fn(&Session) -> bool) -> Session {
+    let begun = std::time::Instant::now();
+    loop {
+        let session = list(monitor, "").into_iter().find(|session| session.session_id.as_str() == id);
+        match session {
+            Some(session) if wanted(&session) => return session,
+            last => assert!(begun.elapsed() < TRANSCRIPT_LIMIT, "never as wanted: {last:#?}"),
+        }
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn the_transcript_that_a_hook_names_tells_tokens_cost_title_and_the_key_esc() {
+    let monitor = Monitor::start();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let path = folder.path().join("first.jsonl");
+    let recorded = repository().join("tests/fixtures/transcripts/first.jsonl");
+    let recorded = std::fs::read_to_string(recorded).expect("the transcript can be read");
+    let (before, after) = recorded.split_at(recorded.find("compact_boundary").expect("it was compacted"));
+    std::fs::write(&path, before).expect("the transcript can be written");
+    let hook = |name: &str| {
+        json!({ "source": "hook", "occurred_at": 1_787_393_400_000u64, "payload": {
+            "session_id": "first", "hook_event_name": name, "prompt": "go", "transcript_path": path,
+        } })
+        .to_string()
+    };
+    monitor.post("/api/events", hook("UserPromptSubmit"));
+    let session =
+        eventually(&monitor, "first", |session| session.tokens.is_some_and(|tokens| tokens.responses == 3));
+    let tokens = session.tokens.expect("they were told");
+    assert_eq!((tokens.input, tokens.output, tokens.cache_write, tokens.cache_read), (22, 320, 1400, 2500));
+    assert_eq!((tokens.cost_usd_micros, tokens.unpriced), (6930 + 5900, 1));
+    assert_eq!(session.title.as_deref(), Some("Fix the tax"));
+    assert_eq!(session.model.as_deref(), Some("claude-future-9"), "the newest");
+    assert_eq!(session.status.state.name(), "working");
+
+    std::fs::write(&path, format!("{before}{after}")).expect("the transcript can be written");
+    let session = eventually(&monitor, "first", |session| session.status.state == State::Interrupted);
+    assert_eq!(session.tokens, Some(tokens), "nothing is counted twice");
+}

@@ -51,6 +51,9 @@ pub struct Session {
     /// Claude Code's permission mode, such as `plan`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permission_mode: Option<String>,
+    /// What it has used; absent when no transcript told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<Tokens>,
     /// The git branch, when an event told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub branch: Option<String>,
@@ -228,6 +231,51 @@ pub struct AgentCount {
     /// Those that have not ended.
     #[cfg_attr(test, ts(type = "number"))]
     pub running: u64,
+}
+
+/// What a session has used, by the responses that its transcripts tell; its subagents are counted too.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Tokens {
+    /// Responses of the API.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub responses: u64,
+    /// Tokens read that came from no cache.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub input: u64,
+    /// Tokens written.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub output: u64,
+    /// Tokens put into a cache.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub cache_write: u64,
+    /// Tokens read from a cache.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub cache_read: u64,
+    /// What the priced responses cost by the price table, in millionths of a US dollar. Computed, not billed.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub cost_usd_micros: u64,
+    /// Responses of models that have no price: the cost is without them.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub unpriced: u64,
+}
+
+impl Tokens {
+    /// Adds what another part used.
+    pub fn add(&mut self, other: &Self) {
+        let pairs = [
+            (&mut self.responses, other.responses),
+            (&mut self.input, other.input),
+            (&mut self.output, other.output),
+            (&mut self.cache_write, other.cache_write),
+            (&mut self.cache_read, other.cache_read),
+            (&mut self.cost_usd_micros, other.cost_usd_micros),
+            (&mut self.unpriced, other.unpriced),
+        ];
+        for (sum, part) in pairs {
+            *sum = sum.saturating_add(part);
+        }
+    }
 }
 
 /// How far a todo list is.

@@ -12,7 +12,7 @@ use crate::detail::{
 use crate::figures::{Bucket, Figures, Share, Spread};
 use crate::health::{CaptureHealth, ClientInfo, HealthStats};
 use crate::instance::Instance;
-use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
+use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status, Tokens};
 use crate::spool::SpoolHealth;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
 use crate::{
@@ -50,6 +50,7 @@ fn generated() -> String {
         CurrentCall,
         AgentCount,
         Progress,
+        Tokens,
         SessionDetail,
         Agent,
         Parent,

@@ -186,6 +186,10 @@ todos?: Progress,
  */
 permission_mode?: string, 
 /**
+ * What it has used; absent when no transcript told it.
+ */
+tokens?: Tokens, 
+/**
  * The git branch, when an event told it.
  */
 branch?: string, };
@@ -369,6 +373,39 @@ total: number,
 current?: string, };
 
 /**
+ * What a session has used, by the responses that its transcripts tell; its subagents are counted too.
+ */
+export type Tokens = { 
+/**
+ * Responses of the API.
+ */
+responses: number, 
+/**
+ * Tokens read that came from no cache.
+ */
+input: number, 
+/**
+ * Tokens written.
+ */
+output: number, 
+/**
+ * Tokens put into a cache.
+ */
+cache_write: number, 
+/**
+ * Tokens read from a cache.
+ */
+cache_read: number, 
+/**
+ * What the priced responses cost by the price table, in millionths of a US dollar. Computed, not billed.
+ */
+cost_usd_micros: number, 
+/**
+ * Responses of models that have no price: the cost is without them.
+ */
+unpriced: number, };
+
+/**
  * A session with its agents, tool calls, todos, files, errors and turns.
  */
 export type SessionDetail = { 
@@ -476,6 +513,10 @@ todos?: Progress,
  * Claude Code's permission mode, such as `plan`.
  */
 permission_mode?: string, 
+/**
+ * What it has used; absent when no transcript told it.
+ */
+tokens?: Tokens, 
 /**
  * The git branch, when an event told it.
  */

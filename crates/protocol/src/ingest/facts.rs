@@ -7,6 +7,7 @@ use super::object::{Object, text};
 use super::summary::{call_line, one_line};
 use crate::detail::{BackgroundTask, FileUse, Todo, TodoStatus};
 use crate::kind::{HookEvent, MpmEvent};
+use crate::session::Tokens;
 use crate::{AgentId, Kind, ToolUseId};
 
 /// Entries taken of a list in one event; real lists have a few dozen.
@@ -146,6 +147,11 @@ pub enum Told {
     Interrupted,
     /// `session.lost`: the session's process is gone. Claude Code has no hook for it.
     Lost,
+    /// `transcript.response`.
+    Response {
+        /// What this one response used.
+        tokens: Tokens,
+    },
 }
 
 /// What a tool is used for, where it changes more than the list of calls.
@@ -230,15 +236,38 @@ impl Facts {
     pub(super) fn of(kind: &Kind, outer: &Object<'_>, data: &Object<'_>) -> Self {
         let is_hook = matches!(kind, Kind::Hook(_));
         let hook_name = |name: &str| if is_hook { name_of(data, name) } else { None };
+        // What a subagent's transcript tells is not the session's.
+        let is_transcript = matches!(kind, Kind::Other(name) if name.starts_with("transcript."));
+        let is_session = is_hook || is_transcript && data.raw("agent_id").is_none();
+        let session_name = |name: &str| if is_session { name_of(data, name) } else { None };
         let branch = name_of(data, "git_branch").filter(|branch| branch != "Unknown");
         Self {
-            title: hook_name("session_title").map(|title| one_line(&title)),
-            model: hook_name("model"),
+            title: session_name("session_title").map(|title| one_line(&title)),
+            model: session_name("model"),
             branch: branch.or_else(|| branch_of(data.raw("tool_response")?)),
             permission_mode: hook_name("permission_mode"),
             correlation: name_of(data, "correlation_id").or_else(|| name_of(outer, "correlation_id")),
             told: Told::of(kind, data),
         }
+    }
+}
+
+/// What one response used.
+fn tokens_of(data: &Object<'_>) -> Tokens {
+    let counts = data.object("tokens");
+    let count = |name: &str| {
+        let number = counts.as_ref().and_then(|counts| counts.number(name));
+        number.map_or(0, |number| number.max(0.0) as u64)
+    };
+    let cost = data.number("cost_usd_micros");
+    Tokens {
+        responses: 1,
+        input: count("input"),
+        output: count("output"),
+        cache_write: count("cache_write_5m").saturating_add(count("cache_write_1h")),
+        cache_read: count("cache_read"),
+        cost_usd_micros: cost.map_or(0, |cost| cost.max(0.0) as u64),
+        unpriced: u64::from(cost.is_none()),
     }
 }
 
@@ -255,6 +284,9 @@ impl Told {
             }
             Kind::Other(name) if name == "session.interrupted" => return Self::Interrupted,
             Kind::Other(name) if name == "session.lost" => return Self::Lost,
+            Kind::Other(name) if name == "transcript.response" => {
+                return Self::Response { tokens: tokens_of(data) };
+            }
             Kind::Mpm(_) | Kind::Other(_) => return Self::Nothing,
         };
         match event {

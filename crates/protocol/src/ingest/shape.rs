@@ -128,7 +128,9 @@ pub(super) fn facts(kind: &Kind, payload: &RawValue) -> Facts {
         Shape::Hook { payload, .. } => Facts::of(kind, &payload, &payload),
         Shape::Message(inner) => {
             let inner = inner.as_ref().unwrap_or(&body);
-            Facts::of(kind, inner, &inner.object("data").unwrap_or_default())
+            // Our own events have no object around their details.
+            let bare = || matches!(kind, Kind::Other(_)).then(|| inner.clone());
+            Facts::of(kind, inner, &inner.object("data").or_else(bare).unwrap_or_default())
         }
     }
 }

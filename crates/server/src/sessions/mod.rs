@@ -15,6 +15,7 @@ mod view;
 
 use protocol::detail::{BackgroundTask, Failure, Outcome, Plan};
 use protocol::ingest::facts::{Background, Facts, Told, Usage};
+use protocol::session::Tokens;
 use protocol::{AgentId, Row, Seq, SessionId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -27,7 +28,7 @@ use todos::Todos;
 use turns::Turns;
 
 /// Changes whenever the fold or its state does: states of other versions are computed anew from the events.
-pub(crate) const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 2;
 
 /// Errors remembered of one session.
 const FAILURES_MAX: usize = 30;
@@ -60,6 +61,7 @@ pub(crate) struct SessionState {
     background: Vec<BackgroundTask>,
     schedules: u64,
     turns: Turns,
+    tokens: Tokens,
     /// Up to where somebody has seen it. No event tells it, so it is kept beside the fold.
     #[serde(skip)]
     read: Seq,
@@ -103,6 +105,7 @@ impl SessionState {
             background: Vec::new(),
             schedules: 0,
             turns: Turns::default(),
+            tokens: Tokens::default(),
             read: Seq(0),
         }
     }
@@ -147,6 +150,7 @@ impl SessionState {
             Told::Compacted => self.life.compacted(),
             Told::Todos(todos) => self.todos.replace(&step, todos),
             Told::Interrupted => self.interrupted(&step),
+            Told::Response { tokens } => self.tokens.add(tokens),
             Told::Lost => {
                 if self.life.lose(step.at) {
                     self.leave(&step);
@@ -195,7 +199,10 @@ impl SessionState {
         self.started_at = self.started_at.min(step.at);
         self.last_event_at = self.last_event_at.max(step.at);
         self.last_seq = row.seq;
-        self.last_summary.clone_from(&row.summary);
+        // What a response used is no answer to what the session is about.
+        if !matches!(facts.told, Told::Response { .. }) {
+            self.last_summary.clone_from(&row.summary);
+        }
         replace(&mut self.project, &row.project);
         replace(&mut self.title, &facts.title);
         replace(&mut self.model, &facts.model);

@@ -26,6 +26,7 @@ impl SessionState {
             agents: self.agents.count(),
             todos: self.todos.progress(),
             permission_mode: self.permission_mode.clone(),
+            tokens: (self.tokens.responses > 0).then_some(self.tokens),
             branch: self.branch.clone(),
         }
     }

@@ -158,7 +158,10 @@ impl Desk {
     fn look(&mut self, now: Instant) -> Vec<String> {
         self.find_subagents();
         let mut events = Vec::new();
-        for file in self.files.values_mut() {
+        // Subagents last: what they repeat of the main thread is the main thread's.
+        let mut files: Vec<&mut Followed> = self.files.values_mut().collect();
+        files.sort_by_key(|file| file.origin.agent.is_some());
+        for file in files {
             let mut is_read = false;
             let looked = file.tail.look(|line| {
                 is_read = true;
