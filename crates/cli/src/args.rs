@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+use claude::{Extra, Version};
 use host::{Flags, Profile};
 
 use crate::service::args::Service;
@@ -64,6 +65,27 @@ pub(crate) enum Verb {
         #[command(subcommand)]
         order: TokenOrder,
     },
+    /// Connect Claude Code to the monitor, or disconnect it
+    #[command(subcommand)]
+    Hooks(HooksVerb),
+    /// What `/mpm-monitor` runs within Claude Code
+    #[command(hide = true)]
+    Slash {
+        /// The command line after the program's name
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
+    /// Run Claude Code, or any program, and watch what it does
+    Run(Run),
+    /// The program of `run`, which leads the session of its terminal
+    #[command(hide = true)]
+    InTerminal {
+        /// The executable, its name, its arguments
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<OsString>,
+    },
+    /// Print a port that is free, or say whether one is
+    FindPort(FindPort),
     /// Print the version
     Version,
 }
@@ -73,10 +95,22 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Run it",
         &[
-            "start", "stop", "restart", "status", "port", "list", "health", "diagnose", "logs", "config",
-            "service", "token",
+            "start",
+            "stop",
+            "restart",
+            "status",
+            "port",
+            "list",
+            "health",
+            "diagnose",
+            "logs",
+            "config",
+            "service",
+            "token",
+            "find-port",
         ],
     ),
+    ("Connect Claude Code", &["hooks", "run"]),
     ("See what happens", &["open", "tail", "demo"]),
     ("Take events along", &["export", "import"]),
 ];
@@ -548,6 +582,103 @@ pub(crate) struct Demo {
     pub(crate) speed: f64,
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum HooksVerb {
+    /// Register the hook in Claude Code's settings
+    Install(HooksInstall),
+    /// Take exactly what was installed out of the settings again
+    Uninstall(HooksUninstall),
+    /// Show what is registered, and what could keep events from coming
+    Status(HooksStatus),
+    /// Send an event as Claude Code would, and wait until the monitor has it
+    Test(HooksTest),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksInstall {
+    /// For the sessions in this folder only, in its .claude/settings.local.json [default: for all sessions]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// Register a further event, which costs something: PostToolBatch, MessageDisplay (holds text back until the
+    /// hook returns), Setup, FileChanged=NAME|NAME
+    #[arg(long, value_name = "EVENT")]
+    pub(crate) with: Vec<Extra>,
+    /// The version of Claude Code [default: ask it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) claude_version: Option<Version>,
+    /// Only print what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Add the command /mpm-monitor to Claude Code too
+    #[arg(long, conflicts_with = "dry_run")]
+    pub(crate) slash_command: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksUninstall {
+    /// From this folder's .claude/settings.local.json only [default: from everywhere]
+    #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// Only print what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksStatus {
+    /// As sessions in this folder have it [default: the current one]
+    #[arg(long, value_name = "DIR", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// The version of Claude Code [default: ask it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) claude_version: Option<Version>,
+    /// Print JSON for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HooksTest {
+    /// As a session in this folder [default: the current one]
+    #[arg(long, value_name = "DIR", value_parser = folder_path)]
+    pub(crate) project: Option<PathBuf>,
+    /// The version of Claude Code [default: ask it]
+    #[arg(long, value_name = "VERSION")]
+    pub(crate) claude_version: Option<Version>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Port of the monitor to tell, or `auto` for a new one on a free port; started when it does not run
+    /// [default: the configured port, else 8765]
+    #[arg(long, value_name = "PORT|auto", alias = "websocket-port")]
+    pub(crate) port: Option<PortChoice>,
+    /// Stay and watch, or only announce the program and become it
+    #[arg(long, value_name = "METHOD", default_value = "subprocess")]
+    pub(crate) launch_method: LaunchMethod,
+    /// Accepted, because scripts pass it: the WebSocket API is always there
+    #[arg(long, hide = true)]
+    pub(crate) websocket: bool,
+    /// The program and its arguments [default: claude]
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<OsString>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LaunchMethod {
+    /// Become the program; its start is all that is told
+    Exec,
+    /// Run the program in a terminal of its own and tell what it shows
+    Subprocess,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FindPort {
+    /// The port that is to be free [default: the first free one from 8765 on]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) port: Option<u16>,
+}
+
 /// A port as the user names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum PortChoice {
@@ -585,6 +716,10 @@ fn file(text: &str) -> Result<String, String> {
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
     std::fs::File::open(&path).map_err(|error| error.to_string())?;
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
+fn folder_path(text: &str) -> Result<PathBuf, String> {
+    folder(text).map(PathBuf::from)
 }
 
 pub(crate) fn profile(text: &str) -> Result<Profile, String> {

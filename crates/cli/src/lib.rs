@@ -9,7 +9,9 @@ mod context;
 mod demo;
 mod diagnose;
 mod export;
+mod find_port;
 mod health;
+mod hooks;
 mod import;
 mod interrupt;
 mod jsonl;
@@ -20,9 +22,11 @@ mod logs;
 mod open;
 mod port;
 mod restart;
+mod run;
 mod serve;
 mod service;
 mod show_ports;
+mod slash;
 mod start;
 mod status;
 mod stop;
@@ -82,7 +86,10 @@ pub fn run<A: Into<OsString> + Clone>(
     match dispatch(arguments, &mut context) {
         Ok(exit) => exit,
         Err(error) => {
-            let suggestion = error.downcast_ref().and_then(launch::suggestion);
+            let suggestion = error
+                .downcast_ref()
+                .and_then(launch::suggestion)
+                .or_else(|| error.downcast_ref().and_then(hooks::suggestion));
             context.terminal.error(format_args!("{error:#}"), suggestion);
             Exit::Failed
         }
@@ -110,6 +117,11 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Completions(completions)) => Ok(completions::run(&completions, context)),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
         Some(Verb::Token { order }) => token::run(&order, context),
+        Some(Verb::Hooks(verb)) => hooks::run(&verb, context),
+        Some(Verb::Slash { words }) => Ok(slash::run(&words, context)),
+        Some(Verb::Run(run)) => run::run(&run, context),
+        Some(Verb::InTerminal { words }) => run::become_leader(&words),
+        Some(Verb::FindPort(find)) => find_port::run(&find, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

@@ -5,6 +5,8 @@
 mod dashboard;
 mod demo;
 mod diagnose;
+#[cfg(unix)]
+mod hooks;
 mod legacy;
 mod lifecycle;
 mod logs;
@@ -12,6 +14,8 @@ mod open;
 mod ports;
 mod programs;
 mod restart;
+#[cfg(unix)]
+mod run;
 #[cfg(target_os = "linux")]
 mod service;
 mod settings;

@@ -2,8 +2,9 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -149,6 +150,24 @@ impl Drop for Foreground {
             let _ = child.wait();
         }
     }
+}
+
+/// Builds the hook, which the executable under test expects beside itself.
+pub(crate) fn hook() {
+    static BUILT: Once = Once::new();
+    BUILT.call_once(|| {
+        let folder =
+            Path::new(env!("CARGO_BIN_EXE_claude-mpm-monitor")).parent().expect("it lies in a folder");
+        let target = folder.parent().expect("the profile's folder lies in the target folder");
+        let profile = match folder.file_name().and_then(|name| name.to_str()) {
+            Some("debug") | None => "dev",
+            Some(profile) => profile,
+        };
+        let mut build = Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "--package", "hook", "--bins", "--profile", profile, "--target-dir"]);
+        let built = build.arg(target).current_dir(env!("CARGO_MANIFEST_DIR")).status().expect("cargo starts");
+        assert!(built.success(), "the hook cannot be built");
+    });
 }
 
 /// A port that is free and stays so while its server is stopped and started: below those that the system gives

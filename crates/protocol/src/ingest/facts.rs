@@ -248,6 +248,11 @@ impl Told {
         let event = match kind {
             Kind::Hook(event) => event,
             Kind::Mpm(MpmEvent::TodoUpdated) => return Self::Todos(todos(data)),
+            // A program that `run` launched.
+            Kind::Other(name) if name == "session.start" => return Self::Start { source: None },
+            Kind::Other(name) if name == "session.end" => {
+                return Self::End { reason: name_of(data, "reason") };
+            }
             Kind::Other(name) if name == "session.interrupted" => return Self::Interrupted,
             Kind::Other(name) if name == "session.lost" => return Self::Lost,
             Kind::Mpm(_) | Kind::Other(_) => return Self::Nothing,

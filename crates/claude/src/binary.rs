@@ -1,0 +1,77 @@
+//! The hook's executable at a path that stays, whatever becomes of the folder that the product was started from.
+
+use std::env::consts::EXE_SUFFIX;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use protocol::paths::Home;
+
+use crate::{Error, file, version};
+
+/// The copy that the settings name.
+#[derive(Clone, Debug)]
+pub struct Binary {
+    path: PathBuf,
+}
+
+impl Binary {
+    /// The copy in this home.
+    pub fn of(home: &Home) -> Self {
+        Self { path: home.monitor().join("bin").join(file_name()) }
+    }
+
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The hook that came with the running program: beside it.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn shipped() -> Result<PathBuf, Error> {
+        let own = std::env::current_exe().and_then(fs::canonicalize).unwrap_or_default();
+        let hook = own.with_file_name(file_name());
+        if version::is_executable(&hook) { Ok(hook) } else { Err(Error::NoBinary(hook)) }
+    }
+
+    /// Puts a copy of that executable here, unless it is here already. A session that runs the old one keeps it.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn install(&self, shipped: &Path) -> Result<(), Error> {
+        if self.is_like(shipped) && version::is_executable(&self.path) {
+            return Ok(());
+        }
+        file::make_folders(&self.path)?;
+        let bytes = fs::read(shipped).map_err(Error::io("read", shipped))?;
+        file::remove(&self.path)?;
+        file::write(&self.path, &bytes, 0o755)
+    }
+
+    /// Removes the copy. The command in the settings of a session that still runs it then does nothing.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn uninstall(&self) -> Result<(), Error> {
+        file::remove(&self.path)?;
+        // Only an empty folder goes.
+        let _ = self.path.parent().map(fs::remove_dir);
+        Ok(())
+    }
+
+    /// Whether it can be run.
+    pub fn is_ready(&self) -> bool {
+        version::is_executable(&self.path)
+    }
+
+    /// Whether it is the same program as that one.
+    pub fn is_like(&self, other: &Path) -> bool {
+        let same_size = |a: &Path, b: &Path| Some(a.metadata().ok()?.len() == b.metadata().ok()?.len());
+        same_size(&self.path, other) == Some(true) && fs::read(&self.path).ok() == fs::read(other).ok()
+    }
+}
+
+fn file_name() -> String {
+    format!("claude-mpm-hook{EXE_SUFFIX}")
+}

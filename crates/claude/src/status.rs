@@ -1,0 +1,342 @@
+//! How our hooks fare: what is registered where, and everything that could keep events from coming or bring them
+//! twice. Only looks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use protocol::HookEvent;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::{
+    Binary, Configuration, Error, HookCommand, Hooks, Scope, SlashCommand, Version, edit, events, file,
+};
+
+/// Before this version one unknown event name made Claude Code ignore the whole file.
+const FORGIVES_NAMES: Version = Version(2, 1, 101);
+
+/// Everything that can be said without running a hook.
+#[derive(Clone, Debug, Serialize)]
+pub struct Report {
+    /// The version of Claude Code; nothing when it could not be asked.
+    pub claude_version: Option<Version>,
+    /// The executable that the settings name.
+    pub hook: PathBuf,
+    /// The settings files that count in this project.
+    pub files: Vec<FileReport>,
+    /// The slash command's file, when it is installed.
+    pub slash_command: Option<PathBuf>,
+    /// What is wrong or worth knowing, the worst first.
+    pub problems: Vec<Problem>,
+    /// Whether hooks are registered and nothing that we know of keeps them from running.
+    pub is_working: bool,
+}
+
+/// One settings file.
+#[derive(Clone, Debug, Serialize)]
+pub struct FileReport {
+    /// Whose it is.
+    pub scope: Scope,
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Whether there is such a file.
+    pub exists: bool,
+    /// The events that our hook is registered for.
+    pub events: Vec<String>,
+    /// The command lines of ours.
+    #[serde(skip)]
+    pub commands: Vec<HookCommand>,
+}
+
+/// Something that is wrong or worth knowing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Problem {
+    /// Whether events do not come because of it.
+    pub is_fatal: bool,
+    /// What it is, as a sentence.
+    pub text: String,
+    /// What to do about it.
+    pub way_out: Option<String>,
+}
+
+fn fatal(text: String, way_out: &str) -> Problem {
+    Problem { is_fatal: true, text, way_out: Some(way_out.to_owned()) }
+}
+
+fn note(text: String, way_out: Option<&str>) -> Problem {
+    Problem { is_fatal: false, text, way_out: way_out.map(str::to_owned) }
+}
+
+impl Report {
+    /// Looks at everything. `project` is the folder that sessions would run in.
+    pub fn make(
+        hooks: &Hooks,
+        configuration: &Configuration,
+        project: &Path,
+        claude_version: Option<Version>,
+    ) -> Self {
+        let mut looked = Looked::default();
+        for (scope, path) in configuration.settings(project) {
+            looked.at_settings(scope, path);
+        }
+        looked.at_plugins(configuration);
+        looked.at_trust(configuration, project);
+        looked.at_binary(hooks);
+        looked.at_versions(claude_version);
+        looked.at_doubles();
+        let slash = SlashCommand::of(configuration);
+        let slash_command = slash.is_installed().unwrap_or(false).then(|| slash.path().to_owned());
+        let Looked { files, mut problems, .. } = looked;
+        problems.sort_by_key(|problem| !problem.is_fatal);
+        Self {
+            claude_version,
+            hook: hooks.command().binary.clone(),
+            is_working: !problems.iter().any(|problem| problem.is_fatal),
+            files,
+            slash_command,
+            problems,
+        }
+    }
+
+    /// The command lines of ours, each once.
+    pub fn commands(&self) -> Vec<HookCommand> {
+        let mut commands: Vec<HookCommand> = Vec::new();
+        for command in self.files.iter().flat_map(|file| &file.commands) {
+            if !commands.contains(command) {
+                commands.push(command.clone());
+            }
+        }
+        commands
+    }
+}
+
+/// What was seen so far.
+#[derive(Default)]
+struct Looked {
+    files: Vec<FileReport>,
+    problems: Vec<Problem>,
+    /// Event → the places that register a hook of ours for it, with the command lines there.
+    places: BTreeMap<String, Vec<(String, String)>>,
+    /// Places with hooks of claude-mpm itself.
+    mpm: BTreeSet<String>,
+    enabled_plugins: BTreeSet<String>,
+}
+
+impl Looked {
+    fn at_settings(&mut self, scope: Scope, path: PathBuf) {
+        let text = match file::read(&path) {
+            Ok(text) => text,
+            Err(error) => {
+                self.problems.push(fatal(format!("{error}."), "Make the file readable for Claude Code."));
+                None
+            }
+        };
+        let mut ours = Vec::new();
+        if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
+            match serde_json::from_str::<Value>(text) {
+                Ok(settings) => self.at_switches(scope, &path, &settings),
+                Err(error) => {
+                    let way_out = "Claude Code ignores the file: correct it.";
+                    self.problems
+                        .push(fatal(format!("{} is no valid JSON: {error}.", path.display()), way_out));
+                }
+            }
+            ours = edit::ours(text);
+            if text_names_claude_mpm(text) {
+                self.mpm.insert(path.display().to_string());
+            }
+        }
+        self.register(&path.display().to_string(), &ours);
+        let mut events: Vec<String> = ours.iter().map(|(event, _)| event.clone()).collect();
+        events.dedup();
+        let mut commands: Vec<HookCommand> = Vec::new();
+        for (_, command) in ours {
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
+        self.files.push(FileReport { scope, path, exists: text.is_some(), events, commands });
+    }
+
+    /// The settings that switch hooks off.
+    fn at_switches(&mut self, scope: Scope, path: &Path, settings: &Value) {
+        let place = path.display();
+        if settings["disableAllHooks"] == true {
+            let text = format!("\"disableAllHooks\" is true in {place}: Claude Code runs no hooks.");
+            self.problems.push(fatal(text, "Remove that setting."));
+        }
+        if scope == Scope::Managed && settings["allowManagedHooksOnly"] == true {
+            let text =
+                format!("\"allowManagedHooksOnly\" is true in {place}: only your organisation's hooks run.");
+            self.problems
+                .push(fatal(text, "Ask your administrator to add the hook to the managed settings."));
+        }
+        let plugins = settings["enabledPlugins"].as_object().into_iter().flatten();
+        self.enabled_plugins.extend(plugins.filter(|(_, on)| **on == true).map(|(name, _)| name.clone()));
+    }
+
+    fn register(&mut self, place: &str, ours: &[(String, HookCommand)]) {
+        for (event, command) in ours {
+            self.places.entry(event.clone()).or_default().push((place.to_owned(), command.line()));
+            if event == HookEvent::WorktreeCreate.as_str() {
+                let text = format!(
+                    "The hook is registered for WorktreeCreate in {place}: Claude Code makes no worktrees."
+                );
+                self.problems.push(fatal(text, "Run 'claude-mpm-monitor hooks install', which removes it."));
+            }
+        }
+    }
+
+    /// Plugins bring hooks of their own.
+    fn at_plugins(&mut self, configuration: &Configuration) {
+        let Ok(Some(text)) = file::read(&configuration.plugins()) else { return };
+        let Ok(installed) = serde_json::from_str::<Value>(&text) else { return };
+        for (name, entries) in installed["plugins"].as_object().into_iter().flatten() {
+            let entries = match entries {
+                Value::Array(entries) => entries.as_slice(),
+                one => std::slice::from_ref(one),
+            };
+            if !self.enabled_plugins.contains(name) {
+                continue;
+            }
+            for folder in entries.iter().filter_map(|entry| entry["installPath"].as_str()).map(Path::new) {
+                let Ok(Some(text)) = file::read(&folder.join("hooks/hooks.json")) else { continue };
+                let place = format!("the plugin {name}");
+                self.register(&place, &edit::ours(&text));
+                if text_names_claude_mpm(&text) {
+                    self.mpm.insert(place);
+                }
+            }
+        }
+    }
+
+    /// In a folder that the user has not said to trust, project hooks do not run.
+    fn at_trust(&mut self, configuration: &Configuration, project: &Path) {
+        let Ok(Some(text)) = file::read(configuration.state()) else { return };
+        let Ok(state) = serde_json::from_str::<Value>(&text) else { return };
+        let known = &state["projects"][project.to_string_lossy().as_ref()];
+        if known["hasTrustDialogAccepted"] == false {
+            let text = format!(
+                "Claude Code has not been told to trust {}: hooks do not run there.",
+                project.display()
+            );
+            self.problems.push(note(text, Some("Start claude there and accept the folder.")));
+        }
+    }
+
+    fn at_binary(&mut self, hooks: &Hooks) {
+        let install = "Run 'claude-mpm-monitor hooks install'.";
+        let named: BTreeSet<PathBuf> =
+            self.files.iter().flat_map(|file| &file.commands).map(|command| command.binary.clone()).collect();
+        if named.is_empty() && self.places.is_empty() {
+            self.problems.push(fatal("No hooks are installed.".to_owned(), install));
+        }
+        for binary in &named {
+            if !crate::version::is_executable(binary) {
+                self.problems.push(fatal(format!("The hook {} is missing.", binary.display()), install));
+            }
+        }
+        let own = &hooks.command().binary;
+        if let Ok(shipped) = Binary::shipped()
+            && named.contains(own)
+            && own.exists()
+            && !is_like(own, &shipped)
+        {
+            let text = format!("The hook {} is of another version than this program.", own.display());
+            self.problems.push(note(text, Some(install)));
+        }
+    }
+
+    /// Events that the installed Claude Code does not know, and those that it knows but that are not registered.
+    fn at_versions(&mut self, version: Option<Version>) {
+        let install = Some("Run 'claude-mpm-monitor hooks install'.");
+        let Some(version) = version else {
+            let text = "Claude Code could not be asked for its version; is it installed?".to_owned();
+            self.problems.push(note(text, None));
+            return;
+        };
+        let known = match events::registrations(version, &[]) {
+            Ok(known) => known,
+            Err(error @ Error::TooOld(_)) => {
+                self.problems.push(fatal(format!("{error}."), "Update Claude Code."));
+                return;
+            }
+            Err(_) => return,
+        };
+        let unknown: Vec<&str> = self
+            .places
+            .keys()
+            .filter(|name| {
+                HookEvent::from_name(name).is_none_or(|event| !events::is_known_to(version, event))
+            })
+            .map(String::as_str)
+            .collect();
+        if !unknown.is_empty() {
+            let names = unknown.join(", ");
+            if version < FORGIVES_NAMES {
+                let text =
+                    format!("Claude Code {version} ignores the whole settings file because of {names}.");
+                self.problems
+                    .push(fatal(text, "Run 'claude-mpm-monitor hooks install', or update Claude Code."));
+            } else {
+                let text = format!("Claude Code {version} does not know {names}.");
+                self.problems.push(note(text, install));
+            }
+        }
+        let missing: Vec<&str> = known
+            .iter()
+            .map(|one| one.event.as_str())
+            .filter(|name| !self.places.contains_key(*name))
+            .collect();
+        if !self.places.is_empty() && !missing.is_empty() {
+            self.problems.push(note(format!("Not registered: {}.", missing.join(", ")), install));
+        }
+    }
+
+    /// The same command line runs once wherever it stands; two different ones run both, and so does a plugin's.
+    fn at_doubles(&mut self) {
+        let mut doubles: BTreeMap<Vec<String>, Vec<&str>> = BTreeMap::new();
+        for (event, places) in &self.places {
+            let mut lines = BTreeSet::new();
+            let differ =
+                places.iter().filter(|(place, line)| lines.insert((place.starts_with("the plugin"), line)));
+            if differ.count() > 1 {
+                let places: BTreeSet<String> = places.iter().map(|(place, _)| place.clone()).collect();
+                doubles.entry(places.into_iter().collect()).or_default().push(event);
+            }
+        }
+        for (places, events) in doubles {
+            let text = format!(
+                "{} come twice: our hook is registered in {}.",
+                events.join(", "),
+                places.join(" and ")
+            );
+            self.problems
+                .push(note(text, Some("Remove one of them, or run 'claude-mpm-monitor hooks install'.")));
+        }
+        if !self.mpm.is_empty() {
+            let places = self.mpm.iter().cloned().collect::<Vec<_>>().join(", ");
+            let text = format!(
+                "claude-mpm's own hooks are registered too ({places}); what both report is shown once."
+            );
+            self.problems.push(note(text, None));
+        }
+    }
+}
+
+fn is_like(binary: &Path, shipped: &Path) -> bool {
+    std::fs::read(binary).ok() == std::fs::read(shipped).ok()
+}
+
+/// Whether a text registers one of claude-mpm's hook programs.
+fn text_names_claude_mpm(text: &str) -> bool {
+    const PROGRAMS: [&str; 6] = [
+        "\"claude-hook\"",
+        "/claude-hook\"",
+        "claude-hook-fast.sh",
+        "claude-hook-handler.sh",
+        "hook_wrapper.sh",
+        "mpm_hook_handler.py",
+    ];
+    PROGRAMS.iter().any(|program| text.contains(program))
+}

@@ -1,0 +1,344 @@
+//! `hooks`: connects Claude Code to the monitor and disconnects it again, says how the connection fares, and
+//! proves it with a real event.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use claude::{
+    Binary, Change, Configuration, Error, HookCommand, Hooks, Report, SlashCommand, Version, registrations,
+};
+use client::{Monitor, Part, Probe, Query};
+use protocol::paths::Home;
+use protocol::stream::Filter;
+use serde_json::json;
+
+use crate::Exit;
+use crate::args::{HooksInstall, HooksStatus, HooksTest, HooksUninstall, HooksVerb};
+use crate::context::Context;
+
+/// How long an event may take from the hook to the store and back; it needs milliseconds.
+const RETURN_LIMIT: Duration = Duration::from_secs(10);
+
+/// How often a monitor is asked for it.
+const POLL: Duration = Duration::from_millis(20);
+
+pub(crate) fn run(verb: &HooksVerb, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let desk = Desk::new(context)?;
+    match verb {
+        HooksVerb::Install(install) => desk.install(install, context),
+        HooksVerb::Uninstall(uninstall) => desk.uninstall(uninstall, context),
+        HooksVerb::Status(status) => desk.status(status, context),
+        HooksVerb::Test(test) => desk.test(test, context),
+    }
+}
+
+/// Claude Code and our hooks, as this user has them.
+struct Desk {
+    configuration: Configuration,
+    hooks: Hooks,
+    binary: Binary,
+    here: PathBuf,
+}
+
+impl Desk {
+    fn new(context: &Context<'_, '_>) -> anyhow::Result<Self> {
+        let configuration = Configuration::from_env(context.var)
+            .context("could not find Claude Code's configuration folder: set HOME or CLAUDE_CONFIG_DIR")?;
+        // The hook looks in the user's home folder unless a variable says otherwise, and Claude Code need not be
+        // started with that variable.
+        let usual = Home::from_env(|name| (context.var)(name).filter(|_| name != "CLAUDE_MPM_HOME"));
+        let hooks = Hooks::of(&context.home, usual.as_ref() == Some(&context.home));
+        let here = std::env::current_dir().context("could not find the current folder")?;
+        Ok(Self { configuration, hooks, binary: Binary::of(&context.home), here })
+    }
+
+    fn settings(&self, project: Option<&Path>) -> PathBuf {
+        project.map_or_else(|| self.configuration.user_settings(), Configuration::local_settings)
+    }
+
+    fn install(&self, install: &HooksInstall, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+        let settings = self.settings(install.project.as_deref());
+        let version = match install.claude_version {
+            Some(version) => version,
+            None => ask(context)?,
+        };
+        let registrations = registrations(version, &install.with)?;
+        if install.dry_run {
+            show(&self.hooks.plan_install(&settings, &registrations)?, context);
+            return Ok(Exit::Done);
+        }
+        // The settings must never name a hook that is not there.
+        self.binary.install(&Binary::shipped()?)?;
+        let change = self.hooks.install(&settings, &registrations)?;
+        let path = settings.display();
+        if change.is_nothing() {
+            context.terminal.say(format_args!("✓ Hooks are installed already in {path}"));
+        } else {
+            let count = registrations.len();
+            context
+                .terminal
+                .say(format_args!("✓ {count} hook events of Claude Code {version} installed in {path}"));
+            context.terminal.say(format_args!("  - Hook: {}", self.binary.path().display()));
+            backup(&change, context);
+        }
+        if install.slash_command {
+            let slash = SlashCommand::of(&self.configuration);
+            slash.install(&program(context)?)?;
+            context.terminal.say(format_args!("✓ /mpm-monitor installed in {}", slash.path().display()));
+        }
+        context.terminal.say(
+            "Sessions that run already take part from now on. 'claude-mpm-monitor hooks test' proves it.",
+        );
+        Ok(Exit::Done)
+    }
+
+    fn uninstall(&self, uninstall: &HooksUninstall, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+        let mut files = vec![self.settings(uninstall.project.as_deref())];
+        if uninstall.project.is_none() {
+            files.extend(self.hooks.recorded());
+            files.dedup();
+        }
+        let mut changed = 0;
+        for settings in &files {
+            let change = match uninstall.dry_run {
+                true => self.hooks.plan_uninstall(settings)?,
+                false => self.hooks.uninstall(settings)?,
+            };
+            if change.is_nothing() {
+                continue;
+            }
+            changed += 1;
+            if uninstall.dry_run {
+                show(&change, context);
+                continue;
+            }
+            let what = if change.after.is_some() { "Hooks removed from" } else { "Removed" };
+            context.terminal.say(format_args!("✓ {what} {}", settings.display()));
+            backup(&change, context);
+        }
+        if changed == 0 {
+            context.terminal.say(format_args!("No hooks of the monitor in {}", files[0].display()));
+        }
+        if uninstall.dry_run {
+            return Ok(Exit::Done);
+        }
+        if self.hooks.recorded().is_empty() {
+            self.binary.uninstall()?;
+        }
+        let slash = SlashCommand::of(&self.configuration);
+        if uninstall.project.is_none() && slash.uninstall()? {
+            context.terminal.say(format_args!("✓ Removed {}", slash.path().display()));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn report(
+        &self,
+        project: Option<&Path>,
+        version: Option<Version>,
+        context: &mut Context<'_, '_>,
+    ) -> Report {
+        let version = version.or_else(|| ask(context).ok());
+        Report::make(&self.hooks, &self.configuration, project.unwrap_or(&self.here), version)
+    }
+
+    fn status(&self, status: &HooksStatus, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+        let report = self.report(status.project.as_deref(), status.claude_version, context);
+        let exit = if report.is_working { Exit::Done } else { Exit::Failed };
+        if status.json {
+            context.terminal.say(serde_json::to_string_pretty(&report)?);
+            return Ok(exit);
+        }
+        context.terminal.say(if report.is_working { "Hooks are installed" } else { "Hooks do not work" });
+        let version =
+            report.claude_version.map_or_else(|| "not found".to_owned(), |version| version.to_string());
+        context.terminal.say(format_args!("  - Claude Code: {version}"));
+        for file in report.files.iter().filter(|file| file.exists) {
+            let (scope, path) = (file.scope.as_str(), file.path.display());
+            let count = file.events.len();
+            context.terminal.say(format_args!("  - {scope} settings: {count} events in {path}"));
+        }
+        if let Some(slash) = &report.slash_command {
+            context.terminal.say(format_args!("  - Slash command: {}", slash.display()));
+        }
+        for problem in &report.problems {
+            let mark = if problem.is_fatal { "✗" } else { "•" };
+            let way_out = problem.way_out.as_deref().map(|way_out| format!(" {way_out}")).unwrap_or_default();
+            context.terminal.say(format_args!("{mark} {}{way_out}", problem.text));
+        }
+        if report.is_working {
+            context
+                .terminal
+                .say("Sessions started with --bare or --safe-mode run no hooks, whatever is installed.");
+        }
+        Ok(exit)
+    }
+
+    fn test(&self, test: &HooksTest, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+        let folder = test.project.as_deref().unwrap_or(&self.here);
+        let report = self.report(Some(folder), test.claude_version, context);
+        let commands = report.commands();
+        if commands.is_empty() {
+            context.terminal.error("no hooks are installed", Some("run 'claude-mpm-monitor hooks install'"));
+            return Ok(Exit::Failed);
+        }
+        let monitors = monitors(context)?;
+        if monitors.is_empty() {
+            let way_out = "start one with 'claude-mpm-monitor start', then test again";
+            context.terminal.error("no monitor is running that the event could reach", Some(way_out));
+            return Ok(Exit::NotRunning);
+        }
+        for command in &commands {
+            if !self.test_command(command, folder, &monitors, context)? {
+                return Ok(Exit::Failed);
+            }
+        }
+        let fatal: Vec<_> = report.problems.iter().filter(|problem| problem.is_fatal).collect();
+        for problem in &fatal {
+            context.terminal.error(&problem.text, problem.way_out.as_deref());
+        }
+        Ok(if fatal.is_empty() { Exit::Done } else { Exit::Failed })
+    }
+
+    /// Sends the start and the end of a session by one of the installed commands.
+    fn test_command(
+        &self,
+        command: &HookCommand,
+        folder: &Path,
+        monitors: &[Monitor],
+        context: &mut Context<'_, '_>,
+    ) -> anyhow::Result<bool> {
+        let session = format!("hooks-test-{}", uuid::Uuid::now_v7());
+        let started = Instant::now();
+        for (event, field, value) in
+            [("SessionStart", "source", "startup"), ("SessionEnd", "reason", "other")]
+        {
+            let payload =
+                json!({ "session_id": session, "cwd": folder, "hook_event_name": event, field: value });
+            let output = run_hook(command, folder, &payload.to_string())?;
+            if let Some(fault) = fault(&output) {
+                let text = format!("the hook is not silent: {fault}; Claude Code would show that");
+                context.terminal.error(text, Some("run 'claude-mpm-monitor hooks install'"));
+                return Ok(false);
+            }
+        }
+        let ran = started.elapsed() / 2;
+        let query =
+            Query { filter: Filter { session: Some(session), ..Filter::default() }, ..Query::default() };
+        while started.elapsed() < RETURN_LIMIT {
+            for monitor in monitors {
+                // One that stops meanwhile has not got the event.
+                let stored = monitor.history(&query, Part::Newest, 2).map_or(0, |page| page.events.len());
+                if stored == 2 {
+                    let (url, took) = (monitor.url(), started.elapsed().as_millis());
+                    context.terminal.say(format_args!(
+                        "✓ Both test events came back from {url} within {took} ms; the hook took {:.1} ms each",
+                        ran.as_secs_f64() * 1000.0
+                    ));
+                    return Ok(true);
+                }
+            }
+            std::thread::sleep(POLL);
+        }
+        let text = format!(
+            "the hook ran, but no monitor has its event after {} s: {}",
+            RETURN_LIMIT.as_secs(),
+            command.line()
+        );
+        let way_out = "look for CLAUDE_MPM_MONITOR_URL and port variables that lead elsewhere";
+        context.terminal.error(text, Some(way_out));
+        Ok(false)
+    }
+}
+
+/// Runs a command as Claude Code does: by a shell, in the session's folder, without its own telemetry settings.
+fn run_hook(hook: &HookCommand, folder: &Path, payload: &str) -> anyhow::Result<Output> {
+    let mut command = if cfg!(windows) { Command::new(&hook.binary) } else { Command::new("sh") };
+    if !cfg!(windows) {
+        command.args(["-c", &hook.line()]);
+    }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("OTEL_")) {
+        command.env_remove(name);
+    }
+    command.current_dir(folder).env("CLAUDE_PROJECT_DIR", folder);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().with_context(|| format!("could not run {}", hook.line()))?;
+    let mut stdin = child.stdin.take().context("the hook has no standard input")?;
+    // A hook that is gone reads nothing; then the event does not come back, which is told.
+    let _ = std::io::Write::write_all(&mut stdin, payload.as_bytes());
+    drop(stdin);
+    child.wait_with_output().context("could not wait for the hook")
+}
+
+/// What Claude Code would notice.
+fn fault(output: &Output) -> Option<String> {
+    let printed = |name: &str, bytes: &[u8]| {
+        (!bytes.is_empty()).then(|| format!("it wrote {:?} to {name}", String::from_utf8_lossy(bytes).trim()))
+    };
+    let status = (!output.status.success()).then(|| format!("it ended with {}", output.status));
+    status
+        .or_else(|| printed("standard output", &output.stdout))
+        .or_else(|| printed("standard error", &output.stderr))
+}
+
+/// The version of the installed Claude Code.
+fn ask(context: &mut Context<'_, '_>) -> Result<Version, Error> {
+    let claude =
+        claude::find(context.var).ok_or_else(|| Error::NoVersion("claude is not on your PATH".to_owned()))?;
+    claude::installed(&claude)
+}
+
+/// This user's monitors that answer.
+fn monitors(context: &Context<'_, '_>) -> anyhow::Result<Vec<Monitor>> {
+    let runfiles = client::runfiles::list(&context.home).context("could not list the monitors that run")?;
+    let runfiles = runfiles.into_iter();
+    let probed = runfiles.filter_map(|runfile| match client::probe(&context.home, runfile.port) {
+        Probe::Ours(running) => Some(running.monitor()),
+        _ => None,
+    });
+    Ok(probed.collect())
+}
+
+/// How a shell finds this program: by its name where that leads here, else by its path.
+fn program(context: &Context<'_, '_>) -> anyhow::Result<String> {
+    let own =
+        std::env::current_exe().and_then(std::fs::canonicalize).context("could not find this executable")?;
+    let name = own.file_name().unwrap_or_default();
+    let path = (context.var)("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| file.is_file());
+    if found.and_then(|file| std::fs::canonicalize(file).ok()).as_ref() == Some(&own) {
+        return Ok(name.to_string_lossy().into_owned());
+    }
+    let text = own.to_str().context("the path of this executable is no Unicode text")?;
+    anyhow::ensure!(
+        !text.contains(|c: char| c.is_whitespace() || "'\"`$\\()".contains(c)),
+        "a slash command cannot name {text}: put this program on your PATH"
+    );
+    Ok(text.to_owned())
+}
+
+fn show(change: &Change, context: &mut Context<'_, '_>) {
+    let diff = change.diff();
+    context.terminal.say(if change.is_nothing() { "Nothing to change" } else { diff.trim_end() });
+}
+
+fn backup(change: &Change, context: &mut Context<'_, '_>) {
+    if let Some(backup) = &change.backup {
+        context.terminal.say(format_args!("  - Backup: {}", backup.display()));
+    }
+}
+
+/// The way out of a failure.
+pub(crate) fn suggestion(error: &Error) -> Option<&'static str> {
+    match error {
+        Error::NoVersion(_) => Some("install Claude Code, or name its version with --claude-version 2.1.240"),
+        Error::TooOld(_) => Some("update Claude Code"),
+        Error::Invalid { .. } | Error::NotText(_) => Some("correct the file; nothing was changed"),
+        Error::ReadOnly(_) => Some("make the file writable, or install with --project"),
+        Error::Foreign(_) => Some("rename that file"),
+        Error::NoBinary(_) => Some("put claude-mpm-hook beside claude-mpm-monitor"),
+        _ => None,
+    }
+}
