@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test test-interop lint bench soak
+.PHONY: run test test-interop lint bench soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -20,3 +20,6 @@ bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 fo
 
 soak: # kill a server under load, 500 times or ARGS times, and count what is there
 	@scripts/soak $(ARGS)
+
+package: # packages of the desktop app with all programs, into target/release/bundle
+	@scripts/package $(ARGS)

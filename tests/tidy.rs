@@ -16,7 +16,9 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("hook", &["protocol"]),
     ("host", &["protocol", "server", "client"]),
     ("cli", &["protocol", "client", "host"]),
+    ("claude-mpm-monitor-desktop", &["protocol", "client", "host", "cli"]),
     ("e2e", &["protocol"]),
+    ("desktop-e2e", &["protocol", "e2e"]),
     ("bench", &["protocol"]),
 ];
 

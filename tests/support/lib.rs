@@ -12,8 +12,8 @@ use std::time::Duration;
 
 pub use client::Client;
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
-pub use monitor::{Crashed, Monitor, hook, our, raw, spooled};
-pub use programs::{output, program, repository};
+pub use monitor::{Crashed, Monitor, free_port, hook, our, raw, settle, spooled};
+pub use programs::{DESKTOP, output, program, repository};
 pub use reply::{Page, Reply, Stored};
 pub use socket::{Library, Options, Socket};
 pub use websocket::WebSocket;

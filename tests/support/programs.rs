@@ -9,14 +9,25 @@ pub fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("tests/ lies in the repository")
 }
 
+/// The desktop app, which the other programs are built without.
+pub const DESKTOP: &str = "claude-mpm-monitor-desktop";
+
 /// The path of one of our programs, freshly built in the profile of the running test.
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
-    FOLDER.get_or_init(build).join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+    static APP_FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let folder = match name {
+        // Together with the packages of the running `cargo test`: dependencies get the same features as there and
+        // are not built a second time.
+        DESKTOP => APP_FOLDER.get_or_init(|| build(&["--package", DESKTOP, "--package", "desktop-e2e"])),
+        // All other programs at once, for the same reason.
+        _ => FOLDER.get_or_init(|| build(&[])),
+    };
+    folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
 /// Builds into the folder that the running test lies in: `<target>/<profile>/deps/<test>`.
-fn build() -> PathBuf {
+fn build(what: &[&str]) -> PathBuf {
     let test = std::env::current_exe().expect("the running test has a path");
     let folder = test.ancestors().nth(2).expect("a test lies two folders below the profile's");
     let target = folder.parent().expect("the profile's folder lies in the target folder");
@@ -26,9 +37,7 @@ fn build() -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let mut build = Command::new(cargo);
-    // All programs at once: with the packages of `cargo test`, dependencies get the same features as there and
-    // are not built a second time.
-    build.current_dir(repository()).args(["build", "--quiet", "--bins"]);
+    build.current_dir(repository()).args(["build", "--quiet", "--bins"]).args(what);
     build.args(["--profile", profile, "--target-dir"]).arg(target);
     let built = output(&mut build, b"");
     assert!(built.status.success(), "could not build: {}", String::from_utf8_lossy(&built.stderr));

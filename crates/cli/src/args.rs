@@ -5,8 +5,10 @@ use std::fmt::Display;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use host::{Flags, Profile};
+
+use crate::service::args::Service;
 
 /// Watch Claude Code sessions live.
 ///
@@ -43,16 +45,91 @@ pub(crate) enum Verb {
     Logs(Logs),
     /// Show the settings that apply and who chose them
     Config(Config),
+    /// Let the system run the monitor as a service
+    Service(Service),
     /// Show what happens, live, one line an event
     Tail(Tail),
     /// Write events to a file: JSONL, CSV or an HTML report
     Export(Export),
     /// Read events from a file, each once
     Import(Import),
+    /// Open the dashboard in the browser
+    Open(Open),
+    /// Print what a shell needs to complete this command
+    Completions(Completions),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
+    /// The token that a monitor asks for which other machines can reach
+    Token {
+        #[command(subcommand)]
+        order: TokenOrder,
+    },
     /// Print the version
     Version,
+}
+
+/// Verbs by what they are for, in the order in which the help shows them. One that is not here stands at the end.
+const GROUPS: &[(&str, &[&str])] = &[
+    (
+        "Run it",
+        &[
+            "start", "stop", "restart", "status", "port", "list", "health", "diagnose", "logs", "config",
+            "service", "token",
+        ],
+    ),
+    ("See what happens", &["open", "tail", "demo"]),
+    ("Take events along", &["export", "import"]),
+];
+
+/// The command line with its verbs in groups.
+pub(crate) fn command() -> clap::Command {
+    let command = Arguments::command();
+    let groups = grouped(&command);
+    command
+        .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
+        .after_help(groups)
+}
+
+/// Reads a command line.
+pub(crate) fn parse<A: Into<OsString> + Clone>(
+    args: impl IntoIterator<Item = A>,
+) -> Result<Arguments, clap::Error> {
+    Arguments::from_arg_matches(&command().try_get_matches_from(args)?)
+}
+
+fn grouped(command: &clap::Command) -> String {
+    let verbs: Vec<_> = command.get_subcommands().filter(|verb| !verb.is_hide_set()).collect();
+    let known = |name: &str| GROUPS.iter().any(|(_, names)| names.contains(&name));
+    let mut text = String::new();
+    let mut group = |title: &str, verbs: &[&clap::Command]| {
+        text += &format!("\n{title}:\n");
+        for verb in verbs {
+            let about = verb.get_about().map(ToString::to_string).unwrap_or_default();
+            text += &format!("  {:<12} {about}\n", verb.get_name());
+        }
+    };
+    for (title, names) in GROUPS {
+        let find = |name: &&str| verbs.iter().copied().find(|verb| verb.get_name() == *name);
+        group(title, &names.iter().filter_map(find).collect::<Vec<_>>());
+    }
+    let others: Vec<_> = verbs.iter().copied().filter(|verb| !known(verb.get_name())).collect();
+    group("More", &others);
+    text + "\n'claude-mpm-monitor VERB --help' shows a verb's options and examples.\n\
+        Exit codes: 0 done or already so, 1 failed, 2 wrong usage, 3 not running."
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenOrder {
+    /// Print the token, for programs on other machines
+    Show,
+    /// Replace the token: who has the old one is disconnected and refused
+    Rotate,
+    /// Print a link that logs one browser in, within ten minutes
+    Link {
+        /// Port of the monitor [default: all of yours that ask for the token]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+    },
 }
 
 /// Where to listen.
@@ -61,7 +138,8 @@ pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
     pub(crate) port: Option<PortChoice>,
-    /// Address to listen on [default: localhost]
+    /// Address to listen on; others than localhost, such as 0.0.0.0, ask everybody for the token
+    /// [default: localhost]
     #[arg(long)]
     pub(crate) host: Option<String>,
     /// Serve the dashboard; this is the default unless the configuration says otherwise
@@ -73,6 +151,15 @@ pub(crate) struct Listen {
     /// Defaults for where it runs: development, production or docker [default: found out]
     #[arg(long, value_parser = profile)]
     pub(crate) profile: Option<Profile>,
+    /// Serve HTTPS, with a certificate that the monitor signs itself unless you name one
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Serve HTTPS with this certificate (PEM, with those that vouch for it)
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_parser = file)]
+    pub(crate) tls_cert: Option<String>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_parser = file)]
+    pub(crate) tls_key: Option<String>,
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
@@ -81,8 +168,8 @@ pub(crate) struct Listen {
 impl Listen {
     /// What these flags say of the settings, on that port.
     pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
-        let Self { host, dashboard, dashboard_port, profile, .. } = self.clone();
-        Flags { host, port, dashboard, dashboard_port, profile }
+        let Self { host, dashboard, dashboard_port, profile, tls, tls_cert, tls_key, .. } = self.clone();
+        Flags { host, port, dashboard, dashboard_port, profile, tls, tls_cert, tls_key }
     }
 
     /// The same flags for another process of this program, which is to serve exactly there.
@@ -91,6 +178,9 @@ impl Listen {
         let mut arguments = vec![named("port", &port), named("host", &host)];
         arguments.extend(self.dashboard.then(|| "--dashboard".into()));
         arguments.extend(self.dashboard_port.map(|port| named("dashboard-port", &port)));
+        arguments.extend(self.tls.then(|| "--tls".into()));
+        arguments.extend(self.tls_cert.as_ref().map(|file| named("tls-cert", file)));
+        arguments.extend(self.tls_key.as_ref().map(|file| named("tls-key", file)));
         arguments.extend(self.profile.map(|profile| named("profile", &profile)));
         arguments.extend(self.project.as_ref().map(|project| named("project", project)));
         arguments
@@ -415,6 +505,32 @@ pub(crate) struct Import {
     pub(crate) input: PathBuf,
 }
 
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor open                  the dashboard
+  claude-mpm-monitor open --session 3f0c   one session in it; the beginning of its id is enough")]
+pub(crate) struct Open {
+    #[command(flatten)]
+    pub(crate) which: Which,
+    /// Show this session only; the beginning of its id is enough
+    #[arg(long, value_name = "ID")]
+    pub(crate) session: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  claude-mpm-monitor completions bash > ~/.local/share/bash-completion/completions/claude-mpm-monitor
+  claude-mpm-monitor completions zsh > \"${fpath[1]}/_claude-mpm-monitor\"
+  claude-mpm-monitor completions fish > ~/.config/fish/completions/claude-mpm-monitor.fish
+  claude-mpm-monitor completions powershell >> $PROFILE")]
+pub(crate) struct Completions {
+    /// The shell
+    #[arg(value_name = "SHELL")]
+    pub(crate) shell: clap_complete::Shell,
+}
+
 /// When to use colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Colour {
@@ -464,7 +580,14 @@ fn folder(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
-fn profile(text: &str) -> Result<Profile, String> {
+/// The absolute path of a file that exists.
+fn file(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
+pub(crate) fn profile(text: &str) -> Result<Profile, String> {
     Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
 }
 
@@ -478,11 +601,29 @@ fn speed(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_is_consistent() {
-        Arguments::command().debug_assert();
+        command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_shows_every_verb_once_and_every_verb_that_reads_or_writes_events_has_examples() {
+        let help = grouped(&Arguments::command());
+        for verb in command().get_subcommands() {
+            let lines = help.lines().filter(|line| line.starts_with(&format!("  {} ", verb.get_name())));
+            assert_eq!(lines.count(), 1, "{}: {help}", verb.get_name());
+        }
+        for verb in ["tail", "export", "import", "open", "completions"] {
+            let verb = command().find_subcommand(verb).cloned().unwrap();
+            let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for line in examples.lines().filter(|line| line.starts_with("  claude-mpm-monitor ")) {
+                let arguments = line.trim().split("  ").next().unwrap().split(['>', '|']).next().unwrap();
+                let arguments = arguments.replace("'tax rounding'", "words");
+                assert!(Arguments::try_parse_from(arguments.split_whitespace()).is_ok(), "{line}");
+            }
+            assert!(examples.starts_with("Examples:\n"), "{verb}");
+        }
     }
 
     #[test]
@@ -506,6 +647,11 @@ mod tests {
             "port 0",
             "port 8765 --background",
             "status --show-ports --port 8765",
+            "--tls-cert Cargo.toml",
+            "--tls-key Cargo.toml",
+            "--tls-cert /no/such/file --tls-key Cargo.toml",
+            "token",
+            "token show --port 1",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

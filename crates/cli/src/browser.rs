@@ -4,7 +4,7 @@ use crate::context::Context;
 
 /// Opens a page in the user's browser and returns at once; false when there is no display or no browser.
 pub(crate) fn open(url: &str, context: &Context<'_, '_>) -> bool {
-    has_display(context) && open::that_detached(url).is_ok()
+    has_display(context) && ::open::that_detached(url).is_ok()
 }
 
 /// Whether a page is going to be opened: known before, so that the line about it stands first.

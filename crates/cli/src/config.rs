@@ -107,7 +107,7 @@ fn kept_beside(path: &Path) -> PathBuf {
 }
 
 /// The configuration file with every key explained and none set.
-fn sample() -> String {
+pub(crate) fn sample() -> String {
     let keys: String = Settings::default().all().iter().map(explained).collect();
     format!(
         "// Settings of the Claude MPM monitor. Comments are allowed. Flags and environment variables go before this\n\

@@ -3,6 +3,7 @@
 mod args;
 mod bare;
 mod browser;
+mod completions;
 mod config;
 mod context;
 mod demo;
@@ -16,9 +17,11 @@ mod launch;
 mod line;
 mod list;
 mod logs;
+mod open;
 mod port;
 mod restart;
 mod serve;
+mod service;
 mod show_ports;
 mod start;
 mod status;
@@ -26,12 +29,11 @@ mod stop;
 mod supervisor;
 mod tail;
 mod terminal;
+mod token;
 mod when;
 mod which;
 
 use std::ffi::OsString;
-
-use clap::Parser;
 
 use args::{Arguments, Verb};
 use context::Context;
@@ -61,7 +63,7 @@ pub fn run<A: Into<OsString> + Clone>(
     var: &dyn Fn(&str) -> Option<OsString>,
     terminal: &mut Terminal<'_>,
 ) -> Exit {
-    let arguments = match Arguments::try_parse_from(args) {
+    let arguments = match args::parse(args) {
         Ok(arguments) => arguments,
         Err(error) if error.use_stderr() => {
             terminal.complain(error.render().to_string().trim_end());
@@ -100,10 +102,14 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Logs(logs)) => logs::run(&logs, context),
         Some(Verb::Config(config)) => config::run(&config, context),
+        Some(Verb::Service(service)) => service::run(&service.verb, context),
         Some(Verb::Tail(tail)) => tail::run(&tail, context),
         Some(Verb::Export(export)) => export::run(&export, context),
         Some(Verb::Import(import)) => import::run(&import, context),
+        Some(Verb::Open(open)) => open::run(&open, context),
+        Some(Verb::Completions(completions)) => Ok(completions::run(&completions, context)),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
+        Some(Verb::Token { order }) => token::run(&order, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

@@ -96,24 +96,3 @@ pub struct Share {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
 }
-
-/// A live connection, as `GET /api/clients` lists it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
-pub struct ConnectedClient {
-    /// Its identity while it is connected.
-    pub id: String,
-    /// `socketio`, `stream` or `websocket`.
-    pub transport: String,
-    /// What it calls itself.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
-    /// What it says it is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub kind: Option<String>,
-    /// The version it named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub version: Option<String>,
-    /// Since when.
-    pub connected_at: Timestamp,
-}

@@ -9,8 +9,8 @@ use crate::detail::{
     Agent, AgentStatus, BackgroundTask, CallEnd, Failure, FileUse, Outcome, Parent, Plan, SessionDetail,
     Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
 };
-use crate::figures::{Bucket, ConnectedClient, Figures, Share, Spread};
-use crate::health::HealthStats;
+use crate::figures::{Bucket, Figures, Share, Spread};
+use crate::health::{CaptureHealth, ClientInfo, HealthStats};
 use crate::instance::Instance;
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
 use crate::spool::SpoolHealth;
@@ -75,12 +75,13 @@ fn generated() -> String {
         Instance,
         Health,
         HealthStats,
+        CaptureHealth,
         SpoolHealth,
         Figures,
         Bucket,
         Spread,
         Share,
-        ConnectedClient,
+        ClientInfo,
         ErrorBody
     );
     out

@@ -11,6 +11,7 @@ use protocol::{EventId, Incoming, Refusal, Seq, Source, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use crate::Capture;
 use crate::store::{Appended, Store, StoreError};
 
 /// Bodies larger than this are parsed off the async threads: they would hold up everybody else.
@@ -20,6 +21,7 @@ const PARSE_INLINE_BYTES_MAX: usize = 256 * 1024;
 #[derive(Clone)]
 pub(crate) struct Ingest {
     store: Store,
+    capture: Capture,
     counters: Arc<Counters>,
 }
 
@@ -41,6 +43,11 @@ pub(crate) enum Taken {
     One(Seq),
     /// It was several.
     Many(Summary),
+    /// Nothing of it was kept, for capture is paused.
+    Paused {
+        /// How many events it held.
+        skipped: usize,
+    },
 }
 
 /// What became of several events.
@@ -109,8 +116,8 @@ enum Parsed {
 }
 
 impl Ingest {
-    pub(crate) fn new(store: Store) -> Self {
-        Self { store, counters: Arc::default() }
+    pub(crate) fn new(store: Store, capture: Capture) -> Self {
+        Self { store, capture, counters: Arc::default() }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -125,7 +132,13 @@ impl Ingest {
             let parsing = tokio::task::spawn_blocking(move || parse_body(&body, door));
             parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?
         };
-        match parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)? {
+        let parsed = parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)?;
+        if !self.capture.keeps(now()) {
+            let skipped = parsed.events();
+            self.capture.count_skipped(skipped);
+            return Ok(Taken::Paused { skipped });
+        }
+        match parsed {
             Parsed::One(event) => {
                 let appended = self.append(vec![*event]).await.map_err(Rejected::Store)?;
                 Ok(Taken::One(appended.seqs[0]))
@@ -146,7 +159,8 @@ impl Ingest {
         door: Source,
     ) -> impl Future<Output = Result<Seq, Rejected>> + Send + use<> {
         // The limits of a body hold here too: a message may have come past them.
-        let event = split(raw.get().as_bytes()).and_then(|_| parse(raw, door)).map_err(Rejected::Refused);
+        let event = split(raw.get().as_bytes()).and_then(|_| parse(raw, door));
+        let event = event.and_then(|event| self.unless_paused(event)).map_err(Rejected::Refused);
         let appending = match event {
             Ok(event) => Ok(self.append(vec![event])),
             Err(rejected) => {
@@ -167,7 +181,15 @@ impl Ingest {
         spooled: Vec<Spooled<'_>>,
     ) -> Result<Vec<Result<(), Refusal>>, StoreError> {
         let mut events = Vec::with_capacity(spooled.len());
-        let parsed = spooled.iter().map(|spooled| spooled.parse().map(|event| events.push(event)));
+        let parsed = spooled.iter().map(|spooled| {
+            let event = spooled.parse()?;
+            if self.capture.keeps(event.occurred_at.unwrap_or(spooled.occurred_at)) {
+                events.push(event);
+            } else {
+                self.capture.count_skipped(1);
+            }
+            Ok(())
+        });
         let outcomes: Vec<_> = parsed.collect();
         self.append(events).await?;
         self.count_refused(outcomes.iter().filter(|outcome| outcome.is_err()).count());
@@ -178,7 +200,7 @@ impl Ingest {
         &self,
         events: Vec<Incoming>,
     ) -> impl Future<Output = Result<Appended, StoreError>> + Send + use<> {
-        let now = Timestamp::from_system(SystemTime::now());
+        let now = now();
         let appending = self.store.append(events, now);
         let counters = self.counters.clone();
         async move {
@@ -191,9 +213,33 @@ impl Ingest {
         }
     }
 
+    /// The event, or the refusal that tells its sender why it is not kept.
+    fn unless_paused(&self, event: Incoming) -> Result<Incoming, Refusal> {
+        if self.capture.keeps(now()) {
+            return Ok(event);
+        }
+        self.capture.count_skipped(1);
+        let message = "capture is paused: the event was not kept".to_owned();
+        Err(Refusal { code: "capture_paused", message })
+    }
+
     fn count_refused(&self, count: usize) {
         self.counters.refused.fetch_add(count as u64, Ordering::Relaxed);
     }
+}
+
+impl Parsed {
+    /// How many events it holds.
+    fn events(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Many { events, .. } => events.len(),
+        }
+    }
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_system(SystemTime::now())
 }
 
 fn parse_body(body: &[u8], door: Source) -> Result<Parsed, Refusal> {

@@ -1,7 +1,7 @@
 // The server's HTTP routes that the dashboard uses.
 import type { Page } from './events.svelte';
 import type {
-  ConnectedClient,
+  ClientInfo,
   ErrorBody,
   Figures,
   Health,
@@ -80,8 +80,8 @@ export async function fetchFigures(
 }
 
 /** Who is connected to the monitor. */
-export async function fetchClients(): Promise<ConnectedClient[]> {
-  return (await (await request('/api/clients', {})).json()) as ConnectedClient[];
+export async function fetchClients(): Promise<ClientInfo[]> {
+  return ((await (await request('/status', {})).json()) as { clients: ClientInfo[] }).clients;
 }
 
 /** This user's monitors. */

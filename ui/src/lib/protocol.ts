@@ -963,7 +963,7 @@ uptime: number,
  */
 host: string, 
 /**
- * Same as `version`; mission 3's name.
+ * Same as `version`; the name that standalone servers use.
  */
 server_version: string, 
 /**
@@ -1007,6 +1007,10 @@ store: string,
  */
 spool: SpoolHealth, 
 /**
+ * Whether events are kept.
+ */
+capture: CaptureHealth, 
+/**
  * Position of the newest stored event.
  */
 last_seq: Seq, 
@@ -1043,6 +1047,23 @@ errors: number,
  * When the newest event was stored.
  */
 last_activity: Timestamp | null, };
+
+/**
+ * Whether events are kept.
+ */
+export type CaptureHealth = { 
+/**
+ * Events that come now are not kept.
+ */
+paused: boolean, 
+/**
+ * When the pause ends by itself.
+ */
+until: Timestamp | null, 
+/**
+ * Events not kept since start.
+ */
+skipped: number, };
 
 /**
  * How the spool fares, in `/health`.
@@ -1194,31 +1215,40 @@ last_at: Timestamp,
 project?: string, };
 
 /**
- * A live connection, as `GET /api/clients` lists it.
+ * One connected viewer.
  */
-export type ConnectedClient = { 
+export type ClientInfo = { 
 /**
- * Its identity while it is connected.
+ * Random, for as long as it is connected.
  */
 id: string, 
 /**
- * `socketio`, `stream` or `websocket`.
+ * What it is, for people: `Browser`, `CLI Monitor`, `Hook`, `Python`, `Node.js`, `External Tool`, or what it
+ * registered as.
  */
-transport: string, 
+kind: string, 
 /**
  * What it calls itself.
  */
-name?: string, 
+name: string | null, 
 /**
- * What it says it is.
+ * Where it connects from: address and port.
  */
-kind?: string, 
+address: string, 
 /**
- * The version it named.
+ * `socket.io websocket`, `socket.io polling` or `websocket`.
  */
-version?: string, 
+transport: string, 
 /**
- * Since when.
+ * The Socket.IO namespace.
+ */
+namespace: string | null, 
+/**
+ * The version that it named.
+ */
+version: string | null, 
+/**
+ * Since when, in milliseconds since 1970.
  */
 connected_at: Timestamp, };
 

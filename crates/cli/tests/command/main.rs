@@ -8,9 +8,12 @@ mod diagnose;
 mod legacy;
 mod lifecycle;
 mod logs;
+mod open;
 mod ports;
 mod programs;
 mod restart;
+#[cfg(target_os = "linux")]
+mod service;
 mod settings;
 mod single_instance;
 mod supervision;

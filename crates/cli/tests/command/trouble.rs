@@ -122,6 +122,7 @@ fn a_home_with_spaces_and_other_scripts_in_its_path_works() {
 fn what_another_user_runs_is_shown_and_left_alone() {
     if !is_root() {
         // Only root can be two users; everybody else has the same with a second home, in single_instance.rs.
+        eprintln!("skipped: this takes root, who can be two users");
         return;
     }
     let other = Other::new();

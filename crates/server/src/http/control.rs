@@ -1,13 +1,17 @@
 //! Stopping and restarting from outside, for this user's own programs only; and this user's other servers.
 
+use std::ops::RangeInclusive;
 use std::sync::PoisonError;
+use std::time::SystemTime;
 
 use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
+use protocol::Timestamp;
+use protocol::health::CaptureHealth;
 use protocol::instance::Instance;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -15,7 +19,11 @@ use serde_json::{Value, json};
 
 use super::ApiError;
 use crate::Ended;
+use crate::security::bearer;
 use crate::state::AppState;
+
+/// How long a pause may be that ends by itself: a year.
+const PAUSE_MINUTES: RangeInclusive<u64> = 1..=525_600;
 
 #[derive(Default, Deserialize)]
 struct Shutdown {
@@ -71,6 +79,36 @@ fn optional<T: Default + DeserializeOwned>(body: &[u8], expected: &str) -> Resul
     serde_json::from_slice(body).map_err(invalid)
 }
 
+#[derive(Deserialize)]
+struct Capture {
+    paused: bool,
+    minutes: Option<u64>,
+}
+
+/// Pauses the keeping of events, for some minutes or until resumed, or resumes it. Answers how it is from now on.
+pub(super) async fn capture(
+    State(app): State<AppState>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<CaptureHealth>, ApiError> {
+    authorise(&app, &headers)?;
+    let Capture { paused, minutes } = serde_json::from_slice(&body?).map_err(|error| {
+        ApiError::bad_request("invalid_json", format!("expected {{\"paused\":true,\"minutes\":N}}: {error}"))
+    })?;
+    if minutes.is_some_and(|minutes| !PAUSE_MINUTES.contains(&minutes)) {
+        let message = format!("minutes must be from 1 to {}", PAUSE_MINUTES.end());
+        return Err(ApiError::bad_request("invalid_minutes", message));
+    }
+    let now = Timestamp::from_system(SystemTime::now());
+    if paused {
+        let until = minutes.map(|minutes| Timestamp(now.0.saturating_add_unsigned(minutes * 60_000)));
+        app.config.capture.pause(now, until);
+    } else {
+        app.config.capture.resume(now);
+    }
+    Ok(Json(app.config.capture.health(now)))
+}
+
 /// This user's servers.
 pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<Instance>>, ApiError> {
     let all = tokio::task::spawn_blocking(move || app.all_instances()).await.unwrap_or_default();
@@ -79,15 +117,8 @@ pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<In
 
 /// Only who can read this user's runfile knows the token.
 fn authorise(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if is_equal(given.as_bytes(), app.control_token.as_bytes()) {
+    if bearer(headers).is_some_and(|given| app.tokens.is_control(given)) {
         return Ok(());
     }
     Err(ApiError::unauthorized("this needs the control token of the server's runfile as a Bearer token"))
-}
-
-/// Takes the same time wherever two tokens of one length differ.
-fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

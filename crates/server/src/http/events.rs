@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use protocol::page::WAIT_S_MAX;
 use protocol::{Event, Page, Seq, Source, Timestamp};
+use serde_json::json;
 
 use super::{ApiError, news};
 use crate::ingest::Taken;
@@ -20,7 +21,8 @@ use crate::store::{Query, Terms};
 /// How many events a page has when nobody says.
 const PAGE_DEFAULT: usize = 100;
 
-/// `POST /api/events`: 204 for one event that is stored, counts for several.
+/// `POST /api/events`: 204 for one event that is stored, counts for several; 202 for what is not kept because
+/// capture is paused, so that hooks do not keep it for later.
 pub(super) async fn take(
     State(app): State<AppState>,
     body: Result<Bytes, BytesRejection>,
@@ -28,6 +30,10 @@ pub(super) async fn take(
     Ok(match app.ingest.take(body?, Source::Http).await? {
         Taken::One(_) => StatusCode::NO_CONTENT.into_response(),
         Taken::Many(summary) => Json(summary).into_response(),
+        Taken::Paused { skipped } => {
+            let body = Json(json!({ "stored": 0, "skipped": skipped, "capture": "paused" }));
+            (StatusCode::ACCEPTED, body).into_response()
+        }
     })
 }
 

@@ -1,8 +1,8 @@
-//! Figures over stored events, and who is connected.
+//! Figures over stored events.
 
 use axum::Json;
 use axum::extract::{Query as QueryString, State};
-use protocol::figures::{ConnectedClient, Figures};
+use protocol::figures::Figures;
 
 use super::{ApiError, events};
 use crate::state::AppState;
@@ -17,17 +17,4 @@ pub(super) async fn figures(
         app.store.indexed().await?;
     }
     Ok(Json(app.read(move |store| store.figures(&query)).await?))
-}
-
-/// `GET /api/clients`.
-pub(super) async fn clients(State(app): State<AppState>) -> Json<Vec<ConnectedClient>> {
-    let all = app.clients.all().into_iter().map(|(id, client)| ConnectedClient {
-        id,
-        transport: client.transport.to_owned(),
-        name: client.name,
-        kind: client.kind,
-        version: client.version,
-        connected_at: client.connected_at,
-    });
-    Json(all.collect())
 }

@@ -1,0 +1,132 @@
+//! One app, whoever starts it and however often; and what it does about others on its port.
+
+use std::io::Read;
+use std::net::TcpListener;
+use std::process::Stdio;
+
+use desktop_e2e::{App, Driver, TrayHost, eventually};
+use e2e::Monitor;
+use protocol::paths::Home;
+
+/// How many starts at once.
+const STARTS: usize = 50;
+
+#[test]
+fn a_second_start_ends_well_and_its_arguments_reach_the_first() {
+    let mut app = App::new();
+    let host = TrayHost::start(app.bus());
+    app.start(&["--hidden"]);
+    let tray = host.tray();
+    app.wait_for_server(app.port());
+    let other = e2e::free_port();
+    let second = app.command().args(["--hidden", "--port", &other.to_string()]).status().expect("it starts");
+    assert!(second.success(), "{second}");
+    tray.wait_for_status("the port of the second start", |status| status.ends_with(&other.to_string()));
+    app.wait_for_server(other);
+    app.wait_for_silence(app.port());
+    assert!(app.runs());
+}
+
+#[test]
+fn fifty_starts_at_once_make_one_app() {
+    let app = App::new();
+    let port = app.port().to_string();
+    let start = |_| app.command().args(["--hidden", "--port", &port]).spawn().expect("it starts");
+    let mut starts: Vec<_> = (0..STARTS).map(start).collect();
+    let mut living = Vec::new();
+    eventually("one that is left", || {
+        living = starts
+            .iter_mut()
+            .filter_map(|child| child.try_wait().ok()?.is_none().then(|| child.id()))
+            .collect();
+        (living.len() == 1).then_some(())
+    });
+    let ended = starts.iter_mut().filter(|child| child.id() != living[0]);
+    for child in ended {
+        let status = child.wait().expect("it has ended");
+        assert!(status.success(), "every other start ends well: {status}\n{}", app.said());
+    }
+    let health = app.wait_for_server(app.port());
+    assert_eq!(health["pid"], living[0]);
+    for mut child in starts {
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+}
+
+#[test]
+fn without_a_session_bus_the_port_decides() {
+    let mut app = App::without_bus();
+    app.start(&["--hidden"]);
+    app.wait_for_server(app.port());
+    let port = app.port().to_string();
+    let mut second = app.command();
+    second.args(["--hidden", "--port", &port]).stdout(Stdio::piped());
+    let mut second = second.spawn().expect("it starts");
+    let mut said = String::new();
+    second.stdout.take().expect("it is piped").read_to_string(&mut said).expect("text");
+    assert!(second.wait().expect("it ends").success());
+    assert_eq!(said, format!("Monitor already running at http://localhost:{port}\n"));
+    assert!(app.runs());
+    app.terminate();
+    assert!(app.wait_for_end().success(), "SIGTERM ends it well");
+    app.wait_for_silence(app.port());
+}
+
+#[test]
+fn without_a_display_it_says_so_and_serves() {
+    let mut app = App::new();
+    let port = app.port().to_string();
+    let mut command = app.command();
+    command.env("DISPLAY", ":9999").args(["--port", &port]);
+    let mut child = command.spawn().expect("it starts");
+    app.wait_for_server(app.port());
+    eventually("its word", || app.said().contains("There is no display").then_some(()));
+    let status = std::process::Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    assert!(status.success());
+    assert!(child.wait().expect("it ends").success());
+    assert!(!app.runs());
+}
+
+#[test]
+fn a_monitor_that_runs_already_is_shown_and_survives_the_app() {
+    let home = std::sync::Arc::new(tempfile::TempDir::new().expect("a folder"));
+    let monitor = Monitor::start_with(&home, &[]);
+    let mut app = App::in_home(home, monitor.port());
+    let host = TrayHost::start(app.bus());
+    app.start(&["--hidden"]);
+    let tray = host.tray();
+    let attached = format!("Attached to the monitor on localhost:{}", monitor.port());
+    tray.wait_for_status("the attaching", |status| status.starts_with(&attached));
+    monitor.event(e2e::prompt("s1", "go"));
+    tray.wait_for_status("one at work", |status| status.ends_with("· 1 working"));
+    tray.click("Quit (the server goes on)");
+    assert!(app.wait_for_end().success());
+    monitor.assert_healthy();
+}
+
+#[test]
+fn a_foreign_program_on_the_port_is_named_left_alone_and_another_port_offered() {
+    let app = App::new();
+    let host = TrayHost::start(app.bus());
+    let foreign = TcpListener::bind(("127.0.0.1", app.port())).expect("the port is free");
+    let driver = Driver::start(&app, &[]);
+    let tray = host.tray();
+    let reason = format!("port {} is already in use by", app.port());
+    let holder = format!("(pid {})", std::process::id());
+    tray.wait_for_status("the holder", |status| status.contains(&reason) && status.contains(&holder));
+    driver.wait_for_text(&format!("The monitor cannot serve port {}", app.port()));
+    driver.wait_for_text(&holder);
+    driver.wait_for_text("Serve another port");
+    driver.screenshot(&picture("trouble.png"));
+    drop(foreign);
+    driver.script("document.querySelector('a.main').click()");
+    app.wait_for_server(app.port());
+    driver.wait_for_text("Waiting");
+    assert!(Home::at(app.home()).runfile(app.port()).exists());
+    driver.end();
+}
+
+fn picture(name: &str) -> std::path::PathBuf {
+    desktop_e2e::pictures().join(name)
+}

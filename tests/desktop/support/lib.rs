@@ -1,0 +1,40 @@
+//! Starts the real desktop app on a desktop of its own: a virtual screen, a private D-Bus, and a tray that is the
+//! test itself.
+
+mod app;
+mod bus;
+mod driver;
+mod menu;
+mod screen;
+
+use std::time::{Duration, Instant};
+
+pub use app::App;
+pub use bus::{Bus, Notification, TrayHost};
+pub use driver::Driver;
+pub use e2e::PATIENCE;
+pub use menu::{Entry, Tray};
+pub use screen::Screen;
+
+/// How long to rest between two looks.
+const POLL: Duration = Duration::from_millis(20);
+
+/// Waits until there is something.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+/// Where pictures of windows are left, to be looked at.
+pub fn pictures() -> std::path::PathBuf {
+    let folder = e2e::repository().join("target/desktop");
+    std::fs::create_dir_all(&folder).expect("a folder can be made");
+    folder
+}
