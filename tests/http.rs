@@ -355,7 +355,8 @@ fn the_query_language_finds_and_the_figures_count_the_same() {
         let page = monitor.get(&format!("/api/events?query={query}")).json();
         assert_eq!(page["events"].as_array().expect("events").len(), events, "{query}");
         let figures = monitor.get(&format!("/api/figures?query={query}")).json();
-        let shape: protocol::figures::Figures = serde_json::from_value(figures).expect("the protocol's shape");
+        let shape: protocol::figures::Figures =
+            serde_json::from_value(figures).expect("the protocol's shape");
         assert_eq!(shape.events, events as u64, "{query}");
         assert!(shape.is_complete, "{query}");
         assert_eq!(shape.buckets.iter().map(|bucket| bucket.events).sum::<u64>(), shape.events, "{query}");
