@@ -47,6 +47,11 @@ summary() {
 lint_steps() {
   step "dashboard: types, lint, format, unit tests" npm --prefix ui run --silent check
   step "rust: format" cargo fmt --all --check
+  if cargo deny --version >/dev/null 2>&1; then
+    step "rust: licences, bans and sources of dependencies" cargo deny --offline check licenses bans sources
+  else
+    say "" "Not checked: licences, bans and sources of dependencies (cargo install cargo-deny)."
+  fi
   step "rust: clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
   step "desktop: clippy" cargo clippy --locked -p claude-mpm-monitor-desktop -p desktop-e2e --all-targets --quiet -- -D warnings
 }

@@ -2,7 +2,7 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
-/** Where a development server finds the monitor: the real one, or `npm run fake`. */
+/** Where a development server finds the monitor: on its usual port. */
 const monitor = 'http://127.0.0.1:8765';
 
 export default defineConfig({

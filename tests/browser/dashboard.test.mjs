@@ -174,7 +174,7 @@ test('when the monitor moves to another port the page follows and shows the same
   const monitor = await startMonitor(t);
   await monitor.post(...prompts(3));
   const page = await openPage(monitor, {
-    hash: '#/?q=prompt',
+    hash: '#/stream?q=prompt',
     mayLoseConnection: true,
     mayMove: true,
   });

@@ -99,11 +99,14 @@ export async function startMonitor(t, at) {
 }
 
 /** Opens the dashboard. Fails the test when the page causes an error, or traffic to anybody but its monitor. */
-export async function openPage(monitor, { hash = '', mayLoseConnection = false, mayMove = false } = {}) {
-  const context = await browser.newContext({
-    viewport: { width: 1280, height: 720 },
-  });
+export async function openPage(
+  monitor,
+  { hash = '#/stream', mayLoseConnection = false, mayMove = false, width = 1280, theme, clock } = {},
+) {
+  const context = await browser.newContext({ viewport: { width, height: 720 } });
+  if (theme) await context.addInitScript((name) => localStorage.setItem('theme', name), theme);
   const page = await context.newPage();
+  if (clock) await page.clock.install({ time: clock });
   page.setDefaultTimeout(PATIENCE_MS);
   const [foreign, errors] = [[], []];
   const own = new URL(monitor.url).host;

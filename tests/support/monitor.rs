@@ -104,6 +104,17 @@ impl Monitor {
         runfile["control_token"].as_str().expect("it holds the token").to_owned()
     }
 
+    /// The token of its home, which was made when it started.
+    pub fn token(&self) -> String {
+        let token = std::fs::read_to_string(Home::at(self.home()).token()).expect("there is a token");
+        token.trim().to_owned()
+    }
+
+    /// What it has written to its terminal and its log.
+    pub fn log(&self) -> String {
+        log(self.home(), self.port)
+    }
+
     /// Its `CLAUDE_MPM_HOME`.
     pub fn home(&self) -> &Path {
         self.home.path()
@@ -111,7 +122,13 @@ impl Monitor {
 
     /// `GET` of a path.
     pub fn get(&self, path: &str) -> Reply {
-        reply(self.agent.get(format!("{}{path}", self.url())).call())
+        self.get_with(path, &[])
+    }
+
+    /// `GET` with these headers.
+    pub fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Reply {
+        let request = self.agent.get(format!("{}{path}", self.url()));
+        reply(headers.iter().fold(request, |request, (name, value)| request.header(*name, *value)).call())
     }
 
     /// `POST` of a body to a path, as JSON.
@@ -330,7 +347,8 @@ fn answers(agent: &ureq::Agent, home: &Path, port: u16, child: &mut Child) -> bo
         if child.try_wait().expect("a child can be asked").is_some() {
             return false;
         }
-        if let (Some(runfile), Some(health)) = (runfile(home, port), health(agent, port))
+        if let Some(runfile) = runfile(home, port)
+            && let Some(health) = health(agent, port, &runfile)
             && runfile["server_id"] == health["server_id"]
         {
             return true;
@@ -345,10 +363,11 @@ fn runfile(home: &Path, port: u16) -> Option<Value> {
     serde_json::from_slice(&text).ok()
 }
 
-fn health(agent: &ureq::Agent, port: u16) -> Option<Value> {
-    let text =
-        agent.get(format!("http://127.0.0.1:{port}/health")).call().ok()?.body_mut().read_to_string().ok()?;
-    serde_json::from_str(&text).ok()
+/// What it says to who has its runfile.
+fn health(agent: &ureq::Agent, port: u16, runfile: &Value) -> Option<Value> {
+    let token = format!("Bearer {}", runfile["control_token"].as_str().unwrap_or_default());
+    let request = agent.get(format!("http://127.0.0.1:{port}/health")).header("authorization", token);
+    serde_json::from_str(&request.call().ok()?.body_mut().read_to_string().ok()?).ok()
 }
 
 fn log(home: &Path, port: u16) -> String {

@@ -31,8 +31,13 @@ impl WebSocket {
     /// Tries to connect to a path, as a page of this origin where one is given; what comes of it is for the test
     /// to see.
     pub fn attempt(monitor: &Monitor, path: &str, origin: Option<&str>) -> Self {
+        Self::attempt_with(monitor, path, &json!({"origin": origin}))
+    }
+
+    /// Tries to connect to a path with these options of the `ws` library, such as `headers`.
+    pub fn attempt_with(monitor: &Monitor, path: &str, options: &Value) -> Self {
         let url = format!("{}{path}", monitor.url().replacen("http", "ws", 1));
-        let arguments = json!({"url": url, "origin": origin}).to_string();
+        let arguments = json!({"url": url, "options": options}).to_string();
         Self { client: Client::node("websocket.mjs", &[&arguments]) }
     }
 

@@ -59,6 +59,11 @@ pub(crate) enum Verb {
     Completions(Completions),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
+    /// The token that a monitor asks for which other machines can reach
+    Token {
+        #[command(subcommand)]
+        order: TokenOrder,
+    },
     /// Print the version
     Version,
 }
@@ -69,7 +74,7 @@ const GROUPS: &[(&str, &[&str])] = &[
         "Run it",
         &[
             "start", "stop", "restart", "status", "port", "list", "health", "diagnose", "logs", "config",
-            "service",
+            "service", "token",
         ],
     ),
     ("See what happens", &["open", "tail", "demo"]),
@@ -113,13 +118,28 @@ fn grouped(command: &clap::Command) -> String {
         Exit codes: 0 done or already so, 1 failed, 2 wrong usage, 3 not running."
 }
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenOrder {
+    /// Print the token, for programs on other machines
+    Show,
+    /// Replace the token: who has the old one is disconnected and refused
+    Rotate,
+    /// Print a link that logs one browser in, within ten minutes
+    Link {
+        /// Port of the monitor [default: all of yours that ask for the token]
+        #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+        port: Option<u16>,
+    },
+}
+
 /// Where to listen.
 #[derive(Clone, Debug, Default, Args)]
 pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
     pub(crate) port: Option<PortChoice>,
-    /// Address to listen on [default: localhost]
+    /// Address to listen on; others than localhost, such as 0.0.0.0, ask everybody for the token
+    /// [default: localhost]
     #[arg(long)]
     pub(crate) host: Option<String>,
     /// Serve the dashboard; this is the default unless the configuration says otherwise
@@ -131,6 +151,15 @@ pub(crate) struct Listen {
     /// Defaults for where it runs: development, production or docker [default: found out]
     #[arg(long, value_parser = profile)]
     pub(crate) profile: Option<Profile>,
+    /// Serve HTTPS, with a certificate that the monitor signs itself unless you name one
+    #[arg(long)]
+    pub(crate) tls: bool,
+    /// Serve HTTPS with this certificate (PEM, with those that vouch for it)
+    #[arg(long, value_name = "FILE", requires = "tls_key", value_parser = file)]
+    pub(crate) tls_cert: Option<String>,
+    /// The key of that certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert", value_parser = file)]
+    pub(crate) tls_key: Option<String>,
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
@@ -139,8 +168,8 @@ pub(crate) struct Listen {
 impl Listen {
     /// What these flags say of the settings, on that port.
     pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
-        let Self { host, dashboard, dashboard_port, profile, .. } = self.clone();
-        Flags { host, port, dashboard, dashboard_port, profile }
+        let Self { host, dashboard, dashboard_port, profile, tls, tls_cert, tls_key, .. } = self.clone();
+        Flags { host, port, dashboard, dashboard_port, profile, tls, tls_cert, tls_key }
     }
 
     /// The same flags for another process of this program, which is to serve exactly there.
@@ -149,6 +178,9 @@ impl Listen {
         let mut arguments = vec![named("port", &port), named("host", &host)];
         arguments.extend(self.dashboard.then(|| "--dashboard".into()));
         arguments.extend(self.dashboard_port.map(|port| named("dashboard-port", &port)));
+        arguments.extend(self.tls.then(|| "--tls".into()));
+        arguments.extend(self.tls_cert.as_ref().map(|file| named("tls-cert", file)));
+        arguments.extend(self.tls_key.as_ref().map(|file| named("tls-key", file)));
         arguments.extend(self.profile.map(|profile| named("profile", &profile)));
         arguments.extend(self.project.as_ref().map(|project| named("project", project)));
         arguments
@@ -181,9 +213,11 @@ pub(crate) struct Bare {
 impl Bare {
     /// Whether it names a port at most: whatever else is asked for, only a server in this terminal does.
     pub(crate) fn is_plain(&self) -> bool {
-        let Listen { port: _, host, dashboard, dashboard_port, profile, project } = &self.listen;
-        let is_default = host.is_none() && dashboard_port.is_none() && profile.is_none() && project.is_none();
-        is_default && !dashboard && !self.no_browser && !self.background
+        let Listen { port: _, host, dashboard, dashboard_port, profile, project, tls, tls_cert, tls_key } =
+            &self.listen;
+        let is_local = host.is_none() && !tls && tls_cert.is_none() && tls_key.is_none();
+        let is_default = dashboard_port.is_none() && profile.is_none() && project.is_none();
+        is_local && is_default && !dashboard && !self.no_browser && !self.background
     }
 }
 
@@ -557,6 +591,13 @@ fn folder(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
+/// The absolute path of a file that exists.
+fn file(text: &str) -> Result<String, String> {
+    let path = std::path::absolute(text).map_err(|error| error.to_string())?;
+    std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
 pub(crate) fn profile(text: &str) -> Result<Profile, String> {
     Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
 }
@@ -579,10 +620,9 @@ mod tests {
 
     #[test]
     fn the_help_shows_every_verb_once_and_every_verb_that_reads_or_writes_events_has_examples() {
-        let help = command().render_help().to_string();
+        let help = grouped(&Arguments::command());
         for verb in command().get_subcommands() {
-            let lines =
-                help.lines().filter(|line| line.trim_start().starts_with(&format!("{} ", verb.get_name())));
+            let lines = help.lines().filter(|line| line.starts_with(&format!("  {} ", verb.get_name())));
             assert_eq!(lines.count(), 1, "{}: {help}", verb.get_name());
         }
         for verb in ["tail", "export", "import", "open", "completions"] {
@@ -618,6 +658,11 @@ mod tests {
             "port 0",
             "port 8765 --background",
             "status --show-ports --port 8765",
+            "--tls-cert Cargo.toml",
+            "--tls-key Cargo.toml",
+            "--tls-cert /no/such/file --tls-key Cargo.toml",
+            "token",
+            "token show --port 1",
             "--project /no/such/folder",
             "start --project Cargo.toml",
             "--port 9000 start",

@@ -1,15 +1,15 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
-use client::{Probe, url};
+use client::{Probe, page_on, url};
 use host::{Origin, Settings};
-use protocol::names;
+use protocol::{Runfile, names};
 
 use crate::args::{Bare, PortChoice};
 use crate::context::Context;
-use crate::launch::{self, Target, dashboard_url};
+use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
 use crate::start::Outcome;
-use crate::{Exit, browser, desktop, start};
+use crate::{Exit, browser, desktop, start, token};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
@@ -29,14 +29,14 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
         }
         context.terminal.complain("The desktop app could not start; serving in this terminal.");
     }
-    let dashboard = dashboard_url(&settings.config);
+    let dashboard = dashboard_port(&settings.config);
     let found = serve(settings, bare.listen.project.clone(), context, |place, context| match place {
         Place::First(runfile) => {
-            let url = url(&runfile.host, port);
             context.terminal.say(format_args!("Monitor running on port {port}"));
-            context.terminal.say(format_args!("Send a first event: {}", first_event(&url)));
-            if let Some(dashboard) = &dashboard {
-                show(dashboard, "Opening browser to", bare, context);
+            context.terminal.say(format_args!("Send a first event: {}", first_event(runfile)));
+            token::report(runfile, context);
+            if let Some(port) = dashboard {
+                show(&login(runfile, port), "Opening browser to", bare, context);
             }
         }
         Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
@@ -81,8 +81,8 @@ fn already(
         Probe::Ours(running) => {
             let url = running.url();
             context.terminal.say(format_args!("Monitor already running at {url}"));
-            if let Some(dashboard) = running.dashboard_url() {
-                show(&dashboard, "Opening browser to existing instance:", bare, context);
+            if let Some(port) = running.health.dashboard_port {
+                show(&login(&running.runfile, port), "Opening browser to existing instance:", bare, context);
             }
             return Ok(Exit::Done);
         }
@@ -106,6 +106,13 @@ fn already(
     Ok(Exit::Failed)
 }
 
+/// The page to open: where a login is needed, the one that does it.
+fn login(runfile: &Runfile, dashboard_port: u16) -> String {
+    let page = page_on(runfile, dashboard_port);
+    let login = if runfile.access.token { token::login_path(runfile).ok() } else { None };
+    login.map_or_else(|| page.clone(), |path| format!("{page}{path}"))
+}
+
 /// Opens the dashboard, or says where it is.
 fn show(url: &str, opening: &str, bare: &Bare, context: &mut Context<'_, '_>) {
     if !bare.no_browser && browser::has_display(context) {
@@ -118,7 +125,14 @@ fn show(url: &str, opening: &str, bare: &Bare, context: &mut Context<'_, '_>) {
 }
 
 /// The command that sends a first event, to be copied.
-fn first_event(url: &str) -> String {
+fn first_event(runfile: &Runfile) -> String {
+    let token = if runfile.access.token {
+        r#" -H "Authorization: Bearer $(claude-mpm-monitor token show)""#
+    } else {
+        ""
+    };
+    // On this machine, where every monitor speaks plain HTTP.
+    let url = url(&runfile.host, runfile.port);
     let event = r#"{"hook_event_name":"UserPromptSubmit","session_id":"try","prompt":"hello"}"#;
-    format!("curl {url}{} -d '{event}'", names::EVENTS)
+    format!("curl {url}{}{token} -d '{event}'", names::EVENTS)
 }

@@ -87,9 +87,8 @@ fn first_free(context: &Context<'_, '_>) -> anyhow::Result<u16> {
 }
 
 /// Where the dashboard of a server with that configuration is; `None` when it is switched off.
-pub(crate) fn dashboard_url(config: &Config) -> Option<String> {
-    let port = config.dashboard_port.unwrap_or(config.port);
-    config.dashboard.then(|| client::url(&config.host, port))
+pub(crate) fn dashboard_port(config: &Config) -> Option<u16> {
+    config.dashboard.then(|| config.dashboard_port.unwrap_or(config.port))
 }
 
 fn end_debug_script(owner: &Owner, port: u16, force: bool, context: &mut Context<'_, '_>) -> bool {
@@ -159,7 +158,9 @@ pub(crate) fn suggestion(error: &StartError) -> Option<&'static str> {
         // Who has the server's own port is reported where the port was chosen.
         StartError::PortTaken { .. } => Some("choose another port with --dashboard-port"),
         StartError::Forbidden { .. } => Some("choose a port above 1024"),
-        StartError::NeedsToken { .. } => Some("use --host localhost"),
+        StartError::Token(_) => {
+            Some("make a new one with 'claude-mpm-monitor token rotate', or use --host localhost")
+        }
         _ => None,
     }
 }

@@ -30,6 +30,7 @@ mod stop;
 mod supervisor;
 mod tail;
 mod terminal;
+mod token;
 mod when;
 mod which;
 
@@ -109,6 +110,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Open(open)) => open::run(&open, context),
         Some(Verb::Completions(completions)) => Ok(completions::run(&completions, context)),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
+        Some(Verb::Token { order }) => token::run(&order, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

@@ -2,13 +2,13 @@
 //! so that it takes new settings and a new version; one in a terminal or in the desktop app starts again inside
 //! its process.
 
+use std::iter;
 use std::time::{Duration, Instant};
 
-use client::{Probe, Running};
-use host::Profile;
+use client::{Probe, Running, Supervision};
 use protocol::Runfile;
 
-use crate::args::{Listen, PortChoice, Reclaim, Restart, Start};
+use crate::args::{self, Listen, PortChoice, Reclaim, Restart, Start, Verb};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::start::{self, Outcome};
@@ -50,7 +50,7 @@ pub(crate) fn restart(
         Probe::Ours(running) => Some(running),
         _ => None,
     };
-    let listen = as_before(runfile, running.as_deref(), restart);
+    let listen = as_before(runfile, restart, context);
     let Target { settings, found } = match restart.port {
         // The port of its dashboard becomes free with it.
         Some(port) if port != runfile.port && listen.dashboard_port != Some(port) => {
@@ -75,7 +75,7 @@ pub(crate) fn restart(
     context.terminal.say(format_args!("{}\n", stop::report(runfile.port, stopped)));
     match start::in_background(&listen, &settings, context)? {
         Outcome::Served(running) => {
-            start::report(&running.runfile, running.dashboard_url().as_deref(), false, context);
+            start::report(&running.runfile, running.health.dashboard_port, false, context);
             Ok(Exit::Done)
         }
         Outcome::Ended(exit) => Ok(exit),
@@ -84,17 +84,26 @@ pub(crate) fn restart(
 }
 
 /// The flags that make a new process serve as the old one did, but for what the user wants otherwise.
-fn as_before(runfile: &Runfile, running: Option<&Running>, restart: &Restart) -> Listen {
-    let dashboard = running.and_then(|running| running.health.dashboard_port);
-    // On the server's own port, it moves along.
-    let apart = dashboard.filter(|port| *port != runfile.port);
+fn as_before(runfile: &Runfile, restart: &Restart, context: &Context<'_, '_>) -> Listen {
+    let listen = first_flags(runfile, context);
     Listen {
         port: Some(PortChoice::Exact(restart.port.unwrap_or(runfile.port))),
         host: Some(restart.host.clone().unwrap_or_else(|| runfile.host.clone())),
         project: runfile.project.clone(),
-        dashboard: dashboard.is_some(),
-        dashboard_port: restart.dashboard_port.or(apart),
-        profile: running.and_then(|running| Profile::named(&running.health.profile)),
+        dashboard_port: restart.dashboard_port.or(listen.dashboard_port),
+        ..listen
+    }
+}
+
+/// The flags that the server's supervisor started it with.
+fn first_flags(runfile: &Runfile, context: &Context<'_, '_>) -> Listen {
+    let supervision = Supervision::read(&context.home, runfile.port);
+    let Some(Supervision { arguments, .. }) = supervision else { return Listen::default() };
+    let line = iter::once(env!("CARGO_PKG_NAME").to_owned()).chain(arguments);
+    match args::parse(line).map(|arguments| arguments.verb) {
+        Ok(Some(Verb::Start(start))) => start.listen,
+        // A record of another version, whose flags are not ours.
+        _ => Listen::default(),
     }
 }
 
@@ -123,7 +132,7 @@ fn inside(
     let Some(running) = wait_for_next(runfile, port, context)? else {
         anyhow::bail!("the monitor did not come back on port {port}");
     };
-    start::report(&running.runfile, running.dashboard_url().as_deref(), false, context);
+    start::report(&running.runfile, running.health.dashboard_port, false, context);
     Ok(Exit::Done)
 }
 

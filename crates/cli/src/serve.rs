@@ -31,13 +31,14 @@ pub(crate) enum Place<'a> {
 /// Serves in this process, for that project only if one is named. `tell` is called when the server answers, and
 /// again when it has moved. Returns who has the port when another program was quicker, and `None` after serving.
 pub(crate) fn serve(
-    settings: Settings,
+    mut settings: Settings,
     project: Option<String>,
     context: &mut Context<'_, '_>,
     mut tell: impl FnMut(Place<'_>, &mut Context<'_, '_>),
 ) -> anyhow::Result<Option<Probe>> {
     let port = settings.config.port;
     start_log(&settings, &context.home)?;
+    settings.load_certificate(&context.home)?;
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
     let served = runtime.block_on(async {
         // Before the port is taken: whoever sees us serve may stop us right away.

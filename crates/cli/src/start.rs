@@ -3,15 +3,15 @@
 use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
-use client::{Detached, DetachedError, Owner, Probe, Running, Supervision, start_detached, url};
+use client::{Detached, DetachedError, Owner, Probe, Running, Supervision, page, page_on, start_detached};
 use host::{Serves, Settings};
 use protocol::Runfile;
 
 use crate::args::{Listen, PortChoice, Reclaim, Role, Start};
 use crate::context::Context;
-use crate::launch::{self, Target, dashboard_url};
+use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
-use crate::{Exit, status, supervisor};
+use crate::{Exit, status, supervisor, token};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     match start.role {
@@ -46,7 +46,7 @@ fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit>
     };
     match outcome {
         Outcome::Served(running) => {
-            report(&running.runfile, running.dashboard_url().as_deref(), start.verbose, context);
+            report(&running.runfile, running.health.dashboard_port, start.verbose, context);
             Ok(Exit::Done)
         }
         Outcome::Ended(exit) => Ok(exit),
@@ -71,9 +71,9 @@ fn in_foreground(
     settings: Settings,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Outcome> {
-    let dashboard = dashboard_url(&settings.config);
+    let dashboard = dashboard_port(&settings.config);
     let taken = serve(settings, start.listen.project.clone(), context, |place, context| match place {
-        Place::First(runfile) => report(runfile, dashboard.as_deref(), start.verbose, context),
+        Place::First(runfile) => report(runfile, dashboard, start.verbose, context),
         Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
     })?;
     if taken.is_none() {
@@ -129,14 +129,15 @@ pub(crate) fn in_background(
 /// Tells of a server that has just been started.
 pub(crate) fn report(
     runfile: &Runfile,
-    dashboard: Option<&str>,
+    dashboard_port: Option<u16>,
     verbose: bool,
     context: &mut Context<'_, '_>,
 ) {
-    let Runfile { pid, mode, host, port, .. } = runfile;
+    let dashboard = dashboard_port.map(|port| page_on(runfile, port));
+    let Runfile { pid, mode, .. } = runfile;
     let mut lines = vec![
-        format!("  - Server URL: {}", url(host, *port)),
-        format!("  - Dashboard URL: {}", dashboard.unwrap_or("switched off")),
+        format!("  - Server URL: {}", page(runfile)),
+        format!("  - Dashboard URL: {}", dashboard.as_deref().unwrap_or("switched off")),
         format!("  - Process ID: {pid}"),
         format!("  - Mode: {mode}"),
     ];
@@ -151,6 +152,7 @@ pub(crate) fn report(
         "✓ Server started successfully\n{}\n\nMonitoring server is ready for connections.\n{ready}",
         lines.join("\n")
     ));
+    token::report(runfile, context);
 }
 
 /// What `--verbose` adds.

@@ -1,8 +1,10 @@
 //! `status`: this user's monitors and claude-mpm's, for people and for programs.
 
 use std::thread;
+use std::time::SystemTime;
 
-use client::{Legacy, Probe, Running, Supervised, Supervision, url};
+use client::{Legacy, Probe, Running, Supervised, Supervision, page, page_on, url};
+use protocol::health::ClientInfo;
 use protocol::{Health, Runfile, Timestamp, names};
 use serde_json::{Value, json};
 
@@ -43,6 +45,8 @@ pub(crate) struct Server {
     pub(crate) health: Option<Health>,
     /// `None` for one in the foreground.
     pub(crate) supervision: Option<Supervision>,
+    /// Who is connected; empty when it does not answer.
+    pub(crate) clients: Vec<ClientInfo>,
 }
 
 impl Found {
@@ -95,11 +99,12 @@ impl Found {
     /// A block for each server.
     pub(crate) fn details(&self, verbose: bool) -> String {
         let mut blocks = String::new();
+        let now = Timestamp::from_system(SystemTime::now());
         for (number, server) in self.servers.iter().enumerate() {
             blocks += &format!("\nServer {}:\n", number + 1);
             blocks += &list(server.lines(verbose));
             if verbose {
-                blocks += &server.clients();
+                blocks += &server.connections(now);
             }
         }
         for (port, legacy) in &self.legacy {
@@ -208,24 +213,26 @@ impl Server {
     fn ask(runfile: Runfile, context: &Context<'_, '_>) -> Self {
         match client::probe(&context.home, runfile.port) {
             Probe::Ours(running) => {
+                // Gone since: then nobody is connected to it.
+                let clients = running.monitor().status().map(|status| status.clients).unwrap_or_default();
                 let Running { health, runfile } = *running;
                 let supervision = Supervision::read(&context.home, runfile.port);
-                Self { runfile, health: Some(health), supervision }
+                Self { runfile, health: Some(health), supervision, clients }
             }
             _ => {
                 let supervision = Supervision::read(&context.home, runfile.port);
-                Self { runfile, health: None, supervision }
+                Self { runfile, health: None, supervision, clients: Vec::new() }
             }
         }
     }
 
     pub(crate) fn url(&self) -> String {
-        url(&self.runfile.host, self.runfile.port)
+        page(&self.runfile)
     }
 
     /// Where the dashboard is; `None` when it is switched off, or when nobody can tell.
     pub(crate) fn dashboard(&self) -> Option<String> {
-        self.health.as_ref()?.dashboard_port.map(|port| url(&self.runfile.host, port))
+        self.health.as_ref()?.dashboard_port.map(|port| page_on(&self.runfile, port))
     }
 
     fn lines(&self, verbose: bool) -> Vec<(&'static str, String)> {
@@ -278,14 +285,19 @@ impl Server {
         }
     }
 
-    /// The connections whose version is known.
-    fn clients(&self) -> String {
-        let Some(health) = self.health.as_ref().filter(|health| !health.client_versions.is_empty()) else {
+    /// Who is connected, the oldest first.
+    fn connections(&self, now: Timestamp) -> String {
+        if self.clients.is_empty() {
             return String::new();
+        }
+        let line = |(at, client): (usize, &ClientInfo)| {
+            let age = age(now.0.saturating_sub(client.connected_at.0));
+            let version = client.version.as_ref().map(|version| format!(", version {version}"));
+            let (kind, address) = (&client.kind, &client.address);
+            format!("  {}. {kind} ({address}) - Connected {age} ago{}\n", at + 1, version.unwrap_or_default())
         };
-        let clients = health.client_versions.iter().enumerate();
-        let clients = clients.map(|(at, (id, version))| format!("  {}. {id} - Version {version}\n", at + 1));
-        format!("\nClient Connections:\n{}", clients.collect::<String>())
+        let lines: String = self.clients.iter().enumerate().map(line).collect();
+        format!("\nClient Connections:\n{lines}")
     }
 
     fn json(&self) -> Value {
@@ -301,6 +313,7 @@ impl Server {
             "last_crash": self.supervision.as_ref().and_then(|supervision| supervision.last_crash.as_ref()),
             "uptime_s": health.map(|health| health.uptime),
             "clients": health.map(|health| health.clients_connected),
+            "connections": self.clients,
             "events": health.map(|health| health.health_stats.events_processed),
             "status": health.map_or("not responding", |health| health.status.as_str()),
             "version": self.runfile.version,
@@ -332,6 +345,13 @@ pub(crate) fn duration(seconds: u64) -> String {
     shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
 }
 
+/// `2h 10m`; seconds only within the first minute.
+fn age(ms: i64) -> String {
+    let seconds = u64::try_from(ms / 1000).unwrap_or_default();
+    let text = duration(if seconds < 60 { seconds } else { seconds - seconds % 60 });
+    if seconds < 60 { text } else { text.trim_end_matches(" 0s").to_owned() }
+}
+
 /// `1,247`.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
@@ -359,6 +379,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: None,
             mode: "background".to_owned(),
+            access: Default::default(),
         };
         let mut health = Health {
             status: "running".to_owned(),
@@ -370,7 +391,7 @@ mod tests {
             ..Health::default()
         };
         health.health_stats.events_processed = 1247;
-        Server { runfile, health: Some(health), supervision: None }
+        Server { runfile, health: Some(health), supervision: None, clients: Vec::new() }
     }
 
     fn page(server: Server, verbose: bool) -> String {
@@ -421,6 +442,23 @@ Server 1:
 
 Dashboard accessible at: http://localhost:8765";
         assert_eq!(page(server(), true), expected);
+    }
+
+    #[test]
+    fn clients_are_shown_with_kind_address_and_age() {
+        let client = |kind: &str, port: u16, connected_at| ClientInfo {
+            kind: kind.to_owned(),
+            address: format!("127.0.0.1:{port}"),
+            connected_at: Timestamp(connected_at),
+            ..ClientInfo::default()
+        };
+        let clients = vec![client("Browser", 54321, 0), client("CLI Monitor", 54322, 7_785_000)];
+        let shown = Server { clients, ..server() }.connections(Timestamp(7_800_000));
+        let expected = "\nClient Connections:\n  \
+            1. Browser (127.0.0.1:54321) - Connected 2h 10m ago\n  \
+            2. CLI Monitor (127.0.0.1:54322) - Connected 15s ago\n";
+        assert_eq!(shown, expected);
+        assert_eq!(server().connections(Timestamp(0)), "");
     }
 
     #[test]

@@ -120,6 +120,10 @@ impl Follow {
         };
         match page {
             Ok(page) => self.take(page),
+            // It has started again, and only its new runfile says what it wants to hear.
+            Err(error @ Error::Refused { status: 401, .. }) if self.home.is_some() => {
+                self.lose(error.to_string());
+            }
             Err(error @ Error::Refused { status: 400..500, .. }) => return Err(error),
             Err(error) => self.lose(error.to_string()),
         }
@@ -158,7 +162,7 @@ impl Follow {
         if let Some(ending) = page.ending {
             self.lose(format!("it ends ({})", ending.reason));
             if let Some(url) = ending.url {
-                self.monitor = Monitor::at_url(&url);
+                self.monitor = self.monitor.moved_to(&url);
             }
         }
     }

@@ -1,12 +1,14 @@
 //! A handle to one running monitor: the questions and orders that HTTP offers.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
-use protocol::{ErrorBody, Health, Session, names};
+use protocol::health::Status;
+use protocol::{ErrorBody, Health, Runfile, Session, names};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use ureq::http::Response;
-use ureq::typestate::WithoutBody;
+use ureq::typestate::{WithBody, WithoutBody};
 use ureq::{Agent, Body, RequestBuilder};
 
 use crate::Error;
@@ -22,6 +24,8 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub struct Monitor {
     url: String,
     agent: Agent,
+    /// What proves to it who asks; none where loopback is proof enough.
+    secret: Option<String>,
 }
 
 /// What a monitor thinks of a client's version.
@@ -57,9 +61,25 @@ pub struct Refused {
     pub message: String,
 }
 
-/// The address under which a browser finds a monitor.
+/// The address under which a program on this machine finds a monitor.
 pub fn url(host: &str, port: u16) -> String {
-    if host.contains(':') { format!("http://[{host}]:{port}") } else { format!("http://{host}:{port}") }
+    match host.parse::<IpAddr>() {
+        // These mean "listen everywhere" and are no destinations.
+        Ok(ip) if ip.is_unspecified() => format!("http://localhost:{port}"),
+        Ok(IpAddr::V6(ip)) => format!("http://[{ip}]:{port}"),
+        _ => format!("http://{host}:{port}"),
+    }
+}
+
+/// The address under which a browser finds the monitor of a runfile.
+pub fn page(runfile: &Runfile) -> String {
+    page_on(runfile, runfile.port)
+}
+
+/// Same, for another port that it serves as well.
+pub fn page_on(runfile: &Runfile, port: u16) -> String {
+    let url = url(&runfile.host, port);
+    if runfile.access.tls_fingerprint.is_some() { url.replacen("http", "https", 1) } else { url }
 }
 
 impl Monitor {
@@ -68,7 +88,24 @@ impl Monitor {
         Self::with_limit(host, port, ANSWER_LIMIT)
     }
 
+    /// The monitor of a runfile, with the right to do there what its user may do.
+    pub fn of(runfile: &Runfile) -> Self {
+        Self::of_with_limit(runfile, ANSWER_LIMIT)
+    }
+
     /// Same, with another limit for each answer.
+    pub(crate) fn of_with_limit(runfile: &Runfile, limit: Duration) -> Self {
+        let secret = runfile.access.token.then(|| runfile.control_token.clone());
+        Self { secret, ..Self::with_limit(&runfile.host, runfile.port, limit) }
+    }
+
+    /// The same monitor, asked with this token.
+    #[must_use]
+    pub fn with_token(self, token: impl Into<String>) -> Self {
+        Self { secret: Some(token.into()), ..self }
+    }
+
+    /// Same as [`Monitor::at`], with another limit for each answer.
     pub(crate) fn with_limit(host: &str, port: u16, limit: Duration) -> Self {
         // No proxy and no redirects: the answer must come from this very address.
         let config = Agent::config_builder()
@@ -77,7 +114,7 @@ impl Monitor {
             .http_status_as_error(false)
             .timeout_global(Some(limit))
             .build();
-        Self { url: url(host, port), agent: config.new_agent() }
+        Self { url: url(host, port), agent: config.new_agent(), secret: None }
     }
 
     /// The monitor at this `http://host:port`; nothing is sent yet.
@@ -85,8 +122,9 @@ impl Monitor {
         Self { url: url.trim_end_matches('/').to_owned(), ..Self::at("localhost", 0) }
     }
 
-    pub(crate) fn agent(&self) -> &Agent {
-        &self.agent
+    /// The same monitor, which has moved to this `http://host:port`.
+    pub(crate) fn moved_to(&self, url: &str) -> Self {
+        Self { secret: self.secret.clone(), ..Self::at_url(url) }
     }
 
     /// Its address.
@@ -102,14 +140,22 @@ impl Monitor {
         self.get(names::HEALTH)
     }
 
+    /// The same, and who is connected to it.
+    ///
+    /// # Errors
+    /// When it does not answer, or with something else.
+    pub fn status(&self) -> Result<Status, Error> {
+        self.get(names::STATUS)
+    }
+
     /// Sends one event, or an array or lines of events; success means that it is stored.
     ///
     /// # Errors
     /// When it does not answer, or refuses the event.
     pub fn post_event(&self, body: &str) -> Result<(), Error> {
         let url = format!("{}{}", self.url, names::EVENTS);
-        let sent = self.agent.post(&url).header("content-type", "application/json").send(body);
-        accepted(&url, sent).map(drop)
+        let request = self.posting(&url, self.secret.as_deref());
+        accepted(&url, request.header("content-type", "application/json").send(body)).map(drop)
     }
 
     /// Sends several events, each a JSON object on one line; what is no event is refused alone.
@@ -182,17 +228,41 @@ impl Monitor {
         self.order(names::CAPTURE, control_token, r#"{"paused":false}"#).map(drop)
     }
 
+    /// A path, valid once and for a few minutes, that logs a browser in. The token is that of its runfile.
+    ///
+    /// # Errors
+    /// When it does not answer, or refuses the token.
+    pub fn login_path(&self, control_token: &str) -> Result<String, Error> {
+        let answer = self.order(names::LOGIN_LINK, control_token, "")?;
+        Ok(answer["path"].as_str().unwrap_or("/").to_owned())
+    }
+
     fn order(&self, route: &str, control_token: &str, body: &str) -> Result<serde_json::Value, Error> {
         let url = format!("{}{route}", self.url);
-        let request = self.agent.post(&url).header("authorization", format!("Bearer {control_token}"));
+        let request = self.posting(&url, Some(control_token));
         decode(&url, &mut accepted(&url, request.send(body))?)
+    }
+
+    fn posting(&self, url: &str, secret: Option<&str>) -> RequestBuilder<WithBody> {
+        let request = self.agent.post(url);
+        match secret {
+            Some(secret) => request.header("authorization", format!("Bearer {secret}")),
+            None => request,
+        }
     }
 
     /// Reads any route as JSON.
     pub(crate) fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Error> {
         let url = format!("{}{route}", self.url);
-        let mut response = accepted(&url, self.agent.get(&url).call())?;
-        decode(&url, &mut response)
+        decode(&url, &mut accepted(&url, self.getting(&url).call())?)
+    }
+
+    pub(crate) fn getting(&self, url: &str) -> RequestBuilder<WithoutBody> {
+        let request = self.agent.get(url);
+        match &self.secret {
+            Some(secret) => request.header("authorization", format!("Bearer {secret}")),
+            None => request,
+        }
     }
 }
 
@@ -293,5 +363,6 @@ mod tests {
     fn an_address_with_colons_stands_in_brackets() {
         assert_eq!(url("::1", 8765), "http://[::1]:8765");
         assert_eq!(url("localhost", 8765), "http://localhost:8765");
+        assert_eq!(url("0.0.0.0", 8765), "http://localhost:8765", "no destination");
     }
 }

@@ -9,7 +9,7 @@ use protocol::paths::Home;
 use protocol::{Health, Runfile, names};
 use serde_json::Value;
 
-use crate::{Legacy, Lock, Monitor, Owner, ports, runfiles, url};
+use crate::{Legacy, Lock, Monitor, Owner, page, page_on, ports, runfiles};
 
 /// How long a connection may take. On this machine it is made or refused at once.
 const CONNECT_LIMIT: Duration = Duration::from_millis(500);
@@ -48,27 +48,30 @@ pub struct Running {
 impl Running {
     /// Where a browser finds it.
     pub fn url(&self) -> String {
-        url(&self.runfile.host, self.runfile.port)
+        page(&self.runfile)
     }
 
     /// Where a browser finds its dashboard; `None` when that is switched off.
     pub fn dashboard_url(&self) -> Option<String> {
-        self.health.dashboard_port.map(|port| url(&self.runfile.host, port))
+        self.health.dashboard_port.map(|port| page_on(&self.runfile, port))
     }
 
     /// A handle to talk to it.
     pub fn monitor(&self) -> Monitor {
-        Monitor::at(&self.runfile.host, self.runfile.port)
+        Monitor::of(&self.runfile)
     }
 }
 
 /// Finds out who holds a port of this machine.
 pub fn probe(home: &Home, port: u16) -> Probe {
-    let addresses = addresses(runfiles::read(home, port).as_ref());
+    // With the lock held, whoever answers at the runfile's own address is the one that wrote it.
+    let noted = runfiles::read(home, port).filter(|_| Lock::is_held(home, port));
+    let noted = noted.as_ref();
+    let addresses = addresses(noted);
     // All at once, so that silence on two addresses takes no longer than on one.
     let answers: Vec<Answer> = thread::scope(|scope| {
         let asked: Vec<_> =
-            addresses.iter().map(|&address| scope.spawn(move || ask(address, port))).collect();
+            addresses.iter().map(|&address| scope.spawn(move || ask(address, port, noted))).collect();
         asked.into_iter().map(|thread| thread.join().unwrap_or(Answer::Silence)).collect()
     });
     // Read after the answers: a server writes its runfile before it answers, but after it listens.
@@ -121,6 +124,16 @@ pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Runn
     None
 }
 
+/// What proves to the monitor of a runfile who asks; nothing for whoever else has an address of that port.
+fn secret(noted: Option<&Runfile>, address: IpAddr) -> Option<&str> {
+    let noted = noted.filter(|noted| noted.access.token)?;
+    let is_its_own = match noted.host.parse::<IpAddr>() {
+        Ok(host) => host == address || host.is_unspecified(),
+        Err(_) => address.is_loopback(),
+    };
+    is_its_own.then_some(noted.control_token.as_str())
+}
+
 /// Both loopback addresses, and the one that the runfile names.
 fn addresses(runfile: Option<&Runfile>) -> Vec<IpAddr> {
     let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -139,12 +152,15 @@ enum Answer {
     Health(Value),
 }
 
-fn ask(address: IpAddr, port: u16) -> Answer {
+fn ask(address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
     // Closed again at once: a program that serves one connection at a time shall be free to answer.
     let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT_LIMIT).map(drop);
     match connected {
         Ok(()) => {
-            let monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+            let mut monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+            if let Some(secret) = secret(noted, address) {
+                monitor = monitor.with_token(secret);
+            }
             monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
         }
         // Too busy to accept is somebody, too.
@@ -187,6 +203,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: None,
             mode: "background".to_owned(),
+            access: Default::default(),
         }
     }
 
@@ -199,6 +216,7 @@ mod tests {
         let daemon = json!({"status": "healthy", "server": "claude-mpm-python-socketio", "port": 8765});
         let later_daemon = json!({"status": "healthy", "service": "claude-mpm-socketio", "total_events": 3});
         let foreign = json!({"service": "claude-mpm-monitor", "server_id": "monitor-2"});
+        let guarded = json!({"service": "claude-mpm-monitor", "status": "running", "version": "0.1.0"});
         let cases = [
             (&ours, Some(runfile()), "ours"),
             (&ours, None, "nobody"),
@@ -209,6 +227,7 @@ mod tests {
             (&daemon, None, "Daemon 0 "),
             (&later_daemon, None, "Daemon 0 "),
             (&json!({"status": "ok"}), Some(runfile()), "nobody"),
+            (&guarded, Some(runfile()), "nobody"),
             (&json!("ok"), Some(runfile()), "nobody"),
         ];
         for (answer, runfile, expected) in cases {

@@ -80,6 +80,12 @@ pub(crate) struct Identity {
     pub(crate) started_at: Timestamp,
 }
 
+/// The names under which other machines may know this one.
+pub fn machine_names() -> Vec<String> {
+    let name = System::host_name().ok().filter(|name| !name.is_empty());
+    name.map(|name| vec![format!("{name}.local"), name]).unwrap_or_default()
+}
+
 /// Whether the process still runs.
 pub(crate) fn is_running(identity: Identity) -> bool {
     with_proven(identity, |_| ()).is_some()
@@ -156,6 +162,7 @@ mod tests {
             control_token: String::new(),
             project: None,
             mode: String::new(),
+            access: Default::default(),
         }
     }
 

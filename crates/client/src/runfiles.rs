@@ -107,6 +107,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: None,
             mode: "background".to_owned(),
+            access: Default::default(),
         }
     }
 

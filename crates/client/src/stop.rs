@@ -127,7 +127,7 @@ fn stop_between_two_servers(
 
 /// Tells a monitor to stop, after it has shown that it is the one of the runfile: nobody else gets the token.
 fn order(runfile: &Runfile, limit: Duration, successor_port: Option<u16>) -> Result<u64, Error> {
-    let monitor = Monitor::with_limit(&runfile.host, runfile.port, limit);
+    let monitor = Monitor::of_with_limit(runfile, limit);
     let health = monitor.health()?;
     if health.server_id != runfile.server_id {
         let reason = "another server_id than that of the runfile".to_owned();
@@ -188,6 +188,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: None,
             mode: "background".to_owned(),
+            access: Default::default(),
         };
         runfiles::write(&home, &runfile).unwrap();
         assert!(matches!(stop(&home, 9000, true), Err(StopError::NotRunning { port: 9000 })));

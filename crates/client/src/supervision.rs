@@ -32,6 +32,9 @@ pub struct Supervision {
     pub last_crash: Option<Crash>,
     /// Where the server's log is.
     pub log: PathBuf,
+    /// What the server was started with, so that a restart can do the same.
+    #[serde(default)]
+    pub arguments: Vec<String>,
 }
 
 /// What a supervised server does.
@@ -126,7 +129,15 @@ mod tests {
         let last_crash =
             Some(Crash { at: Timestamp(5), reason: "signal: 9".to_owned(), output: "why".to_owned() });
         let log = PathBuf::from("monitor.log");
-        Supervision { pid, process_started_at: started_at, state, restarts: 2, last_crash, log }
+        Supervision {
+            pid,
+            process_started_at: started_at,
+            state,
+            restarts: 2,
+            last_crash,
+            log,
+            arguments: Vec::new(),
+        }
     }
 
     #[test]

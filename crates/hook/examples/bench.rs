@@ -146,6 +146,7 @@ fn leave_runfile(folder: &Path, port: u16) -> Result<()> {
         control_token: "bench".to_owned(),
         project: None,
         mode: "foreground".to_owned(),
+        access: Default::default(),
     };
     fs::create_dir_all(home.run())?;
     Ok(fs::write(home.runfile(port), serde_json::to_vec(&runfile)?)?)

@@ -53,7 +53,7 @@ pub enum Token {
 
 /// The server for an event, by the first of: the URL variable, a port variable, the runfile of the innermost
 /// project around `cwd`, the runfile of the configured or default port, the only runfile. `None` is the spool.
-/// Files are read only when no variable decides.
+/// Files are read only when no variable decides on server and token.
 pub fn target(
     variable: impl Fn(&str) -> Option<String>,
     runfiles: impl FnOnce() -> Vec<Runfile>,
@@ -62,12 +62,18 @@ pub fn target(
 ) -> Option<Target> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
     if let Some(url) = set(URL) {
-        return by_url(url.trim(), given(set(TOKEN)));
+        return by_url(url.trim(), set(TOKEN).map_or(Token::OfHome, |token| given(&token)));
     }
-    if let Some((host, port)) = by_port_variable(&set) {
-        return Some(at(host, port, given(set(TOKEN))));
+    let named = by_port_variable(&set);
+    let token = set(TOKEN).map(|token| given(&token));
+    if let (Some((host, port)), Some(token)) = (&named, &token) {
+        return Some(at(host.clone(), *port, token.clone()));
     }
     let runfiles = runfiles();
+    if let Some((host, port)) = named {
+        let token = of_port(&runfiles, port).map_or(Token::None, token_of);
+        return Some(at(host, port, token));
+    }
     let chosen = cwd
         .and_then(|cwd| project::innermost(&runfiles, |runfile| runfile.project.as_deref(), cwd))
         .or_else(|| of_port(&runfiles, configured_port()?))
@@ -113,9 +119,13 @@ fn of_port(runfiles: &[Runfile], port: u16) -> Option<&Runfile> {
 
 fn of_runfile(runfile: &Runfile) -> Target {
     let host = without_brackets(&runfile.host);
-    let token = if is_loopback(host) { Token::None } else { Token::OfHome };
     let host = if is_destination(host) { host } else { LOOPBACK };
-    at(host.to_owned(), runfile.port, token)
+    at(host.to_owned(), runfile.port, token_of(runfile))
+}
+
+/// What a server of this user asks for.
+fn token_of(runfile: &Runfile) -> Token {
+    if runfile.access.token { Token::OfHome } else { Token::None }
 }
 
 fn at(host: String, port: u16, token: Token) -> Target {
@@ -143,14 +153,19 @@ fn without_brackets(host: &str) -> &str {
 }
 
 /// A token that would break the request's head is none.
-fn given(token: Option<String>) -> Token {
-    let token = token.map(|token| token.trim().to_owned());
-    token.filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic())).map_or(Token::None, Token::Given)
+fn given(token: &str) -> Token {
+    let token = token.trim();
+    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        Token::Given(token.to_owned())
+    } else {
+        Token::None
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use protocol::Timestamp;
+    use protocol::runfile::Access;
 
     use super::*;
 
@@ -165,6 +180,7 @@ mod tests {
             control_token: "secret".to_owned(),
             project: project.map(str::to_owned),
             mode: "background".to_owned(),
+            access: Access { token: !is_loopback(host), tls_fingerprint: None },
         }
     }
 
@@ -293,6 +309,10 @@ mod tests {
         assert_eq!(given(&[token, ("CLAUDE_MPM_MONITOR_URL", "http://box:9")]), secret);
         assert_eq!(given(&[token, ("CLAUDE_MPM_MONITOR_PORT", "9")]), secret);
         assert_eq!(given(&[token]), Some(Token::None));
+        let url = by_variables(&[("CLAUDE_MPM_MONITOR_URL", "http://box:9")], vec![]);
+        assert_eq!(url.map(|target| target.token), Some(Token::OfHome), "the user's own, then");
+        let port = by_variables(&[("CLAUDE_MPM_MONITOR_PORT", "8765")], vec![runfile(8765, None, "0.0.0.0")]);
+        assert_eq!(port.map(|target| target.token), Some(Token::OfHome), "it is asked for there");
         let broken = ("CLAUDE_MPM_MONITOR_TOKEN", "a\r\nX: y");
         assert_eq!(given(&[broken, ("CLAUDE_MPM_MONITOR_PORT", "9")]), Some(Token::None));
     }

@@ -2,13 +2,14 @@
 
 use std::future::Future;
 use std::io;
-use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use client::token::TokenError;
 use client::{Lock, Owner, Supervised, Supervision, runfiles};
 use protocol::instance::Instance;
 use protocol::paths::Home;
+use protocol::runfile::Access;
 use protocol::{Runfile, Timestamp};
 use server::{Config, Ended, Listeners, Server, Stopped};
 use tokio::sync::watch;
@@ -48,14 +49,9 @@ pub enum StartError {
         /// The port.
         port: u16,
     },
-    /// Others than this machine could reach it, and it could not tell them from its user.
-    #[error(
-        "listening on {host}, a non-loopback address, needs the access token, which this version does not offer yet"
-    )]
-    NeedsToken {
-        /// The address that was asked for.
-        host: String,
-    },
+    /// Others than this machine could reach it, and there is no token to tell them from its user.
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// Lock or runfile could not be written.
     #[error("could not write {}: {source}", path.display())]
     Files {
@@ -77,12 +73,16 @@ impl Host {
     /// When the port is not to be had, or the files cannot be written.
     pub async fn start(config: Config, home: Home, project: Option<String>) -> Result<Self, StartError> {
         let port = config.port;
-        if !is_loopback(&config.host) {
-            return Err(StartError::NeedsToken { host: config.host });
-        }
         let lock = port_lock(&home, port)?;
         let (database, _database_lock) = database(&home, port)?;
-        let config = Config { database, spool: Some(home.spool()), ..config };
+        let mut config =
+            Config { database, spool: Some(home.spool()), token_file: Some(home.token()), ..config };
+        if config.needs_token() {
+            client::token::ensure(&home)?;
+        }
+        if !config.is_loopback() {
+            config.allowed_hosts.extend(client::machine_names());
+        }
         let plan = Plan { config, home, project, _database_lock };
         let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
         let (announce, runfile) = watch::channel(registration.runfile.clone());
@@ -230,6 +230,10 @@ impl Plan {
             control_token: server.control_token().to_owned(),
             project: self.project.clone(),
             mode: self.config.mode.clone(),
+            access: Access {
+                token: self.config.needs_token(),
+                tls_fingerprint: server.tls_fingerprint().map(str::to_owned),
+            },
         }
     }
 }
@@ -282,7 +286,7 @@ fn database(home: &Home, port: u16) -> Result<(PathBuf, Lock), StartError> {
 fn instances(home: &Home) -> Vec<Instance> {
     let alive = runfiles::living(home).unwrap_or_default().into_iter();
     let instance = |runfile: Runfile| Instance {
-        url: client::url(&runfile.host, runfile.port),
+        url: client::page(&runfile),
         port: runfile.port,
         pid: runfile.pid,
         server_id: runfile.server_id,
@@ -299,12 +303,6 @@ fn into_server_error(error: StartError) -> server::Error {
         StartError::Server(error) => error,
         other => server::Error::Serve(io::Error::other(other.to_string())),
     }
-}
-
-/// Whether only this machine can reach a server on that host. A name other than `localhost` may mean any
-/// address.
-fn is_loopback(host: &str) -> bool {
-    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
 }
 
 fn start_error(error: server::Error) -> StartError {
@@ -360,15 +358,22 @@ mod tests {
         assert!(!home.runfile(port).exists() && !Lock::is_held(&home, port));
     }
 
-    #[tokio::test]
-    async fn an_address_that_others_reach_is_refused() {
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_server_that_others_reach_has_a_token_and_is_found_with_it() {
         let folder = tempfile::tempdir().unwrap();
-        for host in ["0.0.0.0", "::", "192.168.1.5", "box.lan"] {
-            let config = Config { host: host.to_owned(), port: free_port(), ..Config::default() };
-            let error = Host::start(config, Home::at(folder.path()), None).await.unwrap_err();
-            assert!(matches!(error, StartError::NeedsToken { .. }), "{host}: {error}");
-        }
-        assert!(is_loopback("localhost") && is_loopback("127.0.0.1") && is_loopback("::1"));
+        let home = Home::at(folder.path());
+        let config = Config { host: "0.0.0.0".to_owned(), port: free_port(), ..Config::default() };
+        let port = config.port;
+        let host = Host::start(config.clone(), home.clone(), None).await.unwrap();
+        assert!(host.runfile().access.token && client::token::read(&home).unwrap().is_some());
+        let Probe::Ours(running) = found(&home, port).await else { panic!("it serves") };
+        assert_eq!(running.health.host, "0.0.0.0", "who has the runfile is told everything");
+        let elsewhere = Home::at(folder.path().join("elsewhere"));
+        assert!(matches!(found(&elsewhere, port).await, Probe::Foreign { .. }), "others are not");
+        host.stop().await.unwrap();
+        std::fs::write(home.token(), "weak").unwrap();
+        let refused = Host::start(config, home, None).await.unwrap_err();
+        assert!(matches!(refused, StartError::Token(_)), "{refused}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod log_file;
 mod profile;
 mod settings;
 mod supervisor;
+mod tls;
 
 pub use connect::{ConnectError, Connected};
 pub use host::{Host, StartError};
@@ -16,3 +17,4 @@ pub use profile::{Detected, Profile};
 pub use server::{Config, Stopped};
 pub use settings::{DeploymentMode, Flags, LogLevel, Origin, Setting, Settings, SettingsError};
 pub use supervisor::{Serves, SupervisionEnd, Supervisor};
+pub use tls::{Tls, TlsError};

@@ -6,6 +6,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 use protocol::config_file;
@@ -16,6 +17,7 @@ use server::Config;
 use crate::key::{KEYS, Key, UNUSED_KEYS};
 use crate::log_file::LogLimits;
 use crate::profile::{Detected, Profile};
+use crate::{Tls, TlsError};
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -30,6 +32,12 @@ pub struct Flags {
     pub dashboard_port: Option<u16>,
     /// `--profile`.
     pub profile: Option<Profile>,
+    /// `--tls`.
+    pub tls: bool,
+    /// `--tls-cert`.
+    pub tls_cert: Option<String>,
+    /// `--tls-key`.
+    pub tls_key: Option<String>,
 }
 
 impl Flags {
@@ -40,6 +48,9 @@ impl Flags {
             "port" => Some(("port", self.port?.into())),
             "dashboard" => self.dashboard.then(|| ("dashboard", true.into())),
             "dashboard_port" => Some(("dashboard-port", self.dashboard_port?.into())),
+            "tls" => self.tls.then(|| ("tls", true.into())),
+            "tls_cert" => Some(("tls-cert", self.tls_cert.clone()?.into())),
+            "tls_key" => Some(("tls-key", self.tls_key.clone()?.into())),
             "profile" => Some(("profile", self.profile?.name().into())),
             _ => None,
         }
@@ -55,6 +66,12 @@ pub struct Settings {
     pub profile: Profile,
     /// Whether a server may be started here.
     pub deployment_mode: DeploymentMode,
+    /// Whether to serve HTTPS with a certificate of its own, unless files are named.
+    pub tls: bool,
+    /// The certificate to serve HTTPS with.
+    pub tls_cert: Option<PathBuf>,
+    /// Its key.
+    pub tls_key: Option<PathBuf>,
     /// How much goes to the log; `None` leaves it to the mode.
     pub log_level: Option<LogLevel>,
     /// Whether a foreground server logs to a file too.
@@ -73,6 +90,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             config: Config::default(),
+            tls: false,
+            tls_cert: None,
+            tls_key: None,
             profile: Profile::default(),
             deployment_mode: DeploymentMode::Auto,
             log_level: None,
@@ -249,6 +269,31 @@ impl Settings {
     ) -> Result<Self, SettingsError> {
         let detected = Profile::detect(&var);
         Self::from_files(flags, var, detected, &[home.config(), PathBuf::from(config_file::SYSTEM)])
+    }
+
+    /// Reads or makes the certificate that the server is to serve HTTPS with, if it is.
+    ///
+    /// # Errors
+    /// When only one of certificate and key is named, or they cannot be read or made.
+    pub fn load_certificate(&mut self, home: &Home) -> Result<(), TlsError> {
+        let tls = match (&self.tls_cert, &self.tls_key) {
+            (Some(certificate), Some(key)) => {
+                Tls::Files { certificate: certificate.clone(), key: key.clone() }
+            }
+            (None, None) if self.tls => Tls::SelfSigned,
+            (None, None) => Tls::Off,
+            (Some(_), None) => return Err(TlsError::Half { given: "tls_cert", missing: "tls_key" }),
+            (None, Some(_)) => return Err(TlsError::Half { given: "tls_key", missing: "tls_cert" }),
+        };
+        let named = [self.config.host.clone()].into_iter().chain(self.config.allowed_hosts.clone());
+        let local = ["localhost", "127.0.0.1", "::1"].map(str::to_owned);
+        let mut names: Vec<String> = local.into_iter().chain(client::machine_names()).chain(named).collect();
+        // A wildcard is no name.
+        names.retain(|name| !name.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified()));
+        names.sort();
+        names.dedup();
+        self.config.tls = tls.certificate(home, &names)?;
+        Ok(())
     }
 
     fn from_files(
@@ -445,7 +490,7 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 32] = [
+        let cases: [(Value, Check); 37] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -456,6 +501,11 @@ mod tests {
                 s.config.cors_allowed_origins == ["http://a"]
             }),
             (json!({"allowed_hosts": ["box.lan"]}), |s| s.config.allowed_hosts == ["box.lan"]),
+            (json!({"require_token": true}), |s| s.config.needs_token()),
+            (json!({"tls": true}), |s| s.tls),
+            (json!({"tls_cert": "/c.pem"}), |s| s.tls_cert == Some("/c.pem".into())),
+            (json!({"tls_key": "/k.pem"}), |s| s.tls_key == Some("/k.pem".into())),
+            (json!({"request_timeout": 7}), |s| s.config.request_timeout_s == 7),
             (json!({"max_http_buffer_size": 1e8}), |s| s.config.body_bytes_max == 100_000_000),
             (json!({"max_history_size": 7}), |s| s.config.history_max == 7),
             (json!({"socketio_event_names": "category"}), |s| s.config.event_names == EventNames::Category),

@@ -89,7 +89,7 @@ impl Supervisor<'_> {
     /// When the executable cannot be started or the record cannot be written.
     pub async fn run(self, order: impl Future<Output = ()>) -> io::Result<SupervisionEnd> {
         let mut watch = Watch {
-            record: record(self.log.path())?,
+            record: record(self.log.path(), &(self.arguments)(self.port))?,
             port: self.port,
             has_served: false,
             serving_since: None,
@@ -250,7 +250,7 @@ impl Watch<'_> {
 }
 
 /// This process's record.
-fn record(log: &Path) -> io::Result<Supervision> {
+fn record(log: &Path, arguments: &[OsString]) -> io::Result<Supervision> {
     let pid = std::process::id();
     let process_started_at = client::started_at(pid)
         .ok_or_else(|| io::Error::other("the system does not tell when this process started"))?;
@@ -261,6 +261,7 @@ fn record(log: &Path) -> io::Result<Supervision> {
         restarts: 0,
         last_crash: None,
         log: log.to_owned(),
+        arguments: arguments.iter().map(|argument| argument.to_string_lossy().into_owned()).collect(),
     })
 }
 

@@ -29,7 +29,7 @@ pub struct Health {
     pub uptime: u64,
     /// The host it was asked to listen on.
     pub host: String,
-    /// Same as `version`; mission 3's name.
+    /// Same as `version`; the name that standalone servers use.
     pub server_version: String,
     /// Random identity of this server run, also in its runfile.
     pub server_id: String,
@@ -63,6 +63,44 @@ pub struct Health {
     pub dashboard_port: Option<u16>,
     /// `development`, `production` or `docker`.
     pub profile: String,
+}
+
+/// The answer of `/status`: health, and who is connected.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Status {
+    /// As `/health` answers.
+    #[serde(flatten)]
+    pub health: Health,
+    /// Connected viewers, the oldest first; of very many the oldest ones.
+    pub clients: Vec<ClientInfo>,
+}
+
+/// One connected viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct ClientInfo {
+    /// Random, for as long as it is connected.
+    pub id: String,
+    /// What it is, for people: `Browser`, `CLI Monitor`, `Hook`, `Python`, `Node.js`, `External Tool`, or what it
+    /// registered as.
+    pub kind: String,
+    /// What it calls itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where it connects from: address and port.
+    pub address: String,
+    /// `socket.io websocket`, `socket.io polling` or `websocket`.
+    pub transport: String,
+    /// The Socket.IO namespace.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// The version that it named.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Since when, in milliseconds since 1970.
+    pub connected_at: Timestamp,
 }
 
 /// Counters since start.

@@ -6,6 +6,7 @@ pub mod derived;
 pub mod detail;
 pub mod error;
 pub mod event;
+pub mod figures;
 pub mod health;
 pub mod ingest;
 pub mod instance;

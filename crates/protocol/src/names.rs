@@ -12,6 +12,9 @@ pub const PORT_RANGE: std::ops::RangeInclusive<u16> = 8765..=8785;
 /// Who is serving.
 pub const HEALTH: &str = "/health";
 
+/// Who is serving, and who is connected.
+pub const STATUS: &str = "/status";
+
 /// Events in (POST) and history out (GET).
 pub const EVENTS: &str = "/api/events";
 
@@ -26,6 +29,12 @@ pub const RESTART: &str = "/api/restart";
 
 /// Pauses and resumes the keeping of events; the runfile's control token is required.
 pub const CAPTURE: &str = "/api/capture";
+
+/// Where a browser logs in: with a code from [`LOGIN_LINK`], or by its user with the token.
+pub const LOGIN: &str = "/login";
+
+/// Makes a link that logs a browser in once.
+pub const LOGIN_LINK: &str = "/api/login-link";
 
 /// Our dashboard's Socket.IO namespace.
 pub const STREAM: &str = "/stream";

@@ -74,6 +74,11 @@ impl Home {
         self.monitor().join("token")
     }
 
+    /// The certificate that a server signed itself, with its key.
+    pub fn certificate(&self) -> PathBuf {
+        self.monitor().join("certificate.pem")
+    }
+
     /// Log files.
     pub fn logs(&self) -> PathBuf {
         self.monitor().join("logs")

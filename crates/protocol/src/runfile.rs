@@ -27,4 +27,18 @@ pub struct Runfile {
     pub project: Option<String>,
     /// `foreground`, `background` or `desktop`.
     pub mode: String,
+    /// What it asks of its callers.
+    #[serde(default)]
+    pub access: Access,
+}
+
+/// What a server asks of its callers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Access {
+    /// Whether everybody needs a token: that of the user's home, or for this user's programs the control token.
+    pub token: bool,
+    /// SHA-256 of its certificate, when it serves HTTPS. Programs on its own machine may speak plain HTTP with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tls_fingerprint: Option<String>,
 }

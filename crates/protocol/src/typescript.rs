@@ -9,7 +9,8 @@ use crate::detail::{
     Agent, AgentStatus, BackgroundTask, CallEnd, Failure, FileUse, Outcome, Parent, Plan, SessionDetail,
     Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
 };
-use crate::health::{CaptureHealth, HealthStats};
+use crate::figures::{Bucket, Figures, Share, Spread};
+use crate::health::{CaptureHealth, ClientInfo, HealthStats};
 use crate::instance::Instance;
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status};
 use crate::spool::SpoolHealth;
@@ -76,6 +77,11 @@ fn generated() -> String {
         HealthStats,
         CaptureHealth,
         SpoolHealth,
+        Figures,
+        Bucket,
+        Spread,
+        Share,
+        ClientInfo,
         ErrorBody
     );
     out

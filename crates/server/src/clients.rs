@@ -1,11 +1,25 @@
 //! Who watches: one entry for each live connection, whatever its transport.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use axum::http::header;
+use axum::http::request::Parts;
 use protocol::Timestamp;
+use protocol::health::ClientInfo;
+use socketioxide::TransportType;
+use socketioxide::extract::SocketRef;
 use tokio::sync::watch;
+
+use crate::peer::Peer;
+
+/// Connections that are listed for people.
+const LISTED_MAX: usize = 1000;
+
+/// How much of a `User-Agent` is kept.
+const AGENT_CHARS_MAX: usize = 200;
 
 /// Connections, by an id that their transport gives.
 #[derive(Clone, Default)]
@@ -32,6 +46,76 @@ pub(crate) struct Client {
     pub version: Option<String>,
     /// Since when.
     pub connected_at: Timestamp,
+    /// Where it is.
+    pub address: Option<SocketAddr>,
+    /// The program, by its own `User-Agent`.
+    pub agent: Option<String>,
+    pub transport: Transport,
+}
+
+/// How a connection is made.
+#[derive(Clone, Debug)]
+pub(crate) enum Transport {
+    /// Socket.IO; which of its two ways may change while it lasts.
+    SocketIo(SocketRef),
+    WebSocket,
+}
+
+impl Client {
+    /// A connection that came with this request.
+    pub(crate) fn of(request: &Parts, transport: Transport, now: Timestamp) -> Self {
+        let agent = request.headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Self {
+            name: None,
+            kind: None,
+            version: None,
+            connected_at: now,
+            address: request.extensions.get::<Peer>().map(|peer| peer.address),
+            agent: agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect()),
+            transport,
+        }
+    }
+
+    fn info(&self, id: &str) -> ClientInfo {
+        let (transport, namespace) = match &self.transport {
+            Transport::WebSocket => ("websocket", None),
+            Transport::SocketIo(socket) => {
+                let transport = match socket.transport_type() {
+                    TransportType::Websocket => "socket.io websocket",
+                    TransportType::Polling => "socket.io polling",
+                };
+                (transport, Some(socket.ns().to_owned()))
+            }
+        };
+        ClientInfo {
+            id: id.to_owned(),
+            kind: kind(self.kind.as_deref(), self.agent.as_deref()),
+            name: self.name.clone(),
+            address: self.address.map(|address| address.to_string()).unwrap_or_default(),
+            transport: transport.to_owned(),
+            namespace,
+            version: self.version.clone(),
+            connected_at: self.connected_at,
+        }
+    }
+}
+
+/// What a program is, for people: as it registered, else by the beginning of its `User-Agent`.
+fn kind(registered: Option<&str>, agent: Option<&str>) -> String {
+    const AGENTS: &[(&str, &str)] = &[
+        ("mozilla/", "Browser"),
+        ("claude-mpm-monitor", "CLI Monitor"),
+        ("claude-mpm-hook", "Hook"),
+        ("python", "Python"),
+        ("aiohttp", "Python"),
+        ("node", "Node.js"),
+    ];
+    if let Some(registered) = registered {
+        return registered.to_owned();
+    }
+    let agent = agent.unwrap_or_default().to_ascii_lowercase();
+    let known = AGENTS.iter().find(|(start, _)| agent.starts_with(start));
+    known.map_or("External Tool", |(_, kind)| kind).to_owned()
 }
 
 impl Clients {
@@ -72,6 +156,14 @@ impl Clients {
         self.lock().iter().map(|(id, client)| (id.clone(), client.clone())).collect()
     }
 
+    /// Who is connected, the oldest first.
+    pub(crate) fn list(&self) -> Vec<ClientInfo> {
+        let mut clients = self.all();
+        clients.sort_by_key(|(_, client)| client.connected_at);
+        clients.truncate(LISTED_MAX);
+        clients.iter().map(|(id, client)| client.info(id)).collect()
+    }
+
     /// Versions that connections named, by connection.
     pub(crate) fn versions(&self) -> BTreeMap<String, String> {
         let connected = self.lock();
@@ -90,5 +182,28 @@ impl Clients {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Client>> {
         self.shared.connected.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_is_what_it_registered_as_else_what_its_user_agent_says() {
+        let cases = [
+            (None, Some("Mozilla/5.0 (X11; Linux x86_64) Chrome/140"), "Browser"),
+            (None, Some("Python/3.11 aiohttp/3.12"), "Python"),
+            (None, Some("python-requests/2.32"), "Python"),
+            (None, Some("Python/3.11 websockets/15.0"), "Python"),
+            (None, Some("node-XMLHttpRequest"), "Node.js"),
+            (None, Some("claude-mpm-monitor/0.1.0"), "CLI Monitor"),
+            (None, Some("wscat"), "External Tool"),
+            (None, None, "External Tool"),
+            (Some("exporter"), Some("Python/3.11"), "exporter"),
+        ];
+        for (registered, agent, expected) in cases {
+            assert_eq!(kind(registered, agent), expected, "{registered:?} {agent:?}");
+        }
     }
 }

@@ -1,12 +1,14 @@
 //! What a server is told at start: addresses, limits, files. Plain values; where they come from (flags,
 //! environment, file) is the business of `host`.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use protocol::instance::InstanceInfo;
 use protocol::names;
 
 use crate::Capture;
+use crate::tls::Certificate;
 
 /// Everything a server needs to know. `Default` is what a user gets without any setting.
 #[derive(Clone, Debug)]
@@ -35,6 +37,14 @@ pub struct Config {
     pub cors_allowed_origins: Vec<String>,
     /// Host names besides loopback ones and `host` that requests may be addressed to.
     pub allowed_hosts: Vec<String>,
+    /// Whether everybody needs a token, also who is on this machine. A host that others can reach should.
+    pub require_token: bool,
+    /// The token of this user's servers. It is read again whenever it changes; none knows no token.
+    pub token_file: Option<PathBuf>,
+    /// Serves HTTPS with this; this machine may go on without.
+    pub tls: Option<Certificate>,
+    /// Seconds that a request's head may take, and then its body; a connection may be idle as long.
+    pub request_timeout_s: u64,
     /// The largest request body in bytes.
     pub body_bytes_max: usize,
     /// How many events the legacy history answers return at most.
@@ -74,6 +84,10 @@ impl Default for Config {
             mode: "foreground".to_owned(),
             cors_allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
+            require_token: false,
+            token_file: None,
+            tls: None,
+            request_timeout_s: 30,
             body_bytes_max: names::BODY_BYTES_MAX,
             history_max: 1000,
             event_names: EventNames::ClaudeEvent,
@@ -90,6 +104,16 @@ impl Default for Config {
 }
 
 impl Config {
+    /// Whether only this machine can reach the server. A name other than `localhost` may mean any address.
+    pub fn is_loopback(&self) -> bool {
+        self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    }
+
+    /// Whether everybody needs a token.
+    pub fn needs_token(&self) -> bool {
+        self.require_token || !self.is_loopback()
+    }
+
     /// The port beside the main one, when it is another one.
     pub(crate) fn extra_port(&self) -> Option<u16> {
         self.dashboard_port.filter(|port| *port != self.port)

@@ -24,6 +24,9 @@ pub enum Error {
         /// Why, and the way out where there is one.
         reason: String,
     },
+    /// Certificate or key cannot be used.
+    #[error("could not serve HTTPS: {0}")]
+    Tls(String),
     /// Serving failed after a good start.
     #[error("the server stopped: {0}")]
     Serve(io::Error),

@@ -2,21 +2,28 @@
 //! doors that only translate (`http`, `socketio`,
 //! `websocket`). The caller decides address, files and end.
 
+mod accept;
+mod audit;
 mod capture;
 mod clients;
 mod compatibility;
 mod config;
+mod connections;
 mod error;
 mod http;
 mod hub;
 mod ingest;
 mod listen;
+mod peer;
+mod rate;
 mod security;
 mod sessions;
 mod socketio;
 mod spool;
 mod state;
 mod store;
+mod tls;
+mod token;
 mod websocket;
 
 use std::future::Future;
@@ -39,6 +46,7 @@ use hub::Hub;
 pub use listen::Listeners;
 use state::{AppState, Instances};
 use store::Store;
+pub use tls::Certificate;
 
 /// How long open requests may take to finish once the server stops. A half-sent request would hang for ever.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -46,6 +54,8 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// A server that holds its port and its store but does not answer yet.
 pub struct Server {
     listeners: Vec<TcpListener>,
+    tls: Option<tls::Tls>,
+    control_token: Arc<str>,
     state: AppState,
 }
 
@@ -97,6 +107,7 @@ impl Server {
     /// [`Error::Listen`] when the dashboard's own port is taken or forbidden, [`Error::Store`] when the database
     /// cannot be opened.
     pub async fn bind_on(Listeners(mut listeners): Listeners, config: Config) -> Result<Self, Error> {
+        let tls = config.tls.as_ref().map(tls::Tls::new).transpose().map_err(Error::Tls)?;
         let port = listeners.first().and_then(|l| l.local_addr().ok()).map_or(config.port, |a| a.port());
         if let Some(extra) = config.extra_port() {
             listeners.extend(listen::bind(&config.host, extra).await?.0);
@@ -111,10 +122,14 @@ impl Server {
         };
         let store = Store::open(&config, Box::new(publish))?;
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
+        let control_token: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
         let websockets = websocket::WebSockets::new(config.instance_info(port));
         let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
         let state = AppState {
             ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
+            tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
+            audit: audit::Audit::default(),
+            rates: Arc::default(),
             config: Arc::new(config),
             store,
             hub,
@@ -122,7 +137,6 @@ impl Server {
             websockets,
             spool: spool::Tally::default(),
             id: id.into(),
-            control_token: uuid::Uuid::new_v4().simple().to_string().into(),
             port,
             started: Instant::now(),
             started_at: Timestamp::from_system(SystemTime::now()),
@@ -130,7 +144,7 @@ impl Server {
             ended: watch::Sender::new(None),
             next: Arc::default(),
         };
-        Ok(Self { listeners, state })
+        Ok(Self { listeners, tls, control_token, state })
     }
 
     /// Where this user's other servers are noted; without it `/api/instances` knows only this one.
@@ -158,7 +172,12 @@ impl Server {
 
     /// The secret that authorises `POST /api/shutdown` (`Authorization: Bearer …`).
     pub fn control_token(&self) -> &str {
-        &self.state.control_token
+        &self.control_token
+    }
+
+    /// SHA-256 of the certificate, as browsers show it, when it serves HTTPS.
+    pub fn tls_fingerprint(&self) -> Option<&str> {
+        self.tls.as_ref().map(|tls| tls.fingerprint.as_str())
     }
 
     /// Serves until `shutdown` completes or an authorised request asks for the end, then tells the clients,
@@ -167,50 +186,60 @@ impl Server {
     /// # Errors
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
-        let Self { listeners, state } = self;
+        let Self { listeners, tls, state, .. } = self;
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let (layer, io) = socketio::layer(&state);
-        let router = router(&state, layer);
+        let door = Arc::new(door(&state, layer, tls));
         websocket::start(&state).await;
+        let mut rotating = JoinSet::new();
+        if state.config.token_file.is_some() {
+            rotating.spawn(state.tokens.clone().watch());
+            rotating.spawn(socketio::disconnect_on_rotation(io.clone(), state.clone()));
+        }
         let mut serving = JoinSet::new();
         for listener in listeners {
-            let mut ended = state.ended.subscribe();
-            let end = async move { drop(ended.wait_for(Option::is_some).await) };
-            let router = router.clone();
-            serving.spawn(async move { axum::serve(listener, router).with_graceful_shutdown(end).await });
+            serving.spawn(accept::serve(listener, door.clone()));
         }
         let mut ended = state.ended.subscribe();
         tokio::select! {
             () = shutdown => state.end(Ended::Caller),
             _ = ended.wait_for(Option::is_some) => {}
-            Some(failed) = serving.join_next() => {
-                if let Ok(Err(error)) = failed {
-                    return Err(Error::Serve(error));
-                }
-                state.end(Ended::Caller);
-            }
         }
+        drop(rotating);
         Ok(stop(state, io, serving, draining).await)
+    }
+}
+
+/// What the listeners of this server share.
+fn door(
+    state: &AppState,
+    layer: ::socketioxide::layer::SocketIoLayer,
+    tls: Option<tls::Tls>,
+) -> accept::Door {
+    accept::Door {
+        router: router(state, layer),
+        tls,
+        connections: connections::Connections::new(),
+        // Where everybody needs a token, nobody is trusted for whom he is.
+        users: (!state.config.needs_token()).then(peer::Users::new),
+        audit: state.audit.clone(),
+        head_limit: Duration::from_secs(state.config.request_timeout_s),
+        ended: state.ended.subscribe(),
     }
 }
 
 /// Routes, then Socket.IO before all but the way in, and the guard before all of them.
 fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Router {
-    let allowed = Arc::new(security::Allowed::of(&state.config));
+    let guard = Arc::new(security::Guard::new(state.clone()));
     http::router(state.clone())
         .layer(layer)
         .merge(http::way_in(state.clone()))
-        .layer(axum::middleware::from_fn_with_state(allowed, security::guard))
+        .layer(axum::middleware::from_fn_with_state(guard, security::guard))
 }
 
 /// Clients are told, then disconnected; open requests finish; the store is closed last, so that everything
 /// acknowledged is in it.
-async fn stop(
-    state: AppState,
-    io: SocketIo,
-    mut serving: JoinSet<std::io::Result<()>>,
-    draining: spool::Draining,
-) -> Stopped {
+async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<()>, draining: spool::Draining) -> Stopped {
     let clients_disconnected = state.clients.count();
     let ended = state.ended.borrow().unwrap_or(Ended::Caller);
     match ended {

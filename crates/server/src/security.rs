@@ -1,21 +1,36 @@
-//! Who may ask: the Host header against DNS rebinding, the Origin header against other people's pages, and
-//! headers that keep our own page to itself.
+//! Who may ask: the Host header against DNS rebinding, the Origin header against other people's pages, the token
+//! against everybody whom the connection itself does not prove to be this server's user, and headers that keep our
+//! own page to itself.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
 
+use axum::Json;
 use axum::extract::{Request, State};
 use axum::http::uri::Authority;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use protocol::names;
+use serde_json::json;
 
 use crate::config::Config;
-use crate::http::ApiError;
+use crate::http::{ApiError, login_page};
+use crate::peer::{Peer, User};
+use crate::rate::Exhausted;
+use crate::state::AppState;
 
 /// Only what the server itself delivers runs in the dashboard; it talks only to its own origin.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; img-src 'self' data:; \
-     style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' data:; \
+     style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+
+/// What a page of ours never asks the browser for.
+const PERMISSIONS_POLICY: &str =
+    "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(), usb=()";
+
+/// Socket.IO's own route: its clients may bring their token after the connection, as `auth` of the namespace.
+const SOCKET_IO: &str = "/socket.io";
+const SOCKET_IO_OWN: &str = "/socket.io/";
 
 /// The names under which this server may be addressed and called.
 #[derive(Debug)]
@@ -23,6 +38,9 @@ pub(crate) struct Allowed {
     hosts: Vec<String>,
     origins: Vec<String>,
     any_origin: bool,
+    /// Whether other machines reach it by addresses that we need not know, such as that of a container's host. No
+    /// name was made to point at us where there is no name.
+    any_address: bool,
 }
 
 impl Allowed {
@@ -35,6 +53,7 @@ impl Allowed {
             hosts,
             origins: origins.collect(),
             any_origin: config.cors_allowed_origins.iter().any(|o| o == "*"),
+            any_address: !config.is_loopback(),
         }
     }
 
@@ -43,44 +62,180 @@ impl Allowed {
     fn host(&self, host: &str) -> bool {
         let Ok(authority) = host.parse::<Authority>() else { return false };
         let name = authority.host().to_lowercase();
-        is_loopback(&name) || self.hosts.contains(&name)
+        is_loopback(&name)
+            || self.hosts.contains(&name)
+            || self.any_address && without_brackets(&name).parse::<IpAddr>().is_ok()
     }
 
-    /// Whether a page of this origin may change or read things here.
-    pub(crate) fn origin(&self, origin: &str) -> bool {
+    /// Whether a page of this origin may change or read things at this host, whose name is known to be ours.
+    fn origin(&self, origin: &str, host: &str) -> bool {
         if self.any_origin {
             return true;
         }
         let origin = origin.to_lowercase();
-        let Some((_, authority)) = origin.split_once("://") else { return false };
-        let Ok(authority) = authority.parse::<Authority>() else { return false };
-        is_loopback(authority.host())
+        let Some((_, place)) = origin.split_once("://") else { return false };
+        let Ok(authority) = place.parse::<Authority>() else { return false };
+        place == host.to_lowercase()
+            || is_loopback(authority.host())
             || self.hosts.iter().any(|host| host == authority.host())
             || self.origins.contains(&origin)
     }
 }
 
 fn is_loopback(name: &str) -> bool {
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    bare == "localhost"
-        || bare.ends_with(".localhost")
-        || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    name == "localhost"
+        || name.ends_with(".localhost")
+        || without_brackets(name).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+fn without_brackets(name: &str) -> &str {
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
+/// What a request has proved when it reaches a door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Proof {
+    /// Everything that is needed.
+    Given,
+    /// Nothing yet: the namespace that it connects to asks for a token.
+    Owed,
+}
+
+/// What the guard needs to know.
+pub(crate) struct Guard {
+    allowed: Allowed,
+    /// How long a body may take.
+    body_limit: Duration,
+    app: AppState,
+}
+
+impl Guard {
+    pub(crate) fn new(app: AppState) -> Self {
+        let body_limit = Duration::from_secs(app.config.request_timeout_s);
+        Self { allowed: Allowed::of(&app.config), body_limit, app }
+    }
+
+    /// Whether somebody at the other end of this connection needs a token.
+    fn needs_token(&self, peer: &Peer) -> bool {
+        self.app.config.needs_token() || peer.user == User::Other
+    }
+
+    fn check(&self, request: &Request, peer: &Peer) -> Result<Proof, ApiError> {
+        let address = peer.address.ip();
+        self.app.rates.request(address, Instant::now()).map_err(|Exhausted(wait)| {
+            let message = format!("too many requests from {address}; wait {} s", wait.as_secs() + 1);
+            ApiError::too_many("too_many_requests", message)
+        })?;
+        let host = host(request);
+        self.check_host(host)?;
+        self.check_origin(request, host)?;
+        if self.needs_token(peer) { self.check_token(request, peer) } else { Ok(Proof::Given) }
+    }
+
+    fn check_host(&self, host: &str) -> Result<(), ApiError> {
+        if host.is_empty() {
+            return Err(ApiError::bad_request("missing_host", "the request has no Host header"));
+        }
+        if self.allowed.host(host) {
+            return Ok(());
+        }
+        let message = format!(
+            "this monitor is not reachable as {host:?}; use localhost, or add the name to allowed_hosts in its \
+             configuration"
+        );
+        Err(ApiError::forbidden("host_not_allowed", message))
+    }
+
+    fn check_origin(&self, request: &Request, host: &str) -> Result<(), ApiError> {
+        // An Origin is named by browsers only; whoever sends none is no page.
+        let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+        let origin = origin.to_str().unwrap_or_default();
+        if !needs_origin(request) || self.allowed.origin(origin, host) {
+            return Ok(());
+        }
+        let message = format!(
+            "pages of {origin:?} may not call this monitor; add the origin to cors_allowed_origins in its configuration"
+        );
+        Err(ApiError::forbidden("origin_not_allowed", message))
+    }
+
+    fn check_token(&self, request: &Request, peer: &Peer) -> Result<Proof, ApiError> {
+        let (headers, path) = (request.headers(), request.uri().path());
+        if let Some(given) = bearer(headers) {
+            return if self.app.tokens.is_token(given) { Ok(Proof::Given) } else { Err(self.mistaken(peer)) };
+        }
+        let now = SystemTime::now();
+        let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+        if cookies.any(|cookies| self.app.tokens.is_logged_in(cookies, now)) {
+            return Ok(Proof::Given);
+        }
+        if path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request) {
+            return Ok(Proof::Owed);
+        }
+        Err(if self.app.config.needs_token() {
+            let way_out = "send it as `Authorization: Bearer …`, or open the link that `claude-mpm-monitor token link` prints";
+            ApiError::unauthorized(format!("this monitor needs its token; {way_out}"))
+        } else {
+            let message = "this monitor belongs to another user of this machine; start one of your own";
+            ApiError::forbidden("another_user", message)
+        })
+    }
+
+    fn mistaken(&self, peer: &Peer) -> ApiError {
+        match self.app.rates.mistake(peer.address.ip(), Instant::now()) {
+            Ok(()) => {
+                ApiError::unauthorized("this is not the token of this monitor; it may have been rotated")
+            }
+            Err(exhausted) => too_many_mistakes(exhausted),
+        }
+    }
+}
+
+/// The answer to who tries tokens.
+pub(crate) fn too_many_mistakes(Exhausted(wait): Exhausted) -> ApiError {
+    let message = format!("too many wrong tokens; wait {} s", wait.as_secs() + 1);
+    ApiError::too_many("too_many_mistakes", message)
 }
 
 /// Checks every request before anything else looks at it.
-pub(crate) async fn guard(State(allowed): State<Arc<Allowed>>, request: Request, next: Next) -> Response {
-    if let Err(refused) = check(&allowed, &request) {
-        tracing::debug!(code = refused.code, path = request.uri().path(), "refused");
-        return refused.into_response();
-    }
-    let is_preflight = request.method() == Method::OPTIONS;
+pub(crate) async fn guard(
+    State(guard): State<std::sync::Arc<Guard>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(peer) = request.extensions().get::<Peer>().copied() else {
+        return ApiError::bad_request("no_connection", "the request came over no connection").into_response();
+    };
+    let mut response = match guard.check(&request, &peer) {
+        Ok(proof) => {
+            request.extensions_mut().insert(proof);
+            return answer(&guard, request, next).await;
+        }
+        Err(refused) => refuse(&guard, refused, &request, &peer),
+    };
+    restrict_content(response.headers_mut());
+    response
+}
+
+async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
     let origin = request.headers().get(header::ORIGIN).filter(|origin| {
         // A foreign page may cause a read, but not see its answer.
-        origin.to_str().is_ok_and(|origin| allowed.origin(origin))
+        origin.to_str().is_ok_and(|origin| guard.allowed.origin(origin, host(&request)))
     });
-    let origin = origin.cloned();
-    let mut response =
-        if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let (origin, is_preflight) = (origin.cloned(), is_preflight(&request));
+    let mut response = if is_preflight {
+        StatusCode::NO_CONTENT.into_response()
+    } else if *request.method() == Method::POST {
+        let answered = tokio::time::timeout(guard.body_limit, next.run(request)).await;
+        answered.unwrap_or_else(|_| {
+            ApiError::timeout(
+                "the request did not come whole, or could not be carried out, in time; send less at once",
+            )
+            .into_response()
+        })
+    } else {
+        next.run(request).await
+    };
     if response.status() != StatusCode::NO_CONTENT {
         restrict_content(response.headers_mut());
     }
@@ -88,47 +243,60 @@ pub(crate) async fn guard(State(allowed): State<Arc<Allowed>>, request: Request,
     response
 }
 
-fn check(allowed: &Allowed, request: &Request) -> Result<(), ApiError> {
-    let host = match request.headers().get(header::HOST) {
+/// Says no: to a person in a browser with a page, to a probe with what a stranger may know, to others with the
+/// reason.
+fn refuse(guard: &Guard, refused: ApiError, request: &Request, peer: &Peer) -> Response {
+    let (method, path) = (request.method(), request.uri().path());
+    if refused.is_unauthorized() && matches!(path, names::HEALTH) && bearer(request.headers()).is_none() {
+        let health = json!({
+            "status": "running", "service": names::SERVICE, "version": env!("CARGO_PKG_VERSION"),
+        });
+        return Json(health).into_response();
+    }
+    guard.app.audit.refused(refused.code, peer.address.ip(), &format!("{method} {path}"));
+    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let is_person = *method == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"));
+    if refused.is_unauthorized() && is_person && !path.starts_with("/api/") {
+        return login_page(StatusCode::UNAUTHORIZED);
+    }
+    refused.into_response()
+}
+
+/// The token of an `Authorization` header, whose scheme may be written in any case.
+pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn host(request: &Request) -> &str {
+    match request.headers().get(header::HOST) {
         Some(host) => host.to_str().unwrap_or_default(),
         None => request.uri().authority().map_or("", |authority| authority.as_str()),
-    };
-    if host.is_empty() {
-        return Err(ApiError::bad_request("missing_host", "the request has no Host header"));
     }
-    if !allowed.host(host) {
-        let message = format!(
-            "this monitor is not reachable as {host:?}; use localhost, or add the name to allowed_hosts in its \
-             configuration"
-        );
-        return Err(ApiError::forbidden("host_not_allowed", message));
-    }
-    // An Origin is named by browsers only; whoever sends none is no page.
-    let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
-    let origin = origin.to_str().unwrap_or_default();
-    if needs_origin(request) && !allowed.origin(origin) {
-        let message = format!(
-            "pages of {origin:?} may not call this monitor; add the origin to cors_allowed_origins in its configuration"
-        );
-        return Err(ApiError::forbidden("origin_not_allowed", message));
-    }
-    Ok(())
+}
+
+fn is_preflight(request: &Request) -> bool {
+    *request.method() == Method::OPTIONS
 }
 
 /// What a foreign page must not do: change something, or open a live connection. Reading an answer is kept
 /// from it by the browser itself.
 fn needs_origin(request: &Request) -> bool {
     let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    !is_read
-        || request.headers().contains_key(header::UPGRADE)
-        || request.uri().path().starts_with("/socket.io")
+    !is_read || request.headers().contains_key(header::UPGRADE) || request.uri().path().starts_with(SOCKET_IO)
 }
 
 /// What a browser may make of an answer's content. The answer to a stored event has none.
 fn restrict_content(headers: &mut HeaderMap) {
     set(headers, header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    set(headers, header::REFERRER_POLICY, "no-referrer");
+    // To nobody else; the login form must name its origin to us, though.
+    set(headers, header::REFERRER_POLICY, "same-origin");
     set(headers, header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY);
+    set(headers, header::X_FRAME_OPTIONS, "DENY");
+    set(headers, HeaderName::from_static("cross-origin-opener-policy"), "same-origin");
+    set(headers, HeaderName::from_static("cross-origin-resource-policy"), "same-origin");
+    set(headers, HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
 }
 
 fn allow_origin(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: bool) {
@@ -139,6 +307,8 @@ fn allow_origin(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflig
     }
     if let Some(origin) = origin {
         headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        // Who may read it may also use it on its page.
+        headers.remove("cross-origin-resource-policy");
     }
 }
 
@@ -157,7 +327,8 @@ mod tests {
 
     #[test]
     fn only_our_own_names_are_hosts() {
-        let allowed = allowed("monitor.lan", &[]);
+        let names = vec!["Monitor.lan".to_owned()];
+        let allowed = Allowed::of(&Config { allowed_hosts: names, ..Config::default() });
         for host in ["localhost:8765", "127.0.0.1", "[::1]:9", "LOCALHOST", "monitor.lan:80", "app.localhost"]
         {
             assert!(allowed.host(host), "{host}");
@@ -172,13 +343,25 @@ mod tests {
         let strict = allowed("localhost", &["https://tools.example"]);
         for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:5", "https://tools.example"]
         {
-            assert!(strict.origin(origin), "{origin}");
+            assert!(strict.origin(origin, "localhost:8765"), "{origin}");
         }
         for origin in
             ["null", "", "http://evil.example", "http://localhost.evil.example", "https://tools.example.evil"]
         {
-            assert!(!strict.origin(origin), "{origin}");
+            assert!(!strict.origin(origin, "localhost:8765"), "{origin}");
         }
-        assert!(allowed("localhost", &["*"]).origin("http://evil.example"), "the user wrote it");
+        assert!(allowed("localhost", &["*"]).origin("http://evil.example", "localhost"), "the user wrote it");
+    }
+
+    #[test]
+    fn a_server_for_other_machines_has_any_address_but_no_other_name_and_its_own_pages_only() {
+        let open = allowed("0.0.0.0", &[]);
+        for host in ["192.0.2.7:8765", "[2001:db8::1]:8765", "127.0.0.1", "0.0.0.0"] {
+            assert!(open.host(host), "{host}");
+        }
+        assert!(!open.host("evil.example") && !open.host("192.0.2.7.evil.example"));
+        assert!(open.origin("http://192.0.2.7:8765", "192.0.2.7:8765"), "its own page");
+        assert!(!open.origin("http://192.0.2.8:8765", "192.0.2.7:8765"), "another machine's");
+        assert!(!open.origin("http://192.0.2.7:80", "192.0.2.7:8765"), "another program's");
     }
 }

@@ -1,6 +1,7 @@
 //! What every door can reach: cheap handles, cloned into each handler.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
@@ -11,13 +12,16 @@ use protocol::{Health, Timestamp, names};
 use tokio::sync::watch;
 
 use crate::Ended;
+use crate::audit::Audit;
 use crate::clients::Clients;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::listen::Listeners;
+use crate::rate::Rates;
 use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
+use crate::token::Tokens;
 use crate::websocket::WebSockets;
 
 /// Lists this user's servers; provided by the host, who knows where they are noted.
@@ -34,7 +38,9 @@ pub(crate) struct AppState {
     pub websockets: WebSockets,
     pub spool: Tally,
     pub id: Arc<str>,
-    pub control_token: Arc<str>,
+    pub tokens: Tokens,
+    pub audit: Audit,
+    pub rates: Arc<Rates>,
     pub port: u16,
     pub started: Instant,
     pub started_at: Timestamp,
@@ -56,7 +62,7 @@ impl AppState {
 
     /// A page of history; a full-text search waits until what is stored is searchable.
     pub(crate) async fn page(&self, query: Query) -> Result<Page, StoreError> {
-        if query.text.is_some() {
+        if query.searches() {
             self.store.indexed().await?;
         }
         self.read(move |store| store.page(&query)).await
@@ -77,7 +83,14 @@ impl AppState {
 
     /// Where this server would be on another port.
     pub(crate) fn url_at(&self, port: u16) -> String {
-        format!("http://{}:{port}", self.config.host)
+        let host = match self.config.host.parse::<IpAddr>() {
+            // These mean "listen everywhere" and are no destinations.
+            Ok(ip) if ip.is_unspecified() => "localhost".to_owned(),
+            Ok(IpAddr::V6(ip)) => format!("[{ip}]"),
+            _ => self.config.host.clone(),
+        };
+        let scheme = if self.config.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{host}:{port}")
     }
 
     /// How the raw WebSocket door names this server.

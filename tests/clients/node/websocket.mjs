@@ -1,12 +1,12 @@
-// A raw WebSocket client on ws. Its only argument is JSON: {url, origin}.
+// A raw WebSocket client on ws. Its only argument is JSON: {url, options}, the latter for the library.
 // It prints what happens as JSON lines and does what it is told on standard input: {send}, {binary}, {pause}.
 import { createInterface } from "node:readline";
 import WebSocket from "ws";
 
-const { url, origin } = JSON.parse(process.argv[2]);
+const { url, options } = JSON.parse(process.argv[2]);
 const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
-const socket = new WebSocket(url, { ...(origin && { origin }) });
+const socket = new WebSocket(url, options);
 socket.on("open", () => print({ what: "open" }));
 socket.on("message", (data, isBinary) => print({ what: "message", isBinary, data: JSON.parse(data) }));
 socket.on("unexpected-response", (request, response) => {

@@ -39,6 +39,16 @@ export const icons = {
   sun: 'M8 5.4a2.6 2.6 0 1 0 .01 0M8 1.8v1.4M8 12.8v1.4M1.8 8h1.4M12.8 8h1.4M3.6 3.6l1 1M11.4 11.4l1 1M12.4 3.6l-1 1M4.6 11.4l-1 1',
   task: 'M3 3h10v10H3z',
   taskDone: 'M13 7.5V13H3V3h7M5.8 7.4l2.2 2.2 5-6',
+  clock: 'M8 2.6a5.4 5.4 0 1 0 .01 0M8 5v3.2l2.2 1.4',
+  contrast: 'M8 2.6a5.4 5.4 0 1 0 .01 0M8 2.8v10.4M8 4.6h3.6M8 7h4.8M8 9.4h4.6M8 11.6h3',
+  download: 'M8 2.8v7M5 7.2l3 3 3-3M3 13.2h10',
+  fit: 'M2.8 6V2.8H6M10 2.8h3.2V6M13.2 10v3.2H10M6 13.2H2.8V10',
+  grid: 'M2.8 2.8h4v4h-4zM9.2 2.8h4v4h-4zM2.8 9.2h4v4h-4zM9.2 9.2h4v4h-4z',
+  list: 'M5.6 4h7.8M5.6 8h7.8M5.6 12h7.8M2.8 4h.1M2.8 8h.1M2.8 12h.1',
+  minus: 'M3.5 8h9',
+  plus: 'M3.5 8h9M8 3.5v9',
+  panel: 'M2.5 3h11v10h-11zM9.8 3v10',
+  star: 'M8 2.6l1.7 3.5 3.8.5-2.8 2.6.7 3.8L8 11.2 4.6 13l.7-3.8L2.5 6.6l3.8-.5z',
 } as const;
 
 export type IconName = keyof typeof icons;

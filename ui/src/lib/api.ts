@@ -1,6 +1,17 @@
 // The server's HTTP routes that the dashboard uses.
 import type { Page } from './events.svelte';
-import type { ErrorBody, Health, Row, Seq, SessionId } from './protocol';
+import type {
+  ClientInfo,
+  ErrorBody,
+  Figures,
+  Health,
+  Instance,
+  Row,
+  Seq,
+  SessionDetail,
+  SessionId,
+  Timestamp,
+} from './protocol';
 
 /** Largest answer about one event that is taken apart; of a larger one only the beginning is read. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
@@ -21,13 +32,26 @@ export class ApiError extends Error {
 }
 
 /** Which rows to ask for. */
-export interface Query {
+export interface RowsQuery {
   after?: Seq;
   before?: Seq;
   limit?: number;
   session?: SessionId;
-  error?: boolean;
-  q?: string;
+  /** In the query language of the page. */
+  query?: string;
+  from?: Timestamp;
+  to?: Timestamp;
+}
+
+/** Rows with what their senders sent. */
+export interface WholePage {
+  events: (Row & { payload: unknown })[];
+  has_more: boolean;
+}
+
+/** The part of `/stats` that the page shows. */
+export interface Stats {
+  events: { not_delivered: number };
 }
 
 /** One event: whole, or the beginning of an answer too large to take apart. */
@@ -35,11 +59,39 @@ export type EventBody =
   { whole: true; row: Row; payload: unknown } | { whole: false; prefix: string; bytes: number | null };
 
 /** Rows without payload, oldest first. */
-export async function fetchRows(query: Query, signal?: AbortSignal): Promise<Page> {
-  const search = new URLSearchParams();
-  for (const [key, value] of Object.entries(query)) search.set(key, String(value));
-  const response = await request(`/api/events?${search}`, signal ? { signal } : {});
+export async function fetchRows(query: RowsQuery, signal?: AbortSignal): Promise<Page> {
+  const response = await request(`/api/events?${searchOf(query)}`, signal ? { signal } : {});
   return (await response.json()) as Page;
+}
+
+/** Rows with their payloads, oldest first. */
+export async function fetchWhole(query: RowsQuery, signal: AbortSignal): Promise<WholePage> {
+  const response = await request(`/api/events?payload=true&${searchOf(query)}`, { signal });
+  return (await response.json()) as WholePage;
+}
+
+/** Figures over all stored events that match. */
+export async function fetchFigures(
+  query: Pick<RowsQuery, 'query' | 'from' | 'to'>,
+  signal?: AbortSignal,
+): Promise<Figures> {
+  const response = await request(`/api/figures?${searchOf(query)}`, signal ? { signal } : {});
+  return (await response.json()) as Figures;
+}
+
+/** Who is connected to the monitor. */
+export async function fetchClients(): Promise<ClientInfo[]> {
+  return ((await (await request('/status', {})).json()) as { clients: ClientInfo[] }).clients;
+}
+
+/** This user's monitors. */
+export async function fetchInstances(): Promise<Instance[]> {
+  return (await (await request('/api/instances', {})).json()) as Instance[];
+}
+
+/** Counters of the monitor, as it tells them to any program. */
+export async function fetchStats(): Promise<Stats> {
+  return (await (await request('/stats', {})).json()) as Stats;
 }
 
 /** One row, or nothing when there is no such event. */
@@ -71,6 +123,17 @@ export async function fetchHealth(): Promise<Health> {
   return (await response.json()) as Health;
 }
 
+/** One session in full; nothing when there is no such session. */
+export async function fetchSession(id: SessionId, signal?: AbortSignal): Promise<SessionDetail> {
+  const response = await request(`/api/sessions/${encodeURIComponent(id)}`, signal ? { signal } : {});
+  return (await response.json()) as SessionDetail;
+}
+
+/** Says that somebody has seen the session. */
+export async function markRead(id: SessionId): Promise<void> {
+  await request(`/api/sessions/${encodeURIComponent(id)}/read`, { method: 'POST' });
+}
+
 /** Hands an event in, as a hook would. */
 export async function postEvent(event: unknown): Promise<void> {
   await request('/api/events', {
@@ -78,6 +141,14 @@ export async function postEvent(event: unknown): Promise<void> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(event),
   });
+}
+
+function searchOf(query: object): URLSearchParams {
+  const search = new URLSearchParams();
+  for (const [key, value] of Object.entries(query)) {
+    if (value !== undefined && value !== '') search.set(key, String(value));
+  }
+  return search;
 }
 
 async function request(url: string, init: RequestInit): Promise<Response> {

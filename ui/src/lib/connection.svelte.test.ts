@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import type { Query } from './api';
+import type { RowsQuery } from './api';
 import { Connection, RETRY_MS, type StreamSocket } from './connection.svelte';
 import { Events, FLUSH_MS, ROWS_MAX, type Page } from './events.svelte';
 import type { Row, Snapshot, Subscribe } from './protocol';
@@ -57,7 +57,7 @@ function snapshot(list: Row[], more: Partial<Snapshot> = {}): Snapshot {
 
 const settle = () => vi.advanceTimersByTimeAsync(FLUSH_MS);
 
-function start(page: (query: Query) => Promise<Page> = () => Promise.reject(new Error('not asked for'))) {
+function start(page: (query: RowsQuery) => Promise<Page> = () => Promise.reject(new Error('not asked for'))) {
   const socket = new FakeSocket();
   const events = new Events(() => Promise.resolve({ events: [], has_more: false }));
   const sessions = new Sessions();
@@ -68,7 +68,7 @@ function start(page: (query: Query) => Promise<Page> = () => Promise.reject(new 
 }
 
 /** Connected, with rows 1 to 3. */
-async function live(page?: (query: Query) => Promise<Page>) {
+async function live(page?: (query: RowsQuery) => Promise<Page>) {
   const parts = start(page);
   parts.socket.say('connect');
   parts.socket.last.ack(snapshot(rows(1, 3)));

@@ -1,7 +1,7 @@
 // The live connection: subscribe, resume, fill gaps, reconnect. The only file that knows the socket.
 import { io } from 'socket.io-client';
 
-import { fetchRows, type Query } from './api';
+import { fetchRows, type RowsQuery } from './api';
 import { ROWS_MAX, type Events, type Page } from './events.svelte';
 import { isLoopback } from './move';
 import type { Batch, Gap, Row, Seq, SessionsChanged, Snapshot, Subscribe, Timestamp } from './protocol';
@@ -51,7 +51,7 @@ interface Parts {
   sessions: Sessions;
   rate: Rate;
   open?: () => StreamSocket;
-  rows?: (query: Query) => Promise<Page>;
+  rows?: (query: RowsQuery) => Promise<Page>;
 }
 
 export class Connection {
@@ -59,7 +59,7 @@ export class Connection {
   #sessions: Sessions;
   #rate: Rate;
   #open: () => StreamSocket;
-  #fetchRows: (query: Query) => Promise<Page>;
+  #fetchRows: (query: RowsQuery) => Promise<Page>;
 
   #socket: StreamSocket | undefined;
   #retryTimer: ReturnType<typeof setTimeout> | undefined;

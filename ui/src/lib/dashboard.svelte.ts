@@ -1,50 +1,67 @@
-// What the page is about as one object: the parts, the selection, and the verbs of mouse and keyboard.
-import { fetchRows, postEvent, type Query } from './api';
+// What the page is about as one object: the parts, where the reader is, and the verbs of mouse and keyboard.
+import { fetchRows, markRead, postEvent } from './api';
+import { Commands } from './commands';
 import { Connection } from './connection.svelte';
+import { Cursor } from './cursor.svelte';
 import { Details } from './details.svelte';
 import { Events } from './events.svelte';
-import { NO_FILTER, type Filter } from './filter';
-import { Losses } from './losses.svelte';
+import { Notifier } from './notify.svelte';
 import type { Seq, SessionId } from './protocol';
+import { formatQuery, onlyValue, toggled, withOnly, type Condition } from './query';
 import { Rate } from './rate.svelte';
-import { formatRoute, parseRoute } from './route';
+import { formatRoute, parseRoute, type Route, type View, type Window } from './route';
+import { Saved } from './saved.svelte';
 import { Sessions } from './sessions.svelte';
-import { lowerBound } from './sorted';
 import { Theme } from './theme.svelte';
-
-/** Most rows a search through all stored events shows. */
-const SEARCH_ROWS = 1000;
+import { Vitals } from './vitals.svelte';
 
 export class Dashboard {
   readonly events = new Events((before, limit) => fetchRows({ before, limit }));
   readonly sessions = new Sessions();
   readonly rate = new Rate();
   readonly theme = new Theme();
-  readonly losses = new Losses();
+  readonly vitals = new Vitals();
+  readonly saved = new Saved();
+  readonly notifier = new Notifier();
+  readonly commands = new Commands();
   readonly details = new Details((seq) => this.events.find(seq));
   readonly connection = new Connection({ events: this.events, sessions: this.sessions, rate: this.rate });
+  /** The selected row of the live list. */
+  readonly cursor = new Cursor(
+    () => this.events.shown,
+    (seq) => this.#onSelect(seq),
+  );
 
-  #selected = $state<Seq | null>(null);
-  /** Raised when the selection must come on screen. */
-  #reveals = $state(0);
+  #place = $state.raw<Pick<Route, 'view' | 'session' | 'window'>>(parseRoute(location.hash));
 
   constructor() {
     this.#apply(location.hash);
   }
 
-  /** Position of the selected row. */
-  get selected(): Seq | null {
-    return this.#selected;
+  get view(): View {
+    return this.#place.view;
   }
 
-  /** Changes when the selected row has to be scrolled to. */
-  get reveals(): number {
-    return this.#reveals;
+  /** The session of the session view. */
+  get session(): SessionId | null {
+    return this.#place.session;
   }
+
+  /** The time window of history and metrics. */
+  get window(): Window {
+    return this.#place.window;
+  }
+
+  /** Where the reader is, as a link would say it. */
+  readonly route: Route = $derived({
+    ...this.#place,
+    event: this.details.seq,
+    query: this.events.text,
+  });
 
   /** Connects, keeps the address up to date, and follows it; undone by the returned function. */
   run(): () => void {
-    const stops = [this.connection.run(), this.rate.run()];
+    const stops = [this.connection.run(), this.rate.run(), this.vitals.run()];
     const onAddress = () => this.#apply(location.hash);
     const onAwake = () => {
       if (document.visibilityState === 'visible') this.connection.retryNow();
@@ -60,90 +77,89 @@ export class Dashboard {
     };
   }
 
-  /** Writes filter and open event into the address; opening details is a step that Back undoes. */
+  /** Writes where the reader is into the address; another view and opened details are steps that Back undoes. */
   syncAddress(): void {
-    const hash = formatRoute({ event: this.details.seq, filter: this.events.filter });
+    const hash = formatRoute(this.route);
     const before = parseRoute(location.hash);
-    if (hash === location.hash || (hash === '#/' && location.hash === '')) return;
-    if (before.event === null && this.details.seq !== null) history.pushState(null, '', hash);
+    if (hash === location.hash || (location.hash === '' && hash === formatRoute(before))) return;
+    const isStep =
+      before.view !== this.view ||
+      before.session !== this.session ||
+      (before.event === null && this.details.seq !== null);
+    if (isStep) history.pushState(null, '', hash);
     else history.replaceState(null, '', hash);
   }
 
-  setFilter(change: Partial<Filter>): void {
-    this.events.setFilter({ ...this.events.filter, ...change });
+  go(view: View): void {
+    if (view === this.view) return;
+    this.details.close();
+    this.#place = { ...this.#place, view, session: null };
   }
 
-  clearFilter(): void {
-    this.events.setFilter(NO_FILTER);
+  /** Shows one session in full. Being looked at, it no longer asks for attention. */
+  goToSession(session: SessionId): void {
+    this.details.close();
+    this.#place = { ...this.#place, view: 'session', session };
+    this.markRead(session);
   }
 
-  /** Searches all stored events for what the filter says. */
-  searchStored(): void {
-    const { text, errors, session } = this.events.filter;
-    const query: Query = { limit: SEARCH_ROWS };
-    if (text.trim() !== '') query.q = text.trim();
-    if (errors) query.error = true;
-    if (session !== null) query.session = session;
-    void this.events.searchStored(() => fetchRows(query));
+  /** Shows the events of one session, live. */
+  goToStream(session: SessionId): void {
+    this.setQuery(formatQuery(withOnly(this.events.query, 'session', session)));
+    this.go('stream');
+  }
+
+  /** The session before or after the present one, in the order of the overview. */
+  goToNeighbour(by: 1 | -1): void {
+    const ids = this.sessions.byNeed.map((session) => session.session_id);
+    const here = this.session === null ? -1 : ids.indexOf(this.session);
+    const next = ids[here === -1 ? (by === 1 ? 0 : ids.length - 1) : here + by];
+    if (next !== undefined) this.goToSession(next);
+  }
+
+  setWindow(next: Window): void {
+    this.#place = { ...this.#place, window: next };
+  }
+
+  setQuery(text: string): void {
+    this.events.setQuery(text);
+  }
+
+  /** Adds the condition to the query, or takes it out. */
+  toggle(condition: Condition): void {
+    this.setQuery(formatQuery(toggled(this.events.query, condition)));
+  }
+
+  clearQuery(): void {
+    this.setQuery('');
   }
 
   /** Shows only this session, or all again when it was the one shown. */
   toggleSession(session: SessionId): void {
-    this.setFilter({ session: this.events.filter.session === session ? null : session });
-  }
-
-  /** Selects a row; what is being read must not move, so following ends. */
-  select(seq: Seq): void {
-    this.events.pause();
-    this.#selected = seq;
-    if (this.details.seq !== null) this.details.open(seq);
+    const { query } = this.events;
+    const isOnly = onlyValue(query, 'session') === session;
+    this.setQuery(formatQuery(withOnly(query, 'session', isOnly ? null : session)));
   }
 
   open(seq: Seq): void {
-    this.select(seq);
     this.details.open(seq);
-  }
-
-  /** Opens the details of the selected row. */
-  openSelected(): void {
-    if (this.#selected !== null) this.open(this.#selected);
   }
 
   close(): void {
     this.details.close();
   }
 
-  /** Selects the row `by` rows further down; the newest when none is selected. */
-  move(by: number): void {
-    const { shown } = this.events;
-    const at = this.#selected === null ? shown.length : lowerBound(shown, this.#selected);
-    this.#go(this.#selected === null ? shown.length - 1 : at + by);
-  }
-
-  moveToFirst(): void {
-    this.#go(0);
-  }
-
-  /** Selects the next failure in that direction. */
-  moveToError(direction: 1 | -1): void {
-    const { shown } = this.events;
-    let at = this.#selected === null ? shown.length : lowerBound(shown, this.#selected);
-    if (this.#selected === null && direction === 1) return;
-    for (at += direction; at >= 0 && at < shown.length; at += direction) {
-      if (shown[at]?.is_error) {
-        this.#go(at);
-        return;
-      }
-    }
-  }
-
-  follow(): void {
-    this.events.follow();
-  }
-
   togglePause(): void {
     if (this.events.following) this.events.pause();
     else this.events.follow();
+  }
+
+  /** Says that somebody has seen the session as it is now. */
+  markRead(session: SessionId): void {
+    const status = this.sessions.get(session)?.status;
+    if (status?.state !== 'done' || !status.unread) return;
+    // Should it fail, the session stays unread, which harms nobody.
+    void markRead(session).catch(() => undefined);
   }
 
   /** Sends one harmless event, to see that the way through works. */
@@ -155,24 +171,21 @@ export class Dashboard {
     });
   }
 
-  #go(index: number): void {
-    const { shown } = this.events;
-    const row = shown[Math.min(Math.max(index, 0), shown.length - 1)];
-    if (row === undefined) return;
-    this.select(row.seq);
-    this.#reveals += 1;
+  /** What is being read must not move, so following ends; open details go along. */
+  #onSelect(seq: Seq): void {
+    this.events.pause();
+    if (this.details.seq !== null) this.details.open(seq);
   }
 
   #apply(hash: string): void {
-    const { event, filter } = parseRoute(hash);
-    if (formatRoute({ event, filter }) !== formatRoute({ event, filter: this.events.filter })) {
-      this.events.setFilter(filter);
-    }
+    const { event, query, ...place } = parseRoute(hash);
+    this.#place = place;
+    if (query !== this.events.text.trim()) this.setQuery(query);
     if (event === null) {
       this.details.close();
     } else if (event !== this.details.seq) {
-      this.open(event);
-      this.#reveals += 1;
+      this.details.open(event);
+      if (place.view === 'stream') this.cursor.reveal(event);
     }
   }
 }

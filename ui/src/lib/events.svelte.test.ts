@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import { Events, FLUSH_MS, type OlderRows, type Page } from './events.svelte';
-import { NO_FILTER } from './filter';
 import { row, rows, seqs } from './testing';
 
 const noOlder: OlderRows = () => Promise.resolve({ events: [], has_more: false });
@@ -78,7 +77,7 @@ describe('taking rows in', () => {
 describe('the filter', () => {
   it('tests each new row once and shows those that match', () => {
     const events = loaded(4);
-    events.setFilter({ ...NO_FILTER, errors: true });
+    events.setQuery('status:error');
     expect(events.shown).toHaveLength(0);
     events.add([row(5), row(6, { is_error: true })]);
     events.flush();
@@ -88,15 +87,15 @@ describe('the filter', () => {
 
   it('gives everything back when cleared', () => {
     const events = loaded(4);
-    events.setFilter({ ...NO_FILTER, text: 'event 2' });
+    events.setQuery('"event 2"');
     expect(seqs(events.shown)).toEqual([2]);
-    events.setFilter(NO_FILTER);
+    events.setQuery('');
     expect(seqs(events.shown)).toEqual([1, 2, 3, 4]);
   });
 
   it('drops matching rows together with all others at the limit', () => {
     const events = new Events(noOlder, 100);
-    events.setFilter({ ...NO_FILTER, errors: true });
+    events.setQuery('status:error');
     events.add(rows(1, 10, { is_error: true }));
     events.add(rows(11, 110));
     events.flush();
@@ -108,12 +107,12 @@ describe('the filter', () => {
 describe('follow and pause', () => {
   it('counts only rows that came after the pause and match', () => {
     const events = loaded(10);
-    events.setFilter({ ...NO_FILTER, errors: true });
+    events.setQuery('status:error');
     events.pause();
     events.add([row(11), row(12, { is_error: true }), row(13, { is_error: true })]);
     events.flush();
     expect(events.unseen).toBe(2);
-    events.setFilter(NO_FILTER);
+    events.setQuery('');
     expect(events.unseen).toBe(3);
   });
 
@@ -213,32 +212,57 @@ describe('older rows', () => {
   });
 });
 
-describe('the search through all stored events', () => {
-  it('stands in for the live rows until the list follows again', async () => {
-    const events = loaded(3);
-    await events.searchStored(() => Promise.resolve({ events: [row(1), row(900)], has_more: false }));
-    expect(seqs(events.shown)).toEqual([1, 900]);
-    events.add([row(4)]);
+describe('a query over many rows', () => {
+  const many = 35_000;
+  const late = (seq: number) => row(seq, { is_error: seq % 1000 === 0 });
+
+  function crowded(): Events {
+    const events = new Events(noOlder);
+    events.add(Array.from({ length: many }, (_, at) => late(at + 1)));
     events.flush();
-    expect(seqs(events.shown)).toEqual([1, 900]);
-    events.follow();
-    expect(seqs(events.shown)).toEqual([1, 2, 3, 4]);
+    return events;
+  }
+
+  it('shows the newest matches at once and the older ones in steps', () => {
+    const events = crowded();
+    events.setQuery('status:error');
+    expect(events.scanning).toBe(true);
+    expect(seqs(events.shown)).toEqual([26, 27, 28, 29, 30, 31, 32, 33, 34, 35].map((n) => n * 1000));
+    vi.runAllTimers();
+    expect(events.scanning).toBe(false);
+    expect(events.shown).toHaveLength(35);
+    expect(seqs(events.shown)).toEqual([...seqs(events.shown)].sort((a, b) => a - b));
   });
 
-  it('is void once the filter has changed', async () => {
-    const events = loaded(3);
-    let answer: (page: Page) => void = () => undefined;
-    const searched = events.searchStored(() => new Promise((resolve) => (answer = resolve)));
-    events.setFilter({ ...NO_FILTER, text: 'event' });
-    answer({ events: [row(900)], has_more: false });
-    await searched;
-    expect(events.search).toBeNull();
-    expect(seqs(events.shown)).toEqual([1, 2, 3]);
+  it('takes what comes in meanwhile, each row once', () => {
+    const events = crowded();
+    events.setQuery('status:error');
+    events.add([row(many + 1, { is_error: true }), row(3, { is_error: true })]);
+    events.flush();
+    vi.runAllTimers();
+    expect(events.shown.at(-1)?.seq).toBe(many + 1);
+    expect(new Set(seqs(events.shown)).size).toBe(events.shown.length);
+    expect(events.shown).toHaveLength(36);
   });
 
-  it('says when it failed', async () => {
-    const events = loaded(3);
-    await events.searchStored(() => Promise.reject(new Error('no answer')));
-    expect(events.search).toEqual({ state: 'failed', message: 'no answer' });
+  it('is given up for another one', () => {
+    const events = crowded();
+    events.setQuery('status:error');
+    events.setQuery('');
+    vi.runAllTimers();
+    expect(events.shown).toHaveLength(many);
+    expect(events.scanning).toBe(false);
   });
+});
+
+it('tells who listens of what came in, until they do not', () => {
+  const events = new Events(noOlder);
+  const heard: number[] = [];
+  const stop = events.listen((rows) => heard.push(...seqs(rows)));
+  events.add([row(1), row(2)]);
+  events.flush();
+  stop();
+  events.add([row(3)]);
+  events.flush();
+  expect(heard).toEqual([1, 2]);
 });

@@ -1,6 +1,7 @@
-// The loaded events: their order, the filter over them, and whether the list follows the newest.
-import { isEmpty, matcher, narrows, NO_FILTER, type Filter } from './filter';
-import type { Row, Seq } from './protocol';
+// The loaded events: their order, the query over them, and whether the list follows the newest.
+import { isEmpty, matcher, narrows } from './filter';
+import type { Row, Seq, SessionId } from './protocol';
+import { parseQuery, type Query } from './query';
 import { inOrder, lowerBound, merge, rowAt } from './sorted';
 
 /** Most rows kept in the page; older ones are on the server. */
@@ -16,16 +17,20 @@ const DROP_SHARE = 0.05;
 export interface Page {
   events: Row[];
   has_more: boolean;
+  /** Up to where the answer is complete. */
+  position?: Seq;
 }
 
 /** Asks the server for the rows before a position. */
 export type OlderRows = (before: Seq, limit: number) => Promise<Page>;
 
-/** A search through all stored events, shown in place of the live ones. */
-export type Search =
-  | { state: 'searching' }
-  | { state: 'failed'; message: string }
-  | { state: 'found'; rows: readonly Row[]; more: boolean };
+/** Hears of the rows that came in. */
+type Listener = (rows: readonly Row[]) => void;
+
+/** Rows tested at once when the query changes: enough to fill any screen. */
+const SCAN_AT_ONCE = 10_000;
+/** Rows tested in one of the steps after that, each a few milliseconds long, so that keys and frames come through. */
+const SCAN_STEP = 10_000;
 
 export class Events {
   // Plain arrays behind one counter: proxies around 100,000 rows would cost more than everything else.
@@ -35,18 +40,22 @@ export class Events {
   #pending: Row[] = [];
   #timer: ReturnType<typeof setTimeout> | undefined;
   #matches: (row: Row) => boolean = () => true;
+  /** Rows from here on are tested; those before are tested step by step after the query changed. */
+  #scannedFrom: Seq = 0;
+  #scanTimer: ReturnType<typeof setTimeout> | undefined;
+  #listeners = new Set<Listener>();
   /** Changes with every clear, so that an answer about the old rows is recognised. */
   #generation = 0;
   #olderRows: OlderRows;
   #rowsMax: number;
 
   #version = $state(0);
-  #filter = $state.raw<Filter>(NO_FILTER);
+  #text = $state('');
+  #scanning = $state(false);
   #following = $state(true);
   #seen = $state<Seq>(0);
   #olderExist = $state(false);
   #older = $state<'idle' | 'loading' | 'failed'>('idle');
-  #search = $state.raw<Search | null>(null);
 
   constructor(olderRows: OlderRows, rowsMax = ROWS_MAX) {
     this.#olderRows = olderRows;
@@ -58,15 +67,14 @@ export class Events {
     return this.#version;
   }
 
-  /** The rows to show, oldest first: those that match the filter or were found. Not a copy: never keep it. */
+  /** The rows to show, oldest first: those that match the query. Not a copy: never keep it. */
   get shown(): readonly Row[] {
-    if (this.#search !== null) return this.#search.state === 'found' ? this.#search.rows : [];
     return this.#version >= 0 ? this.#shown : [];
   }
 
-  /** The search through all stored events, when its results are shown. */
-  get search(): Search | null {
-    return this.#search;
+  /** All loaded rows, oldest first. Not a copy: never keep it. */
+  get all(): readonly Row[] {
+    return this.#version >= 0 ? this.#rows : [];
   }
 
   /** How many rows are loaded. */
@@ -74,12 +82,20 @@ export class Events {
     return this.#version >= 0 ? this.#rows.length : 0;
   }
 
-  get filter(): Filter {
-    return this.#filter;
+  /** The query as written. */
+  get text(): string {
+    return this.#text;
   }
 
-  get filtered(): boolean {
-    return !isEmpty(this.#filter);
+  /** The query taken apart. */
+  readonly query: Query = $derived(parseQuery(this.#text));
+
+  /** Whether the query hides anything. */
+  readonly filtered: boolean = $derived(!isEmpty(this.query));
+
+  /** Whether older rows are still being tested. */
+  get scanning(): boolean {
+    return this.#scanning;
   }
 
   /** Whether the list stays at the newest row. */
@@ -89,7 +105,7 @@ export class Events {
 
   /** How many shown rows came since the pause and were not on screen yet. */
   get unseen(): number {
-    if (this.#following || this.#search !== null) return 0;
+    if (this.#following) return 0;
     return this.shown.length - lowerBound(this.#shown, this.#seen + 1);
   }
 
@@ -114,7 +130,7 @@ export class Events {
 
   /** The loaded row at this position, shown or not. */
   find(seq: Seq): Row | undefined {
-    return rowAt(this.#rows, seq) ?? rowAt(this.shown, seq);
+    return rowAt(this.#rows, seq);
   }
 
   /** Takes rows in; the list changes with the next flush. */
@@ -137,9 +153,21 @@ export class Events {
     this.#insert(inOrder(wanted));
     this.#dropOldest();
     this.#version += 1;
+    for (const listener of this.#listeners) listener(incoming);
   }
 
-  /** Forgets all rows; filter and follow stay. */
+  /** Tells of all rows that come in, until the returned function is called. */
+  listen(listener: Listener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** The loaded rows of one session, oldest first. */
+  ofSession(session: SessionId): Row[] {
+    return this.#rows.filter((row) => row.session_id === session);
+  }
+
+  /** Forgets all rows; query and follow stay. */
   clear(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
@@ -150,18 +178,51 @@ export class Events {
     this.#seen = 0;
     this.#olderExist = false;
     this.#older = 'idle';
-    this.#search = null;
+    this.#stopScan();
     this.#version += 1;
   }
 
-  setFilter(filter: Filter): void {
-    const old = this.#filter;
-    this.#filter = filter;
-    this.#matches = matcher(filter);
-    this.#search = null;
-    if (isEmpty(filter)) this.#shown = this.#rows;
-    else this.#shown = (narrows(filter, old) ? this.#shown : this.#rows).filter(this.#matches);
+  /** Shows what matches: the newest rows at once, the older ones as fast as the page stays quick. */
+  setQuery(text: string): void {
+    const old = this.query;
+    const wasScanning = this.#scanning;
+    this.#text = text;
+    this.#matches = matcher(this.query);
+    this.#stopScan();
+    if (!this.filtered) {
+      this.#shown = this.#rows;
+    } else if (!wasScanning && narrows(this.query, old) && this.#shown.length <= SCAN_AT_ONCE) {
+      this.#shown = this.#shown.filter(this.#matches);
+    } else {
+      const start = Math.max(0, this.#rows.length - SCAN_AT_ONCE);
+      this.#shown = this.#rows.slice(start).filter(this.#matches);
+      if (start > 0) this.#scanFrom((this.#rows[start] as Row).seq);
+    }
     this.#version += 1;
+  }
+
+  #scanFrom(seq: Seq): void {
+    this.#scannedFrom = seq;
+    this.#scanning = true;
+    this.#scanTimer = setTimeout(() => this.#scanStep(), 0);
+  }
+
+  #scanStep(): void {
+    const end = lowerBound(this.#rows, this.#scannedFrom);
+    const start = Math.max(0, end - SCAN_STEP);
+    const found = this.#rows.slice(start, end).filter(this.#matches);
+    if (found.length > 0) {
+      this.#shown = found.concat(this.#shown);
+      this.#version += 1;
+    }
+    if (start === 0) this.#stopScan();
+    else this.#scanFrom((this.#rows[start] as Row).seq);
+  }
+
+  #stopScan(): void {
+    clearTimeout(this.#scanTimer);
+    this.#scannedFrom = 0;
+    this.#scanning = false;
   }
 
   /** Keeps the list where it is. */
@@ -174,28 +235,7 @@ export class Events {
   /** Goes to the newest row and stays there. */
   follow(): void {
     this.flush();
-    this.#search = null;
     this.#following = true;
-  }
-
-  /** Shows what `find` finds in place of the loaded rows, until the filter changes or the list follows. */
-  async searchStored(find: () => Promise<Page>): Promise<void> {
-    this.pause();
-    const searching: Search = { state: 'searching' };
-    this.#search = searching;
-    let outcome: Search;
-    try {
-      const page = await find();
-      const rows = inOrder(page.events.filter((row) => row.duplicate_of === undefined));
-      outcome = { state: 'found', rows, more: page.has_more };
-    } catch (error) {
-      outcome = { state: 'failed', message: error instanceof Error ? error.message : String(error) };
-    }
-    // Anything else that happened meanwhile has ended this search.
-    if (this.#search === searching) {
-      this.#search = outcome;
-      this.#version += 1;
-    }
   }
 
   /** Says that the rows up to this one were on screen. */
@@ -229,7 +269,9 @@ export class Events {
   #insert(rows: readonly Row[]): void {
     const shared = this.#shown === this.#rows;
     this.#rows = joined(this.#rows, rows);
-    this.#shown = shared ? this.#rows : joined(this.#shown, rows.filter(this.#matches));
+    // What the scan has not reached yet it will find by itself.
+    const tested = rows.filter((row) => row.seq >= this.#scannedFrom && this.#matches(row));
+    this.#shown = shared ? this.#rows : joined(this.#shown, tested);
   }
 
   #remove(seq: Seq): void {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
-import { isEmpty, matcher, narrows, NO_FILTER, type Filter } from './filter';
+import { isEmpty, matcher, narrows } from './filter';
+import { parseQuery } from './query';
 import { row } from './testing';
 
 const bash = row(1, {
@@ -8,9 +9,11 @@ const bash = row(1, {
   tool_name: 'Bash',
   session_id: '3f0c2b9e',
   project: '/home/dev/shop',
+  agent_id: 'a1',
   agent_type: 'Explore',
+  duration_ms: 6000,
 });
-const filter = (fields: Partial<Filter>): Filter => ({ ...NO_FILTER, ...fields });
+const passes = (query: string) => matcher(parseQuery(query))(bash);
 
 describe('a row matches', () => {
   it.each([
@@ -22,34 +25,45 @@ describe('a row matches', () => {
     ['its agent', 'explore', true],
     ['blanks only', '   ', true],
     ['no word across two fields', 'taxpre', false],
-  ])('%s', (_, text, passes) => {
-    expect(matcher(filter({ text }))(bash)).toBe(passes);
-  });
-
-  it('only as a failure, when only failures are wanted', () => {
-    expect(matcher(filter({ errors: true }))(bash)).toBe(false);
-    expect(matcher(filter({ errors: true }))({ ...bash, is_error: true })).toBe(true);
-  });
-
-  it('only in the wanted session', () => {
-    expect(matcher(filter({ session: '3f0c2b9e' }))(bash)).toBe(true);
-    expect(matcher(filter({ session: '3f0c' }))(bash)).toBe(false);
+    ['words in quotes as they stand', '"test -p"', true],
+    ['not when they stand otherwise', '"-p test"', false],
+    ['what would be a pattern elsewhere', 'tax.*', false],
+    ['its tool', 'tool:bash', true],
+    ['one of several tools', 'tool:Edit,Bash', true],
+    ['a tool by its beginning', 'tool:ba*', true],
+    ['not a part of a tool', 'tool:bas', false],
+    ['not what is excluded', '-tool:Bash', false],
+    ['the outcome', 'status:ok', true],
+    ['not the other outcome', 'status:error', false],
+    ['the beginning of its session', 'session:3f0c', true],
+    ['the name of its project', 'project:shop', true],
+    ['a folder above', 'project:/home', true],
+    ['not a part of a folder', 'project:sho', false],
+    ['its agent by type', 'agent:explore', true],
+    ['not the main thread', 'agent:main', false],
+    ['a longer duration', 'dur:>5s', true],
+    ['not a shorter one', 'dur:<5000ms', false],
+    ['conditions and words', 'tool:Bash dur:>1s cargo', true],
+    ['a condition that means nothing', 'status:maybe', true],
+    ['several conditions only together', 'tool:Bash status:error', false],
+  ])('%s (%s)', (_, query, expected) => {
+    expect(passes(query)).toBe(expected);
   });
 });
 
-it('a filter of blanks is empty', () => {
-  expect(isEmpty(filter({ text: ' ' }))).toBe(true);
-  expect(isEmpty(filter({ errors: true }))).toBe(false);
+it('a query of blanks is empty', () => {
+  expect(isEmpty(parseQuery(' '))).toBe(true);
+  expect(isEmpty(parseQuery('status:error'))).toBe(false);
 });
 
 it.each([
-  [{ text: 'carg' }, { text: 'cargo' }, true],
-  [{ text: 'cargo' }, { text: 'cargo test' }, true],
-  [{ text: 'cargo' }, { text: 'carg' }, false],
-  [{ text: 'a' }, { text: 'a', errors: true }, true],
-  [{ errors: true }, {}, false],
-  [{ session: 'x' }, { session: 'y' }, false],
-  [{}, { session: 'y' }, true],
-])('whether %o to %o only removes rows', (old, next, expected) => {
-  expect(narrows(filter(next), filter(old))).toBe(expected);
+  ['carg', 'cargo', true],
+  ['cargo', 'cargo test', true],
+  ['cargo', 'carg', false],
+  ['a', 'status:error a', true],
+  ['status:error', '', false],
+  ['session:x', 'session:y', false],
+  ['', 'session:y', true],
+])('whether "%s" to "%s" only removes rows', (old, next, expected) => {
+  expect(narrows(parseQuery(next), parseQuery(old))).toBe(expected);
 });

@@ -1,9 +1,12 @@
-// Numbers, times and names as people read them.
+// Numbers, times and names as people read them, in the language of the page.
+import { language } from './language';
 import type { Timestamp } from './protocol';
+import { texts } from './texts';
 
-const integers = new Intl.NumberFormat('en');
-const dates = new Intl.DateTimeFormat('en-GB', { dateStyle: 'full', timeStyle: 'long' });
-const days = new Intl.DateTimeFormat('en-GB', {
+const locale = language === 'en' ? 'en-GB' : language;
+const integers = new Intl.NumberFormat(language);
+const dates = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'long' });
+const days = new Intl.DateTimeFormat(locale, {
   weekday: 'short',
   day: 'numeric',
   month: 'short',
@@ -39,6 +42,12 @@ export function fullDate(at: Timestamp): string {
   return dates.format(at);
 }
 
+/** `2026-11-21T14:03`, local time: what a `datetime-local` input holds. */
+export function localMinute(at: Timestamp): string {
+  const date = new Date(at);
+  return new Date(at - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
+}
+
 /** `840 ms`, `3.4 s`, `2 m 05 s`, `1 h 12 m`. */
 export function duration(ms: number): string {
   if (ms < 1000) return `${Math.round(ms)} ms`;
@@ -46,7 +55,14 @@ export function duration(ms: number): string {
   if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
   if (whole < 3600) return `${Math.floor(whole / 60)} m ${String(whole % 60).padStart(2, '0')} s`;
-  return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} m`;
+  if (whole < 48 * 3600)
+    return `${Math.floor(whole / 3600)} h ${String(Math.floor((whole % 3600) / 60)).padStart(2, '0')} m`;
+  return `${Math.floor(whole / 86_400)} d ${Math.floor((whole % 86_400) / 3600)} h`;
+}
+
+/** How long something goes on, without fractions that would flicker: `4 s`, `2 m 05 s`, `1 h 12 m`. */
+export function since(ms: number): string {
+  return ms < 60_000 ? `${Math.max(0, Math.floor(ms / 1000))} s` : duration(Math.floor(ms / 1000) * 1000);
 }
 
 /** A long stretch of time in one unit: `11 min`, `3 h`. */
@@ -58,16 +74,22 @@ export function stretch(ms: number): string {
 /** `just now`, `4 min ago`, `3 h ago`, `12 d ago`. */
 export function ago(at: Timestamp, now: Timestamp): string {
   const minutes = Math.floor((now - at) / 60_000);
-  if (minutes < 1) return 'just now';
-  if (minutes < 60) return `${minutes} min ago`;
-  if (minutes < 24 * 60) return `${Math.floor(minutes / 60)} h ago`;
-  return `${Math.floor(minutes / (24 * 60))} d ago`;
+  if (minutes < 1) return texts.time.justNow;
+  if (minutes < 60) return texts.time.minutesAgo(minutes);
+  if (minutes < 24 * 60) return texts.time.hoursAgo(Math.floor(minutes / 60));
+  return texts.time.daysAgo(Math.floor(minutes / (24 * 60)));
 }
 
 export function bytes(count: number): string {
   if (count < 1000) return `${count} B`;
   if (count < 1_000_000) return `${(count / 1000).toFixed(count < 10_000 ? 1 : 0)} kB`;
-  return `${(count / 1_000_000).toFixed(1)} MB`;
+  if (count < 1_000_000_000) return `${(count / 1_000_000).toFixed(1)} MB`;
+  return `${(count / 1_000_000_000).toFixed(2)} GB`;
+}
+
+/** `0`, `3.4`, `212`: events a second. */
+export function perSecond(rate: number): string {
+  return rate === 0 || rate >= 10 ? integer(Math.round(rate)) : rate.toFixed(1);
 }
 
 /** The last part of a path, either kind of slash. */
@@ -83,6 +105,12 @@ export function baseName(path: string): string {
 /** The few characters by which people tell sessions of one project apart. */
 export function shortId(id: string): string {
   return id.slice(0, 4);
+}
+
+/** A summary without the tool's name that it begins with. */
+export function withoutTool(summary: string, tool: string | undefined): string {
+  const lead = tool === undefined ? '' : `${toolLabel(tool)} `;
+  return lead !== '' && summary.startsWith(lead) ? summary.slice(lead.length).trimStart() : summary;
 }
 
 /** `mcp__github__search_code` → `github search_code`, as the monitor's summaries spell it; others as they are. */

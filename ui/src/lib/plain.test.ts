@@ -2,27 +2,30 @@
 import { describe, expect, it } from 'vitest';
 
 import { HUES, markOf, SHAPES } from './colour';
-import { NO_FILTER } from './filter';
 import { ago, baseName, bytes, duration, stretch, toolLabel } from './format';
 import { prettyPrefix } from './json';
 import { Rate } from './rate.svelte';
-import { formatRoute, parseRoute } from './route';
+import { ALL_TIME, formatRoute, HOME, parseRoute, type Route } from './route';
 import { merge } from './sorted';
 import { row, rows, seqs } from './testing';
 
 describe('the address', () => {
-  it.each([
-    { event: null, filter: NO_FILTER },
-    { event: 42, filter: NO_FILTER },
-    { event: 42, filter: { text: 'a&b #c ü', errors: true, session: 's/1' } },
-  ])('leads back to what it was made from: %o', (route) => {
+  const routes: Route[] = [
+    HOME,
+    { ...HOME, view: 'stream', event: 42 },
+    { ...HOME, view: 'stream', query: 'tool:Bash a&b #c ü', event: 7 },
+    { ...HOME, view: 'session', session: 's/1?x=ü' },
+    { ...HOME, view: 'history', window: { ...ALL_TIME, last: 3_600_000 } },
+    { ...HOME, view: 'metrics', window: { from: 1, to: 2, last: null } },
+  ];
+  it.each(routes)('leads back to what it was made from: %o', (route) => {
     expect(parseRoute(formatRoute(route))).toEqual(route);
   });
 
-  it.each(['', '#', '#/nowhere', '#/event/x', '#/event/-1', '#/event/99999999999999999999'])(
-    'that says nothing (%s) shows the list',
+  it.each(['', '#', '#/nowhere', '#/session', '#/session/', '#/?event=x', '#/?event=99999999999999999999'])(
+    'that says nothing (%s) shows the overview',
     (hash) => {
-      expect(parseRoute(hash)).toEqual({ event: null, filter: NO_FILTER });
+      expect(parseRoute(hash)).toEqual(HOME);
     },
   );
 });

@@ -963,7 +963,7 @@ uptime: number,
  */
 host: string, 
 /**
- * Same as `version`; mission 3's name.
+ * Same as `version`; the name that standalone servers use.
  */
 server_version: string, 
 /**
@@ -1081,6 +1081,176 @@ refused: number,
  * Spooled files that were no event; moved aside. Since the server's start.
  */
 rejected: number, };
+
+/**
+ * What the events that match a query have in common.
+ */
+export type Figures = { 
+/**
+ * How many events were counted.
+ */
+events: number, 
+/**
+ * How many of them report a failure.
+ */
+errors: number, 
+/**
+ * Whether all that match were counted; otherwise only the newest.
+ */
+is_complete: boolean, 
+/**
+ * When the first counted bucket begins.
+ */
+from: Timestamp, 
+/**
+ * Width of a bucket, in milliseconds.
+ */
+bucket_ms: number, 
+/**
+ * The counted events by when they happened, without holes.
+ */
+buckets: Array<Bucket>, 
+/**
+ * How long tool calls ran.
+ */
+calls: Spread, 
+/**
+ * The time between an event and its arrival, for events that hooks sent.
+ */
+delivery: Spread, 
+/**
+ * By tool, the most frequent first.
+ */
+tools: Array<Share>, 
+/**
+ * By kind.
+ */
+kinds: Array<Share>, 
+/**
+ * By session.
+ */
+sessions: Array<Share>, 
+/**
+ * By the name of the project's folder.
+ */
+projects: Array<Share>, 
+/**
+ * By type of subagent; `main` for none.
+ */
+agents: Array<Share>, 
+/**
+ * By the door or sender they came from.
+ */
+sources: Array<Share>, 
+/**
+ * Size of the store on disk, in bytes.
+ */
+store_bytes: number, };
+
+/**
+ * The events of one stretch of time.
+ */
+export type Bucket = { 
+/**
+ * How many.
+ */
+events: number, 
+/**
+ * How many of them report a failure.
+ */
+errors: number, 
+/**
+ * How long the tool calls that ended in it ran.
+ */
+calls: Spread, };
+
+/**
+ * How a duration spreads, in milliseconds; all 0 when there is none.
+ */
+export type Spread = { 
+/**
+ * How many.
+ */
+count: number, 
+/**
+ * Half of them are shorter.
+ */
+p50_ms: number, 
+/**
+ * 95 % of them are shorter.
+ */
+p95_ms: number, 
+/**
+ * The longest.
+ */
+max_ms: number, };
+
+/**
+ * The events that have one value.
+ */
+export type Share = { 
+/**
+ * The value.
+ */
+name: string, 
+/**
+ * How many.
+ */
+events: number, 
+/**
+ * How many of them report a failure.
+ */
+errors: number, 
+/**
+ * How long its tool calls ran.
+ */
+calls: Spread, 
+/**
+ * When its newest event happened.
+ */
+last_at: Timestamp, 
+/**
+ * The project of a session.
+ */
+project?: string, };
+
+/**
+ * One connected viewer.
+ */
+export type ClientInfo = { 
+/**
+ * Random, for as long as it is connected.
+ */
+id: string, 
+/**
+ * What it is, for people: `Browser`, `CLI Monitor`, `Hook`, `Python`, `Node.js`, `External Tool`, or what it
+ * registered as.
+ */
+kind: string, 
+/**
+ * What it calls itself.
+ */
+name: string | null, 
+/**
+ * Where it connects from: address and port.
+ */
+address: string, 
+/**
+ * `socket.io websocket`, `socket.io polling` or `websocket`.
+ */
+transport: string, 
+/**
+ * The Socket.IO namespace.
+ */
+namespace: string | null, 
+/**
+ * The version that it named.
+ */
+version: string | null, 
+/**
+ * Since when, in milliseconds since 1970.
+ */
+connected_at: Timestamp, };
 
 /**
  * `{"code","message"}`. Clients branch on `code`; `message` is for people and may change.

@@ -1,32 +1,80 @@
-// The part of the address after `#`: the open event and the filter, so that a link shows the same.
-import { NO_FILTER, type Filter } from './filter';
-import type { Seq } from './protocol';
+// The part of the address after `#`: view, session, query, time window and the open event, so that a link
+// shows the same.
+import type { Seq, SessionId, Timestamp } from './protocol';
+
+export const VIEWS = [
+  'overview',
+  'stream',
+  'history',
+  'activity',
+  'metrics',
+  'connections',
+  'settings',
+  'session',
+] as const;
+export type View = (typeof VIEWS)[number];
 
 export interface Route {
+  view: View;
+  /** The session of the session view. */
+  session: SessionId | null;
   /** The event whose details are open. */
   event: Seq | null;
-  filter: Filter;
+  query: string;
+  /** The time window: absolute, or up to now as `1h`. */
+  window: Window;
 }
 
+/** From when to when; without an end it goes on. */
+export interface Window {
+  from: Timestamp | null;
+  to: Timestamp | null;
+  /** So many milliseconds up to now, in place of `from`. */
+  last: number | null;
+}
+
+export const ALL_TIME: Window = { from: null, to: null, last: null };
+export const HOME: Route = { view: 'overview', session: null, event: null, query: '', window: ALL_TIME };
+
 export function parseRoute(hash: string): Route {
-  const [path = '', query = ''] = hash.replace(/^#/, '').split('?', 2);
-  const seq = /^\/event\/(\d{1,15})$/.exec(path)?.[1];
-  const search = new URLSearchParams(query);
+  const [path = '', search = ''] = hash.replace(/^#/, '').split('?', 2);
+  const [, name = '', id = ''] = path.split('/', 3);
+  const query = new URLSearchParams(search);
+  const known = VIEWS.find((view) => view === name) ?? HOME.view;
+  const session = known === 'session' ? decoded(id) : '';
+  const event = numberOf(query.get('event'));
   return {
-    event: seq === undefined ? null : Number(seq),
-    filter: {
-      text: search.get('q') ?? NO_FILTER.text,
-      errors: search.get('errors') === '1',
-      session: search.get('session') || null,
+    view: known === 'session' && session === '' ? HOME.view : known,
+    session: session === '' ? null : session,
+    event: event === 0 ? null : event,
+    query: query.get('q') ?? '',
+    window: {
+      from: numberOf(query.get('from')),
+      to: numberOf(query.get('to')),
+      last: numberOf(query.get('last')),
     },
   };
 }
 
-export function formatRoute({ event, filter }: Route): string {
+export function formatRoute({ view, session, event, query, window }: Route): string {
   const search = new URLSearchParams();
-  if (filter.text.trim() !== '') search.set('q', filter.text.trim());
-  if (filter.errors) search.set('errors', '1');
-  if (filter.session !== null) search.set('session', filter.session);
-  const query = search.size > 0 ? `?${search}` : '';
-  return event === null ? `#/${query}` : `#/event/${event}${query}`;
+  if (query.trim() !== '') search.set('q', query.trim());
+  for (const key of ['from', 'to', 'last'] as const) {
+    if (window[key] !== null) search.set(key, String(window[key]));
+  }
+  if (event !== null) search.set('event', String(event));
+  const path = view === 'session' && session !== null ? `session/${encodeURIComponent(session)}` : view;
+  return `#/${path}${search.size > 0 ? `?${search}` : ''}`;
+}
+
+function numberOf(text: string | null): number | null {
+  return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null;
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }

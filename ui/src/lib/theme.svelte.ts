@@ -1,9 +1,9 @@
-// Light, dark or as the system has it: remembered, and applied to the document.
+// Light, dark, as the system has it, or high contrast: remembered, and applied to the document.
 
-export type ThemeName = 'system' | 'light' | 'dark';
+export const THEMES = ['system', 'light', 'dark', 'contrast'] as const;
+export type ThemeName = (typeof THEMES)[number];
 
 const KEY = 'theme';
-export const THEMES: readonly ThemeName[] = ['system', 'light', 'dark'];
 
 export class Theme {
   #name = $state<ThemeName>(stored());
@@ -21,6 +21,11 @@ export class Theme {
     } catch {
       // Storage may be blocked; the choice then lasts as long as the page.
     }
+  }
+
+  /** The next one in the order of `THEMES`. */
+  next(): void {
+    this.set(THEMES[(THEMES.indexOf(this.#name) + 1) % THEMES.length] ?? 'system');
   }
 }
 

@@ -29,6 +29,7 @@ impl Recorder {
             control_token: String::new(),
             project: None,
             mode: "foreground".to_owned(),
+            access: Default::default(),
         };
         client::runfiles::write(&desk.home, &runfile).unwrap();
         let events = Arc::new(Mutex::new(Vec::new()));

@@ -78,6 +78,7 @@ impl User {
             control_token: "secret".to_owned(),
             project: project.map(str::to_owned),
             mode: "background".to_owned(),
+            access: Default::default(),
         };
         fs::create_dir_all(self.home().run()).unwrap();
         fs::write(self.home().runfile(port), serde_json::to_vec(&runfile).unwrap()).unwrap();

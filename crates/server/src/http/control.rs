@@ -8,7 +8,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use protocol::Timestamp;
 use protocol::health::CaptureHealth;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 
 use super::ApiError;
 use crate::Ended;
+use crate::security::bearer;
 use crate::state::AppState;
 
 /// How long a pause may be that ends by itself: a year.
@@ -116,15 +117,8 @@ pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<In
 
 /// Only who can read this user's runfile knows the token.
 fn authorise(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
-    let given = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let given = given.and_then(|value| value.strip_prefix("Bearer ")).unwrap_or_default();
-    if is_equal(given.as_bytes(), app.control_token.as_bytes()) {
+    if bearer(headers).is_some_and(|given| app.tokens.is_control(given)) {
         return Ok(());
     }
     Err(ApiError::unauthorized("this needs the control token of the server's runfile as a Bearer token"))
-}
-
-/// Takes the same time wherever two tokens of one length differ.
-fn is_equal(a: &[u8], b: &[u8]) -> bool {
-    a.len() == b.len() && a.iter().zip(b).fold(0, |difference, (a, b)| difference | (a ^ b)) == 0
 }

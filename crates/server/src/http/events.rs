@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{ApiError, news};
 use crate::ingest::Taken;
 use crate::state::AppState;
-use crate::store::Query;
+use crate::store::{Query, Terms};
 
 /// How many events a page has when nobody says.
 const PAGE_DEFAULT: usize = 100;
@@ -62,7 +62,7 @@ pub(super) async fn one(
 }
 
 /// The query string of a page. An unknown name is refused: silently ignored, it would look like a filter.
-fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), ApiError> {
+pub(super) fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), ApiError> {
     let mut query = Query { limit: PAGE_DEFAULT, ..Query::default() };
     let mut wait = Duration::ZERO;
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
@@ -80,6 +80,7 @@ fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), ApiError> {
             "from" => query.from = Some(time(name, value)?),
             "to" => query.to = Some(time(name, value)?),
             "q" => query.text = text(),
+            "query" => query.terms = Terms::parse(value),
             "wait" => wait = Duration::from_secs(seconds(name, value)?),
             "payload" => query.payload = boolean(name, value)?,
             "duplicates" => query.duplicates = boolean(name, value)?,

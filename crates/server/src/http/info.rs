@@ -7,6 +7,7 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use protocol::health::Status;
 use protocol::{Health, Timestamp};
 use serde_json::{Value, json};
 
@@ -16,6 +17,10 @@ use crate::state::AppState;
 
 pub(super) async fn health(State(app): State<AppState>) -> Json<Health> {
     Json(app.health())
+}
+
+pub(super) async fn status(State(app): State<AppState>) -> Json<Status> {
+    Json(Status { health: app.health(), clients: app.clients.list() })
 }
 
 /// `/version` of the reference's standalone server.
@@ -44,6 +49,7 @@ pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
             "current_clients": health.clients_connected,
             "total_served": health.health_stats.clients_served,
             "client_versions": health.client_versions,
+            "clients": app.clients.list(),
         },
         "events": {
             "total_processed": health.health_stats.events_processed,
@@ -52,6 +58,7 @@ pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
             "not_delivered": app.clients.not_delivered(),
         },
         "errors": health.health_stats.errors,
+        "refused": app.audit.summary(),
         "store": health.store,
         "spool": health.spool,
     }))

@@ -4,7 +4,9 @@ mod assets;
 mod control;
 mod error;
 mod events;
+mod figures;
 mod info;
+mod login;
 mod news;
 mod sessions;
 mod upgrade;
@@ -17,6 +19,7 @@ use protocol::names;
 use tower_http::compression::CompressionLayer;
 
 pub(crate) use error::ApiError;
+pub(crate) use login::page as login_page;
 
 use crate::state::AppState;
 
@@ -34,7 +37,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/ws", get(upgrade::websocket))
         .route(names::HEALTH, get(info::health))
         .route("/api/health", get(info::health))
-        .route("/status", get(info::health))
+        .route(names::STATUS, get(info::status))
         .route("/version", get(info::version))
         .route("/version.json", get(info::version_json))
         .route("/stats", get(info::stats))
@@ -43,10 +46,13 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/working-directory", get(info::working_directory))
         .route(names::EVENTS, get(events::page))
         .route("/api/events/{seq}", get(events::one))
+        .route("/api/figures", get(figures::figures))
         .route(names::SESSIONS, get(sessions::list))
         .route("/api/sessions/{id}", get(sessions::one))
         .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/instances", get(control::instances))
+        .route(names::LOGIN, get(login::by_link).post(login::by_form))
+        .route(names::LOGIN_LINK, post(login::new_link))
         .route(names::SHUTDOWN, post(control::shutdown))
         .route(names::RESTART, post(control::restart))
         .route(names::CAPTURE, post(control::capture))

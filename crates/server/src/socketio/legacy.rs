@@ -9,12 +9,13 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json, to_value};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
+use socketioxide::handler::ConnectHandler;
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
 use super::reply::{answer, emit};
-use super::{feed, history, live, replay};
-use crate::clients::Client;
+use super::{access, feed, history, live, replay};
+use crate::clients::{Client, Transport};
 use crate::compatibility;
 use crate::ingest::Rejected;
 use crate::state::AppState;
@@ -37,7 +38,7 @@ const NOT_OFFERED: &[(&str, &str)] = &[
 
 /// Opens the namespace.
 pub(super) fn open(io: &SocketIo, app: &AppState) {
-    io.ns("/", connect);
+    io.ns("/", connect.with(access::authenticate));
     let io = io.clone();
     let mut ended = app.ended.subscribe();
     tokio::spawn(async move {
@@ -87,9 +88,8 @@ async fn connect(
     let version = auth["claude_mpm_version"].as_str().map(str::to_owned);
     let client = Client {
         name: auth["client_id"].as_str().map(str::to_owned),
-        kind: None,
         version: version.clone(),
-        connected_at: now(),
+        ..Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), now())
     };
     app.clients.joined(socket.id.as_str(), client);
     greet(&socket, &app, &version.unwrap_or_else(|| "unknown".to_owned()));

@@ -1,5 +1,6 @@
 //! Socket.IO: the namespace `/` in the reference's words, and `/stream` for our own dashboard.
 
+mod access;
 mod args;
 mod feed;
 mod history;
@@ -35,6 +36,23 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     legacy::open(&io, state);
     stream::open(&io);
     (layer, io)
+}
+
+/// Disconnects everybody whenever the token has become another one; who has the new one comes back.
+pub(crate) async fn disconnect_on_rotation(io: SocketIo, app: AppState) {
+    let mut rotations = app.tokens.rotations();
+    while rotations.changed().await.is_ok() {
+        for namespace in ["/", protocol::names::STREAM] {
+            let everybody = io
+                .of(namespace)
+                .map(socketioxide::operators::BroadcastOperators::sockets)
+                .unwrap_or_default();
+            for socket in everybody.into_iter().filter(|socket| access::came_with_a_token(socket, &app)) {
+                // It may be gone already.
+                let _ = socket.disconnect();
+            }
+        }
+    }
 }
 
 /// Tells every client why it is about to lose its connection.

@@ -7,10 +7,11 @@ use protocol::{Row, Seq, Session, Timestamp, names};
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef, State};
+use socketioxide::handler::ConnectHandler;
 
 use super::args::Args;
-use super::feed;
-use crate::clients::Client;
+use super::{access, feed};
+use crate::clients::{Client, Transport};
 use crate::hub::{Delivery, Subscriber};
 use crate::state::AppState;
 use crate::store::{Page, Query, StoreError};
@@ -29,12 +30,12 @@ const COALESCE: Duration = Duration::from_millis(50);
 
 /// Opens the namespace.
 pub(super) fn open(io: &SocketIo) {
-    io.ns(names::STREAM, connect);
+    io.ns(names::STREAM, connect.with(access::authenticate));
 }
 
 async fn connect(socket: SocketRef, State(app): State<AppState>) {
     let connected_at = Timestamp::from_system(SystemTime::now());
-    let client = Client { name: None, kind: Some("dashboard".to_owned()), version: None, connected_at };
+    let client = Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), connected_at);
     app.clients.joined(&client_id(&socket), client);
     socket.on("subscribe", subscribe);
     socket.on_disconnect(disconnect);

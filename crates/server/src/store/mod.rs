@@ -6,12 +6,14 @@
 
 mod checkpoint;
 mod duplicates;
+mod figures;
 mod query;
 mod read;
 mod retention;
 mod schema;
 mod search;
 mod sessions;
+mod terms;
 mod writer;
 
 use std::future::Future;
@@ -22,6 +24,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use protocol::figures::Figures;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
@@ -29,6 +32,7 @@ use crate::config::Config;
 use crate::error::Error;
 use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
+pub(crate) use terms::Terms;
 
 use writer::{Job, Prepared, Writer};
 
@@ -196,6 +200,14 @@ impl Store {
     /// [`StoreError`] when the database refuses.
     pub(crate) fn page(&self, query: &Query) -> Result<Page, StoreError> {
         self.shared.readers.with(|connection| query::page(connection, query))
+    }
+
+    /// Figures over the events of a query. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn figures(&self, query: &Query) -> Result<Figures, StoreError> {
+        self.shared.readers.with(|connection| figures::figures(connection, query))
     }
 
     /// One event with its payload. Blocks on the disk.

@@ -5,7 +5,7 @@ use rusqlite::types::ToSql;
 use rusqlite::{Connection, params_from_iter};
 use serde_json::value::RawValue;
 
-use super::{StoreError, read, search};
+use super::{StoreError, Terms, read, search};
 
 /// Which events, and how many.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,10 +34,19 @@ pub(crate) struct Query {
     pub to: Option<Timestamp>,
     /// Words that must all occur.
     pub text: Option<String>,
+    /// Conditions and words in the query language.
+    pub terms: Terms,
     /// Also poorer deliveries of the same hook.
     pub duplicates: bool,
     /// With payloads.
     pub payload: bool,
+}
+
+impl Query {
+    /// Whether it looks for words, which only indexed events have.
+    pub(crate) fn searches(&self) -> bool {
+        self.text.is_some() || self.terms.words.is_some()
+    }
 }
 
 /// A part of the history, oldest first.
@@ -58,9 +67,9 @@ impl Page {
 
 /// Conditions and their values, in step.
 #[derive(Default)]
-struct Conditions {
+pub(super) struct Conditions {
     sql: Vec<String>,
-    values: Vec<Box<dyn ToSql>>,
+    pub values: Vec<Box<dyn ToSql>>,
 }
 
 impl Conditions {
@@ -68,6 +77,11 @@ impl Conditions {
     fn add<const N: usize>(&mut self, sql: &str, values: [Box<dyn ToSql>; N]) {
         self.sql.push(sql.to_owned());
         self.values.extend(values);
+    }
+
+    /// The conditions as a `WHERE` clause.
+    pub(super) fn filter(&self) -> String {
+        if self.sql.is_empty() { String::new() } else { format!("WHERE {}", self.sql.join(" AND ")) }
     }
 
     fn equal(&mut self, column: &str, value: Option<&String>) {
@@ -86,11 +100,7 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
     } else {
         (read::COLUMNS.to_owned(), "")
     };
-    let filter = if conditions.sql.is_empty() {
-        String::new()
-    } else {
-        format!("WHERE {}", conditions.sql.join(" AND "))
-    };
+    let filter = conditions.filter();
     let order = if ascending { "ASC" } else { "DESC" };
     let sql =
         format!("SELECT {columns} FROM events e {join} {filter} ORDER BY e.seq {order} LIMIT {}", limit + 1);
@@ -108,7 +118,7 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
     Ok(Page { events, has_more })
 }
 
-fn conditions(query: &Query) -> Result<Conditions, StoreError> {
+pub(super) fn conditions(query: &Query) -> Result<Conditions, StoreError> {
     let mut all = Conditions::default();
     if let Some(after) = query.after {
         all.add("e.seq > ?", [Box::new(after.0)]);
@@ -150,7 +160,11 @@ fn conditions(query: &Query) -> Result<Conditions, StoreError> {
     if !query.duplicates {
         all.add("e.duplicate_of IS NULL", []);
     }
-    if let Some(text) = &query.text {
+    for (sql, values) in query.terms.sql() {
+        all.sql.push(sql);
+        all.values.extend(values);
+    }
+    for text in query.text.iter().chain(&query.terms.words) {
         let words = search::expression(text).ok_or(StoreError::EmptySearch)?;
         all.add("e.seq IN (SELECT rowid FROM search WHERE search MATCH ?)", [Box::new(words)]);
     }

@@ -55,7 +55,7 @@ pub(super) fn delete_some(connection: &mut Connection, limits: &Limits) -> rusql
 }
 
 /// Size of what is stored, without the room that deleted events left.
-fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
+pub(super) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
 }

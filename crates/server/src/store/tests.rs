@@ -89,6 +89,7 @@ async fn every_filter_finds_its_events_and_no_others() {
     .await;
     store.indexed().await.expect("the index catches up");
     let text = |value: &str| Some(value.to_owned());
+    let terms = |text: &str| Query { terms: Terms::parse(text), ..Query::default() };
     let cases = [
         (Query::default(), vec![1, 2, 3, 4, 5]),
         (Query { after: Some(Seq(2)), ..Query::default() }, vec![3, 4, 5]),
@@ -110,6 +111,19 @@ async fn every_filter_finds_its_events_and_no_others() {
         (Query { text: text("cargo te"), ..Query::default() }, vec![2]),
         (Query { text: text("STAGING"), ..Query::default() }, vec![5]),
         (Query { text: text("tool_name"), ..Query::default() }, vec![]),
+        (terms("tool:bash"), vec![2, 3]),
+        (terms("tool:ba*,read"), vec![2, 3, 4]),
+        (terms("-tool:bash"), vec![1, 4, 5]),
+        (terms("status:error"), vec![3]),
+        (terms("-status:error kind:pre_tool"), vec![2, 4]),
+        (terms("agent:explore"), vec![4]),
+        (terms("agent:main tool:bash"), vec![2, 3]),
+        (terms("project:shop"), vec![1, 2, 3, 4]),
+        (terms("project:/w"), vec![1, 2, 3, 4, 5]),
+        (terms("session:t"), vec![5]),
+        (terms("dur:>1s"), vec![]),
+        (terms("status:nonsense"), vec![1, 2, 3, 4, 5]),
+        (terms("tool:bash cargo"), vec![2]),
     ];
     for (query, expected) in cases {
         assert_eq!(found(&store, query.clone()), expected, "{query:?}");

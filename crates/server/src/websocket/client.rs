@@ -1,11 +1,11 @@
 //! One connection: a task that reads its own socket, awaits its own writes, and follows the hub at its own pace.
 
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, close_code};
 use futures_util::SinkExt;
-use protocol::{Refusal, Seq, Source, Timestamp};
+use protocol::{Refusal, Seq, Source};
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::watch;
@@ -40,16 +40,21 @@ enum Gone {
     TooLarge,
     #[error("the connection broke: {0}")]
     Broken(axum::Error),
+    #[error("the token is another one now")]
+    Rotated,
     #[error("the server ends")]
     Ended,
 }
 
 /// Speaks with one client until it goes or the server ends.
-pub(super) async fn serve(socket: WebSocket, app: AppState) {
+pub(super) async fn serve(socket: WebSocket, client: Client, has_token: bool, app: AppState) {
     let mut stage = app.websockets.shared.stage.subscribe();
-    let mut connection = Connection::new(socket, app);
+    let mut rotations = app.tokens.rotations();
+    let mut connection = Connection::new(socket, client, app);
     let gone = tokio::select! {
         gone = connection.run() => gone,
+        // Whoever came in with the old token comes back with the new one, or not at all.
+        Ok(()) = rotations.changed(), if has_token => Gone::Rotated,
         // Whoever still does not read then is not waited for.
         () = reached(&mut stage, |stage| stage == Stage::Cut) => Gone::Ended,
     };
@@ -71,10 +76,8 @@ struct Presence {
 }
 
 impl Presence {
-    fn new(app: AppState) -> Self {
+    fn new(client: Client, app: AppState) -> Self {
         let id = format!("websocket-{}", uuid::Uuid::new_v4().simple());
-        let connected_at = Timestamp::from_system(SystemTime::now());
-        let client = Client { name: None, kind: Some("websocket".to_owned()), version: None, connected_at };
         let open = app.websockets.enter();
         app.clients.joined(&id, client);
         Self { app, id, _open: open }
@@ -109,7 +112,7 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(socket: WebSocket, app: AppState) -> Self {
+    fn new(socket: WebSocket, client: Client, app: AppState) -> Self {
         let position = app.hub.latest();
         let interval = Duration::from_secs(app.config.ping_interval_s);
         let mut ping = tokio::time::interval_at(Instant::now() + interval, interval);
@@ -125,7 +128,7 @@ impl Connection {
             ping,
             silent_since: None,
             patience: Duration::from_secs(app.config.ping_timeout_s),
-            presence: Presence::new(app.clone()),
+            presence: Presence::new(client, app.clone()),
             app,
         }
     }

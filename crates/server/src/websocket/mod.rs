@@ -10,14 +10,18 @@ mod remote;
 mod status;
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::extract::ws::WebSocketUpgrade;
+use axum::http::request::Parts;
 use axum::response::Response;
+use protocol::Timestamp;
 use protocol::instance::InstanceInfo;
 use tokio::sync::watch;
 
 use crate::Ended;
+use crate::clients::{Client, Transport};
+use crate::peer::{Peer, User};
 use crate::state::AppState;
 use status::Status;
 
@@ -87,10 +91,14 @@ pub(crate) async fn start(app: &AppState) {
 }
 
 /// Turns a request into a connection.
-pub(crate) fn open(upgrade: WebSocketUpgrade, app: AppState) -> Response {
+pub(crate) fn open(upgrade: WebSocketUpgrade, request: &Parts, app: AppState) -> Response {
+    let now = Timestamp::from_system(SystemTime::now());
+    let client = Client::of(request, Transport::WebSocket, now);
+    let has_token = request.extensions.get::<Peer>().is_some_and(|peer| peer.user == User::Other);
+    let has_token = has_token || app.config.needs_token();
     let limit = app.config.body_bytes_max;
     let upgrade = upgrade.max_message_size(limit).max_frame_size(limit);
-    upgrade.on_upgrade(move |socket| client::serve(socket, app))
+    upgrade.on_upgrade(move |socket| client::serve(socket, client, has_token, app))
 }
 
 /// Tells every client why the server ends, and disconnects it.

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::extract::ws::Utf8Bytes;
+use axum::http::{HeaderValue, header};
 use futures_util::{SinkExt, StreamExt};
 use protocol::Refusal;
 use serde_json::json;
@@ -13,6 +14,7 @@ use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use super::envelope::{self, message};
@@ -106,7 +108,7 @@ impl Worker {
             return Err(Refusal { code: "too_many_instances", message });
         }
         let url = self.url(order.port).await?;
-        let (socket, answer) = match timeout(ANSWER_LIMIT, ask(&url, order)).await {
+        let (socket, answer) = match timeout(ANSWER_LIMIT, ask(&url, self.app.tokens.own(), order)).await {
             Ok(Ok(answered)) => answered,
             Ok(Err(reason)) => return Err(unreachable(order.port, &reason)),
             Err(_) => return Err(unreachable(order.port, "it does not answer")),
@@ -129,8 +131,14 @@ impl Worker {
             let message = format!("no monitor of yours serves port {port}; GET /api/instances lists them");
             Refusal { code: "unknown_instance", message }
         })?;
-        Ok(format!("{}/ws", instance.url.replacen("http", "ws", 1)))
+        Ok(format!("{}/ws", ws(&instance.url)))
     }
+}
+
+/// On this machine a server of ours needs no encryption, also where it offers it.
+fn ws(url: &str) -> String {
+    let address = url.trim_start_matches("https://").trim_start_matches("http://");
+    format!("ws://{address}")
 }
 
 fn unreachable(port: u16, reason: &str) -> Refusal {
@@ -138,8 +146,13 @@ fn unreachable(port: u16, reason: &str) -> Refusal {
 }
 
 /// Connects, sends the command and waits for its answer. What comes before is not meant for our client.
-async fn ask(url: &str, order: &Order) -> Result<(Socket, String), String> {
-    let (mut socket, _) = connect_async(url).await.map_err(|error| error.to_string())?;
+async fn ask(url: &str, token: Option<String>, order: &Order) -> Result<(Socket, String), String> {
+    let mut request = url.into_client_request().map_err(|error| error.to_string())?;
+    if let Some(token) = token {
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).map_err(|error| error.to_string())?;
+        request.headers_mut().insert(header::AUTHORIZATION, bearer);
+    }
+    let (mut socket, _) = connect_async(request).await.map_err(|error| error.to_string())?;
     socket.send(Message::text(&order.text)).await.map_err(|error| error.to_string())?;
     while let Some(frame) = socket.next().await {
         let frame = frame.map_err(|error| error.to_string())?;

@@ -1,0 +1,79 @@
+//! `token`: the secret of a monitor that other machines can reach, and links that log a browser in.
+
+use client::{Monitor, page};
+use protocol::Runfile;
+
+use crate::Exit;
+use crate::args::TokenOrder;
+use crate::context::Context;
+
+pub(crate) fn run(order: &TokenOrder, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    match order {
+        TokenOrder::Show => context.terminal.say(client::token::ensure(&context.home)?),
+        TokenOrder::Rotate => {
+            let token = client::token::rotate(&context.home)?;
+            context.terminal.say(token);
+            let news =
+                "The old token, all logins and all login links are void; your own hooks and commands go on.";
+            context.terminal.complain(news);
+        }
+        TokenOrder::Link { port } => return link(*port, context),
+    }
+    Ok(Exit::Done)
+}
+
+/// A link to each monitor that asks for the token.
+fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let of_port = |runfile: &Runfile| port.is_none_or(|port| port == runfile.port);
+    let running: Vec<_> = context.living()?.into_iter().filter(of_port).collect();
+    if running.is_empty() {
+        context.terminal.error("Monitor is not running", Some("start it with 'claude-mpm-monitor start'"));
+        return Ok(Exit::NotRunning);
+    }
+    let asking: Vec<_> = running.iter().filter(|runfile| runfile.access.token).collect();
+    for runfile in &asking {
+        context.terminal.say(login_link(runfile)?);
+    }
+    if asking.is_empty() {
+        let urls: Vec<_> = running.iter().map(page).collect();
+        context.terminal.say(format_args!("No login is needed: open {}", urls.join(" or ")));
+    }
+    Ok(Exit::Done)
+}
+
+/// A link that logs one browser in; for a monitor that asks for no token, its page.
+pub(crate) fn login_link(runfile: &Runfile) -> Result<String, client::Error> {
+    let url = page(runfile);
+    if !runfile.access.token {
+        return Ok(url);
+    }
+    Ok(format!("{url}{}", login_path(runfile)?))
+}
+
+/// What follows the address in such a link.
+pub(crate) fn login_path(runfile: &Runfile) -> Result<String, client::Error> {
+    Monitor::of(runfile).login_path(&runfile.control_token)
+}
+
+/// Tells how to get into a monitor that has just been started, where that needs more than its address.
+pub(crate) fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
+    let access = &runfile.access;
+    if let Some(fingerprint) = &access.tls_fingerprint {
+        context.terminal.say(format_args!("\nCertificate (SHA-256): {fingerprint}"));
+    }
+    if !access.token {
+        return;
+    }
+    match login_link(runfile) {
+        Ok(link) => context.terminal.say(format_args!(
+            "\nEverybody needs the token of this monitor. This link logs one browser in, within ten minutes:\n  {link}\n\
+             From another machine, use this one's name in place of localhost. More links: claude-mpm-monitor token link"
+        )),
+        Err(error) => context.terminal.complain(format_args!("Warning: no login link could be made: {error}")),
+    }
+    if access.tls_fingerprint.is_none() {
+        context.terminal.complain(
+            "Warning: connections from other machines are not encrypted; --tls does it, and so does a proxy in front.",
+        );
+    }
+}

@@ -1,0 +1,194 @@
+//! From a listener to requests: connections are counted, encrypted where that was asked for, and given only so much
+//! time to say what they want.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+use tower::Service;
+
+use crate::Ended;
+use crate::audit::Audit;
+use crate::connections::{Connections, Counted, Held, Watched};
+use crate::peer::{Peer, User, Users, canonical};
+use crate::tls::Tls;
+
+/// The largest head of a request: a browser's with all its cookies is a tenth of it.
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+
+/// The most headers of a request.
+const HEADERS_MAX: usize = 100;
+
+/// How long to rest when the system gives no more connections.
+const EXHAUSTED: Duration = Duration::from_millis(200);
+
+/// The first byte of an encrypted connection; no HTTP request begins with it.
+const TLS_HANDSHAKE: u8 = 0x16;
+
+/// Said to a connection that is one too many.
+const TOO_MANY: &str =
+    r#"{"code":"too_many_connections","message":"too many connections are open already; close some"}"#;
+
+/// Said to who speaks plain HTTP from another machine where HTTPS is served.
+const USE_HTTPS: &str = r#"{"code":"https_required","message":"this monitor is served over https:// only"}"#;
+
+/// What all listeners of a server share.
+pub(crate) struct Door {
+    pub router: Router,
+    pub tls: Option<Tls>,
+    pub connections: Connections,
+    /// Present where the users of this machine are told apart.
+    pub users: Option<Users>,
+    pub audit: Audit,
+    /// How long a head may take, and how long a connection may be idle.
+    pub head_limit: Duration,
+    pub ended: watch::Receiver<Option<Ended>>,
+}
+
+/// Serves a listener until the server ends and its connections are done.
+pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>) {
+    let mut ended = door.ended.clone();
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            () = end(&mut ended) => break,
+            accepted = listener.accept() => match accepted {
+                Ok((stream, address)) => admit(&door, stream, canonical(address), &mut open),
+                Err(error) => rest(&error).await,
+            },
+            Some(_) = open.join_next() => {}
+        }
+    }
+    drop(listener);
+    while open.join_next().await.is_some() {}
+}
+
+/// Completes when the server ends.
+async fn end(ended: &mut watch::Receiver<Option<Ended>>) {
+    drop(ended.wait_for(Option::is_some).await);
+}
+
+/// A connection that broke before it was taken says nothing of the next one.
+async fn rest(error: &io::Error) {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    if !matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset) {
+        tracing::error!(%error, "could not take a connection");
+        tokio::time::sleep(EXHAUSTED).await;
+    }
+}
+
+fn admit(door: &Arc<Door>, stream: TcpStream, address: SocketAddr, open: &mut JoinSet<()>) {
+    let Some(held) = door.connections.hold(address.ip()) else {
+        door.audit.refused("too_many_connections", address.ip(), "a connection");
+        // Whether it can be told is not worth a wait.
+        let _ = stream.try_write(answer("503 Service Unavailable", TOO_MANY).as_bytes());
+        return;
+    };
+    let Ok(local) = stream.local_addr().map(canonical) else { return };
+    // Small messages go out at once; without it they only would a little later.
+    let _ = stream.set_nodelay(true);
+    let user = door.users.as_ref().map_or(User::Untold, |users| users.user(address, local));
+    let peer = Peer { address, is_https: false, user };
+    open.spawn(connection(door.clone(), stream, peer, local, held));
+}
+
+async fn connection(door: Arc<Door>, stream: TcpStream, peer: Peer, local: SocketAddr, held: Held) {
+    let watched = held.watched();
+    let work = async {
+        let Some(tls) = &door.tls else { return http(&door, stream, peer, held).await };
+        let mut first = [0];
+        if !matches!(timeout(door.head_limit, stream.peek(&mut first)).await, Ok(Ok(1))) {
+            return;
+        }
+        if first[0] == TLS_HANDSHAKE {
+            match timeout(door.head_limit, tls.acceptor.accept(stream)).await {
+                Ok(Ok(stream)) => http(&door, stream, Peer { is_https: true, ..peer }, held).await,
+                failed => {
+                    tracing::debug!(address = %peer.address, failed = ?failed.err(), "no TLS connection");
+                }
+            }
+        } else if peer.address.ip() == local.ip() || peer.address.ip().is_loopback() {
+            // What stays on this machine needs no encryption, and this user's hooks have none.
+            http(&door, stream, peer, held).await;
+        } else {
+            door.audit.refused("https_required", peer.address.ip(), "a connection");
+            let mut stream = stream;
+            let _ = stream.write_all(answer("400 Bad Request", USE_HTTPS).as_bytes()).await;
+        }
+    };
+    tokio::select! {
+        () = work => {}
+        () = watched.evicted() => {
+            door.audit.refused("too_many_connections", peer.address.ip(), "an idle connection");
+        }
+    }
+}
+
+/// Answers the requests of one connection.
+async fn http<S>(door: &Door, stream: S, peer: Peer, held: Held)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let watched = held.watched();
+    let observed = watched.clone();
+    let router = door.router.clone();
+    let service =
+        service_fn(move |request: Request<Incoming>| respond(router.clone(), request, peer, &watched));
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(door.head_limit);
+    builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
+    let stream = TokioIo::new(Counted::new(stream, held));
+    let mut connection = std::pin::pin!(builder.serve_connection(stream, service).with_upgrades());
+    let mut ended = door.ended.clone();
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = end(&mut ended) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    match served {
+        // Between two requests a connection may be idle; its end is no fault.
+        Err(error) if error.is_timeout() && observed.has_asked() => {}
+        Err(error) if error.is_timeout() => {
+            door.audit.refused("slow_head", peer.address.ip(), "a connection");
+        }
+        Err(error) if error.is_parse() => door.audit.refused("bad_head", peer.address.ip(), "a connection"),
+        Err(error) => tracing::debug!(%error, address = %peer.address, "a connection broke"),
+        Ok(()) => {}
+    }
+}
+
+fn respond(
+    mut router: Router,
+    request: Request<Incoming>,
+    peer: Peer,
+    watched: &Watched,
+) -> impl Future<Output = Result<axum::response::Response, Infallible>> + Send + use<> {
+    let busy = watched.busy();
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(peer);
+    let answer = router.call(request);
+    async move { Ok(busy.until_sent(answer.await?)) }
+}
+
+fn answer(status: &str, body: &str) -> String {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+    )
+}

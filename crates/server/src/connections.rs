@@ -1,0 +1,280 @@
+//! How many connections there are, altogether and of one sender. When there are too many, the one that has been
+//! idle for longest makes room: whoever only holds connections never keeps others out.
+
+mod stream;
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use axum::body::{Body, HttpBody};
+use axum::http::{Response, StatusCode};
+use tokio::sync::Notify;
+
+use crate::peer::Origin;
+pub(crate) use stream::Counted;
+
+/// Connections altogether, if the system allows as many open files.
+const CONNECTIONS_MAX: usize = 8192;
+
+/// Connections from this machine: a thousand local viewers, and its hooks besides.
+const LOOPBACK_MAX: usize = 4096;
+
+/// Connections from another address. A browser opens six.
+const ADDRESS_MAX: usize = 256;
+
+/// Open files that are not connections: the store, the log, the spool, the runtime's own.
+#[cfg(unix)]
+const OTHER_FILES: u64 = 200;
+
+/// A body up to this size is sent in one go, and its connection is idle at once.
+const SMALL_BODY_BYTES: u64 = 64 * 1024;
+
+/// All open connections; clones share them.
+#[derive(Clone)]
+pub(crate) struct Connections {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    max: usize,
+    started: Instant,
+    next: AtomicU64,
+    open: Mutex<HashMap<Origin, HashMap<u64, Arc<Slot>>>>,
+}
+
+/// What is known of one connection.
+#[derive(Debug)]
+struct Slot {
+    /// Answers that are being made or sent.
+    busy: AtomicUsize,
+    /// Somebody has asked something on it.
+    has_asked: AtomicBool,
+    /// It is no HTTP connection any more: the WebSocket that it has become pings its client itself.
+    is_upgraded: AtomicBool,
+    /// Milliseconds since the server's start at which it became idle.
+    idle_since_ms: AtomicU64,
+    evicted: Notify,
+}
+
+/// One counted connection, until it is dropped.
+pub(crate) struct Held {
+    connections: Connections,
+    origin: Origin,
+    number: u64,
+    slot: Arc<Slot>,
+}
+
+/// The right to see one connection work and to end it; does not keep it counted.
+#[derive(Clone)]
+pub(crate) struct Watched {
+    shared: Arc<Shared>,
+    slot: Arc<Slot>,
+}
+
+/// One answer in the making.
+pub(crate) struct Busy(Watched);
+
+impl Connections {
+    pub(crate) fn new() -> Self {
+        let max = CONNECTIONS_MAX.min(files_max());
+        let shared = Shared { max, started: Instant::now(), next: AtomicU64::new(0), open: Mutex::default() };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// Counts a connection. `None` when there are too many and none of them is idle.
+    pub(crate) fn hold(&self, address: IpAddr) -> Option<Held> {
+        let origin = Origin::of(address);
+        let mut open = self.shared.lock();
+        let of_origin = open.get(&origin).map_or(0, HashMap::len);
+        let of_origin_max = if origin == Origin::Loopback { LOOPBACK_MAX } else { ADDRESS_MAX };
+        if of_origin >= of_origin_max.min(self.shared.max) && !evict(&mut open, Some(origin)) {
+            return None;
+        }
+        if open.values().map(HashMap::len).sum::<usize>() >= self.shared.max && !evict(&mut open, None) {
+            return None;
+        }
+        let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
+        let slot = Arc::new(Slot {
+            busy: AtomicUsize::new(0),
+            has_asked: AtomicBool::new(false),
+            is_upgraded: AtomicBool::new(false),
+            idle_since_ms: AtomicU64::new(self.shared.now_ms()),
+            evicted: Notify::new(),
+        });
+        open.entry(origin).or_default().insert(number, slot.clone());
+        Some(Held { connections: self.clone(), origin, number, slot })
+    }
+}
+
+/// Ends the connection that has been idle for longest, of one origin or of all; whether there was one.
+fn evict(open: &mut HashMap<Origin, HashMap<u64, Arc<Slot>>>, of: Option<Origin>) -> bool {
+    let candidates = open.iter().filter(|(origin, _)| of.is_none_or(|of| of == **origin));
+    let idle = candidates.flat_map(|(origin, slots)| {
+        let idle = slots.iter().filter(|(_, slot)| slot.is_idle());
+        idle.map(|(number, slot)| (slot.idle_since_ms.load(Ordering::Relaxed), *number, *origin))
+    });
+    let Some((_, number, origin)) = idle.min_by_key(|(since, number, _)| (*since, *number)) else {
+        return false;
+    };
+    let slot = open.get_mut(&origin).and_then(|slots| slots.remove(&number));
+    slot.inspect(|slot| slot.evicted.notify_one()).is_some()
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, HashMap<u64, Arc<Slot>>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn now_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+impl Slot {
+    fn is_idle(&self) -> bool {
+        self.busy.load(Ordering::Relaxed) == 0 && !self.is_upgraded.load(Ordering::Relaxed)
+    }
+}
+
+impl Held {
+    pub(crate) fn watched(&self) -> Watched {
+        Watched { shared: self.connections.shared.clone(), slot: self.slot.clone() }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        let mut open = self.connections.shared.lock();
+        if let Some(slots) = open.get_mut(&self.origin) {
+            slots.remove(&self.number);
+            if slots.is_empty() {
+                open.remove(&self.origin);
+            }
+        }
+    }
+}
+
+impl Watched {
+    /// Waits until the connection must make room.
+    pub(crate) async fn evicted(&self) {
+        self.slot.evicted.notified().await;
+    }
+
+    /// Whether there ever was a request on it.
+    pub(crate) fn has_asked(&self) -> bool {
+        self.slot.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// The connection is not idle until the value is dropped.
+    pub(crate) fn busy(&self) -> Busy {
+        self.slot.busy.fetch_add(1, Ordering::Relaxed);
+        self.slot.has_asked.store(true, Ordering::Relaxed);
+        Busy(self.clone())
+    }
+}
+
+impl Busy {
+    /// Goes on until the whole answer was handed over.
+    pub(crate) fn until_sent(self, response: Response<Body>) -> Response<Body> {
+        if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+            self.0.slot.is_upgraded.store(true, Ordering::Relaxed);
+            return response;
+        }
+        if response.body().size_hint().upper().is_some_and(|bytes| bytes <= SMALL_BODY_BYTES) {
+            return response;
+        }
+        response.map(|body| Body::new(stream::Sending::new(body, self)))
+    }
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.slot.idle_since_ms.store(self.0.shared.now_ms(), Ordering::Relaxed);
+        self.0.slot.busy.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many connections the system's limit of open files leaves room for; the limit is raised as far as this user
+/// may.
+#[cfg(unix)]
+fn files_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = CONNECTIONS_MAX as u64 + OTHER_FILES;
+    let (current, maximum) = (limit.current.unwrap_or(wanted), limit.maximum.unwrap_or(wanted));
+    let raised = wanted.min(maximum);
+    let is_raised = current < raised
+        && setrlimit(Resource::Nofile, Rlimit { current: Some(raised), maximum: limit.maximum }).is_ok();
+    let files = if is_raised { raised } else { current };
+    usize::try_from(files.saturating_sub(OTHER_FILES)).unwrap_or(usize::MAX).max(64)
+}
+
+#[cfg(not(unix))]
+fn files_max() -> usize {
+    CONNECTIONS_MAX
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+
+    fn connections(max: usize) -> Connections {
+        let shared = Shared { max, started: Instant::now(), next: AtomicU64::new(0), open: Mutex::default() };
+        Connections { shared: Arc::new(shared) }
+    }
+
+    fn is_evicted(held: &Held) -> bool {
+        !held
+            .connections
+            .shared
+            .lock()
+            .get(&held.origin)
+            .is_some_and(|slots| slots.contains_key(&held.number))
+    }
+
+    #[test]
+    fn the_one_that_is_idle_for_longest_makes_room() {
+        let connections = connections(10_000);
+        let mut held: Vec<_> = (0..ADDRESS_MAX).map(|_| connections.hold(STRANGER).unwrap()).collect();
+        let busy = held[0].watched().busy();
+        held.push(connections.hold(STRANGER).expect("one makes room"));
+        let evicted: Vec<_> = (0..held.len()).filter(|&at| is_evicted(&held[at])).collect();
+        assert_eq!(evicted, [1], "the first one works");
+        drop(busy);
+    }
+
+    #[test]
+    fn when_all_are_at_work_the_next_is_refused_and_only_there() {
+        let connections = connections(10_000);
+        let held: Vec<_> = (0..ADDRESS_MAX).map(|_| connections.hold(STRANGER).unwrap()).collect();
+        let busy: Vec<_> = held.iter().map(|held| held.watched().busy()).collect();
+        assert!(connections.hold(STRANGER).is_none());
+        assert!(connections.hold(HERE).is_some(), "others are served");
+        drop((busy, held));
+        assert!(
+            connections.hold(STRANGER).is_some() && connections.shared.lock().is_empty(),
+            "all are forgotten"
+        );
+    }
+
+    #[test]
+    fn a_connection_that_was_upgraded_stays_and_a_long_answer_keeps_its_own() {
+        let connections = connections(1);
+        let first = connections.hold(HERE).unwrap();
+        let busy = first.watched().busy();
+        let long = busy.until_sent(Response::new(Body::from(vec![0; 100_000])));
+        assert!(connections.hold(HERE).is_none(), "its body is not sent yet");
+        drop(long);
+        let upgrade =
+            Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).body(Body::empty()).unwrap();
+        let _ = first.watched().busy().until_sent(upgrade);
+        assert!(connections.hold(HERE).is_none(), "a WebSocket is never idle");
+    }
+}

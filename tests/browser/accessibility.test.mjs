@@ -1,0 +1,68 @@
+// Every view passes axe's checks of WCAG 2.2 AA, in both themes and on a phone.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { test } from 'node:test';
+
+import { seedAll } from './seed.mjs';
+import { at, openPage, startMonitor } from './support.mjs';
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+
+const VIEWS = [
+  ['', 'session-card'],
+  ['#/stream?q=tool:Bash&event=4', 'blocks'],
+  ['#/session/working-0000-session', 'call'],
+  ['#/history?q=tool:Bash', 'event-row'],
+  ['#/activity', 'agent-graph'],
+  ['#/metrics', 'chart'],
+  ['#/connections', 'server'],
+  ['#/settings', 'diagnostics'],
+];
+
+async function violations(page) {
+  // The page's own policy forbids inline scripts; the test runs the checks from outside it.
+  await page.evaluate(axe);
+  const { violations } = await page.evaluate(
+    (tags) => window.axe.run(document, { runOnly: { type: 'tag', values: tags } }),
+    TAGS,
+  );
+  return violations.map(
+    ({ id, nodes }) => `${id}: ${nodes.map(({ target, any, all }) => `${target} ${[...any, ...all].map(({ message }) => message)}`).join('; ')}`,
+  );
+}
+
+for (const look of [{ theme: 'light' }, { theme: 'dark' }, { theme: 'contrast' }, { theme: 'light', width: 360 }]) {
+  test(`every view is accessible: ${JSON.stringify(look)}`, async (t) => {
+    const monitor = await startMonitor(t);
+    await seedAll(monitor);
+    const found = [];
+    for (const [hash, ready] of VIEWS) {
+      const page = await openPage(monitor, { hash, ...look });
+      await at(page, ready).first().waitFor();
+      found.push(...(await violations(page)).map((violation) => `${hash} ${violation}`));
+      await page.context().close();
+    }
+    assert.deepEqual(found, []);
+  });
+}
+
+test('the palette, the help, the first run and a lost connection are accessible', async (t) => {
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '', mayLoseConnection: true });
+  await at(page, 'first-run').waitFor();
+  assert.deepEqual(await violations(page), [], 'first run');
+  await page.keyboard.press('Control+k');
+  await at(page, 'palette').waitFor();
+  assert.deepEqual(await violations(page), [], 'palette');
+  await page.keyboard.press('Escape');
+  await at(page, 'palette').waitFor({ state: 'detached' });
+  await page.keyboard.press('?');
+  await at(page, 'help').waitFor();
+  assert.deepEqual(await violations(page), [], 'help');
+  await page.keyboard.press('Escape');
+  await monitor.crash();
+  await at(page, 'banner-lost').waitFor();
+  assert.deepEqual(await violations(page), [], 'lost connection');
+});

@@ -1,0 +1,67 @@
+// Sessions in several states, as hooks would tell of them.
+
+/** Posts a session that works on three turns; `end` says how it stands now. Answers when its first event was. */
+export async function seedSession(monitor, { id, project = '/home/dev/shop', end = 'working', at = Date.now() - 600_000 }) {
+  const events = [];
+  let time = at;
+  let calls = 0;
+  const tell = (after, hook_event_name, fields = {}) => {
+    time += after;
+    events.push({
+      kind: hook_event_name,
+      session_id: id,
+      occurred_at: new Date(time).toISOString(),
+      payload: { session_id: id, cwd: project, hook_event_name, permission_mode: 'default', ...fields },
+    });
+  };
+  const call = (tool_name, tool_input, ran, more = {}) => {
+    const about = { tool_name, tool_input, tool_use_id: `${id}-${(calls += 1)}`, ...more };
+    tell(200, 'PreToolUse', about);
+    if (more.asks) tell(50, 'PermissionRequest', about);
+    const ended = { ...about, duration_ms: ran };
+    if (more.error) tell(ran, 'PostToolUseFailure', ended);
+    else tell(ran + (more.asks ?? 0), 'PostToolUse', { ...ended, tool_response: more.response ?? {} });
+  };
+  tell(0, 'SessionStart', { source: 'startup', model: 'claude-opus-4-8' });
+  for (const prompt of ['why does checkout round the tax twice', 'add a test', 'rename the total']) {
+    tell(500, 'UserPromptSubmit', { prompt });
+    call('TodoWrite', {
+      todos: [
+        { content: 'Reproduce', status: 'completed', activeForm: 'Reproducing' },
+        { content: 'Fix the rounding', status: 'in_progress', activeForm: 'Fixing the rounding' },
+      ],
+    }, 5);
+    call('Bash', { command: 'cargo test -p tax', description: 'Run the tests' }, 1500, {
+      response: { stdout: 'test result: ok. 14 passed', stderr: '' },
+    });
+    call('Edit', { file_path: '/home/dev/shop/src/tax.rs', old_string: 'a\nb\nc', new_string: 'a\nx\nc' }, 40, {
+      asks: 4000,
+    });
+    const agent = { agent_id: `${id}-agent`, agent_type: 'Explore' };
+    tell(100, 'SubagentStart', agent);
+    call('Grep', { pattern: 'round' }, 700, agent);
+    call('Bash', { command: 'npm test' }, 6000, { ...agent, error: 'exit code 1: assertion failed' });
+    tell(100, 'SubagentStop', { ...agent, last_assistant_message: 'Three call sites.' });
+    tell(100, 'Stop', { last_assistant_message: 'Done.' });
+    time += 120_000;
+  }
+  const waiting = { tool_name: 'Bash', tool_input: { command: 'git push --force' }, tool_use_id: `${id}-last` };
+  if (end !== 'done') tell(100, 'UserPromptSubmit', { prompt: 'and on' });
+  if (end === 'working') tell(100, 'PreToolUse', waiting);
+  if (end === 'needs_you') {
+    tell(100, 'PreToolUse', waiting);
+    tell(50, 'PermissionRequest', waiting);
+  }
+  if (end === 'failed') tell(100, 'StopFailure', { error: 'overloaded_error' });
+  if (end === 'closed') tell(100, 'SessionEnd', { reason: 'logout' });
+  await monitor.post(...events);
+  return events.length;
+}
+
+/** One session of each kind. */
+export async function seedAll(monitor) {
+  const ends = ['working', 'needs_you', 'done', 'failed', 'closed'];
+  for (const [at, end] of ends.entries()) {
+    await seedSession(monitor, { id: `${end}-0000-session`, end, project: `/home/dev/${['shop', 'billing'][at % 2]}` });
+  }
+}

@@ -1,0 +1,327 @@
+// Claims about the views: what a person with several sessions finds where.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { test } from 'node:test';
+
+import { seedAll, seedSession } from './seed.mjs';
+import { at, openPage, prompt, row, startMonitor } from './support.mjs';
+
+const view = (page, name) => at(page, 'view', `[data-view="${name}"]`);
+const card = (page, end) => at(page, 'session-card', `[data-session="${end}-0000-session"]`);
+
+test('the overview shows who needs you first, with what they ask, and what is done until it was seen', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '' });
+  await card(page, 'needs_you').waitFor();
+  const states = await at(page, 'session-card').evaluateAll((cards) => cards.map((one) => one.dataset.state));
+  assert.deepEqual(states, ['needs_you', 'failed', 'done', 'working']);
+  assert.match(await card(page, 'needs_you').innerText(), /git push --force/);
+  assert.match(await card(page, 'working').innerText(), /Running Bash/);
+  assert.equal(await at(page, 'waiting').innerText(), '1');
+  assert.match(await page.title(), /^\(1\)/);
+  assert.match(await at(page, 'group-closed').innerText(), /Closed/);
+
+  await card(page, 'done').getByTestId('mark-read').click();
+  await at(page, 'group-quiet').locator('article[data-state="done"]').waitFor();
+});
+
+test('a question that is answered leaves the overview by itself', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedSession(monitor, { id: 'needs_you-0000-session', end: 'needs_you' });
+  const page = await openPage(monitor, { hash: '' });
+  await card(page, 'needs_you').waitFor();
+  await monitor.post({
+    session_id: 'needs_you-0000-session',
+    cwd: '/home/dev/shop',
+    hook_event_name: 'PostToolUse',
+    tool_name: 'Bash',
+    tool_input: { command: 'git push --force' },
+    tool_use_id: 'needs_you-0000-session-last',
+    tool_response: {},
+  });
+  await at(page, 'session-card', '[data-state="working"]').waitFor();
+  await at(page, 'waiting').waitFor({ state: 'detached' });
+});
+
+test('every view is one key away, and the address brings it back', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '' });
+  const names = ['overview', 'stream', 'history', 'activity', 'metrics', 'connections', 'settings'];
+  for (const [index, name] of names.entries()) {
+    await page.keyboard.press(String(index + 1));
+    await view(page, name).waitFor();
+    // The address without anything is the overview's.
+    assert.match(page.url(), name === 'overview' ? /\/$/ : new RegExp(`#/${name}$`));
+  }
+  await page.reload();
+  await view(page, 'settings').waitFor();
+  await page.goBack();
+  await view(page, 'connections').waitFor();
+  await page.keyboard.press('?');
+  await at(page, 'help').waitFor();
+  await page.keyboard.press('Escape');
+  await at(page, 'help').waitFor({ state: 'hidden' });
+});
+
+test('the palette goes to sessions, views, events and searches', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '' });
+  const choose = async (text) => {
+    await page.keyboard.press('Control+k');
+    await at(page, 'palette-input').fill(text);
+    await page.keyboard.press('Enter');
+    await at(page, 'palette').waitFor({ state: 'detached' });
+  };
+  await choose('needs you');
+  await at(page, 'session', '[data-session="needs_you-0000-session"]').waitFor();
+  await choose('metrics');
+  await view(page, 'metrics').waitFor();
+  await choose('#3');
+  await at(page, 'details', '[data-seq="3"]').waitFor();
+  await choose('xyzzy');
+  await view(page, 'stream').waitFor();
+  await at(page, 'filtered-out').waitFor();
+});
+
+test('conditions are completed, become chips, and the facets say the same', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor);
+  await at(page, 'filter').click();
+  await page.keyboard.type('too');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Enter');
+  await at(page, 'offer').getByText('Bash', { exact: true }).waitFor();
+  await page.keyboard.type('Ba');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('Tab');
+  assert.equal(await at(page, 'chip').innerText(), 'tool:Bash');
+  await page.keyboard.type('status:error ');
+  await page.waitForURL(/tool%3ABash\+status%3Aerror/);
+  const kinds = () =>
+    at(page, 'event-row').evaluateAll((rows) => [...new Set(rows.map((one) => one.dataset.kind))]);
+  assert.deepEqual(await kinds(), ['PostToolUseFailure']);
+  await page.keyboard.press('Escape');
+  await page.keyboard.press('Escape');
+  await at(page, 'chip').first().waitFor({ state: 'detached' });
+
+  await at(page, 'toggle-facets').click();
+  const facet = at(page, 'facet', '[data-value="TodoWrite"]');
+  assert.match(await facet.innerText(), /\b30\b/);
+  await facet.click();
+  assert.equal(await at(page, 'chip').innerText(), 'tool:TodoWrite');
+  await at(page, 'event-row').first().waitFor();
+  assert.match(await at(page, 'event-count').innerText(), /^30 of/);
+});
+
+test('a condition that means nothing says so and hides nothing', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(prompt('s-1', 'hello'));
+  const page = await openPage(monitor, { hash: '#/stream?q=dur:soon' });
+  await row(page, 1).waitFor();
+  assert.match(await at(page, 'chip').getAttribute('title'), /ignored/);
+});
+
+test('a filter can be saved and brought back', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '#/stream?q=status:error' });
+  await at(page, 'saved').click();
+  await at(page, 'saved-panel').getByRole('textbox').fill('what broke');
+  await at(page, 'save-query').click();
+  await page.reload();
+  await at(page, 'connection', '[data-state="live"]').waitFor();
+  await page.goto(`${monitor.url}/#/stream`);
+  await at(page, 'chip').waitFor({ state: 'detached' });
+  await at(page, 'saved').click();
+  await at(page, 'saved-query').getByText('what broke').click();
+  assert.equal(await at(page, 'chip').innerText(), 'status:error');
+});
+
+test('details show a command with its output, a diff and todos', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedSession(monitor, { id: 'working-0000-session' });
+  const page = await openPage(monitor, { hash: '#/stream?q=kind:PostToolUse' });
+  const blocks = async (label) => {
+    await at(page, 'event-row').filter({ hasText: label }).last().click();
+    await at(page, 'payload', '[data-state="ready"]').waitFor();
+    return at(page, 'blocks').innerText();
+  };
+  assert.match(await blocks('cargo test'), /Run the tests[\s\S]*cargo test -p tax[\s\S]*14 passed/);
+  await blocks('src/tax.rs');
+  const signs = await at(page, 'blocks').locator('[data-sign]').evaluateAll((all) => all.map((one) => one.dataset.sign));
+  assert.deepEqual(signs, [' ', '-', '+', ' ']);
+  assert.match(await blocks('TodoWrite'), /Fix the rounding/);
+});
+
+test('a session shows its calls over time, waiting and running apart, and grows live', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedSession(monitor, { id: 'working-0000-session' });
+  const page = await openPage(monitor, { hash: '#/session/working-0000-session' });
+  await at(page, 'session', '[data-loading="false"]').waitFor();
+  await at(page, 'call').first().waitFor();
+  assert.equal(await at(page, 'call').count(), 16);
+  const edit = await at(page, 'call').filter({ hasText: 'src/tax.rs' }).first().innerText();
+  assert.match(edit, /4\.\d s\s+40 ms\s+done/, 'waited, ran');
+
+  // Something is painted, and a press on it opens the event.
+  const painted = () =>
+    at(page, 'lanes').evaluate((canvas) => {
+      const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+      return data.some((value) => value !== 0);
+    });
+  await page.waitForFunction(() => document.querySelector('[data-testid="lanes"]').width > 300);
+  assert.ok(await painted());
+  const range = async () => {
+    const { from, to } = await at(page, 'waterfall').evaluate((one) => ({ ...one.dataset }));
+    return Number(to) - Number(from);
+  };
+  const before = await range();
+  await page.keyboard.press('w');
+  await page.waitForFunction((was) => {
+    const { from, to } = document.querySelector('[data-testid="waterfall"]').dataset;
+    return Number(to) - Number(from) < was * 0.9;
+  }, before);
+  await page.keyboard.press('0');
+
+  await monitor.post({
+    session_id: 'working-0000-session',
+    cwd: '/home/dev/shop',
+    hook_event_name: 'PreToolUse',
+    tool_name: 'WebFetch',
+    tool_input: { url: 'https://example.com' },
+    tool_use_id: 'fresh',
+  });
+  await at(page, 'call').filter({ hasText: 'WebFetch' }).waitFor();
+
+  await at(page, 'tab-agents').click();
+  assert.match(await at(page, 'agent-tree').innerText(), /Explore/);
+  await at(page, 'tab-todos').click();
+  assert.match(await at(page, 'todo-list').innerText(), /Fixing the rounding/);
+  await at(page, 'tab-files').click();
+  assert.match(await at(page, 'file-table').innerText(), /tax\.rs/);
+  await at(page, 'tab-errors').click();
+  assert.match(await at(page, 'error-list').innerText(), /exit code 1/);
+});
+
+test('a replay shows a session as it was, and leads back to now', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedSession(monitor, { id: 'closed-0000-session', end: 'closed' });
+  const page = await openPage(monitor, { hash: '#/session/closed-0000-session' });
+  await at(page, 'call').first().waitFor();
+  const all = await at(page, 'call').count();
+  await at(page, 'replay-position').fill('300');
+  await at(page, 'replay-now').waitFor();
+  const then = await at(page, 'call').count();
+  assert.ok(then > 0 && then < all, `${then} of ${all}`);
+  await page.locator('select[aria-label="Speed"]').selectOption('64');
+  await at(page, 'replay-play').click();
+  await page.waitForFunction((count) => document.querySelectorAll('[data-testid="call"]').length > count, then);
+  await at(page, 'replay-end').click();
+  await at(page, 'replay-now').waitFor({ state: 'detached' });
+  assert.equal(await at(page, 'call').count(), all);
+});
+
+test('history finds words in payloads, in a stretch of time, and exports what it found', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  await monitor.post({ ...prompt('s-1', 'hello'), notes: 'a needle deep inside' });
+  const page = await openPage(monitor, { hash: '#/history?q=needle' });
+  await at(page, 'history', '[data-state="found"]').waitFor();
+  await at(page, 'event-row').first().waitFor();
+  assert.equal(await at(page, 'event-row').count(), 1);
+  assert.match(await at(page, 'counted').innerText(), /^1 match$/);
+
+  await at(page, 'export').click();
+  const [download] = await Promise.all([page.waitForEvent('download'), at(page, 'export-jsonl').click()]);
+  const lines = (await readFile(await download.path(), 'utf8')).trim().split('\n');
+  assert.equal(lines.length, 1);
+  assert.equal(JSON.parse(lines[0]).payload.notes, 'a needle deep inside');
+
+  await page.goto(`${monitor.url}/#/history?q=tool:Bash+status:error`);
+  await page.waitForFunction(() => /^15 matches$/.test(document.querySelector('[data-testid="counted"]').innerText.trim()));
+  await at(page, 'window').selectOption('all');
+  await page.goto(`${monitor.url}/#/history?q=tool:Bash&to=1000000000000`);
+  await at(page, 'nothing-found').waitFor();
+});
+
+test('history loads page after page without end', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(...Array.from({ length: 700 }, (_, number) => prompt('s-1', `prompt ${number}`)));
+  const page = await openPage(monitor, { hash: '#/history' });
+  await row(page, 700).waitFor();
+  await at(page, 'event-list').hover();
+  for (let turn = 0; turn < 60 && (await row(page, 1).count()) === 0; turn += 1) {
+    await page.mouse.wheel(0, -4000);
+    await page.waitForFunction(() => true);
+  }
+  await row(page, 1).waitFor();
+  assert.equal(await at(page, 'event-list').getAttribute('aria-rowcount'), '700');
+});
+
+test('metrics count what is stored and what the monitor costs', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '#/metrics' });
+  await at(page, 'shares-tool').waitFor();
+  assert.match(await at(page, 'shares-tool').innerText(), /Bash\s+30\s+15/);
+  await at(page, 'chart').locator('canvas').first().waitFor();
+  assert.match(await at(page, 'cost').innerText(), /Store on disk\s+[\d.]+ (kB|MB)/);
+  await at(page, 'shares-tool').getByRole('button', { name: 'TodoWrite' }).click();
+  await page.waitForFunction(() => !/Bash/.test(document.querySelector('[data-testid="shares-tool"]').innerText));
+});
+
+test('activity, connections and settings show the live state', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '#/activity' });
+  await at(page, 'agent-graph').filter({ hasText: 'Explore' }).first().waitFor();
+  await at(page, 'lanes-of-minutes').waitFor();
+  await at(page, 'go-connections').click();
+  await at(page, 'clients').getByText('stream', { exact: true }).waitFor();
+  assert.match(await at(page, 'instances').innerText(), new RegExp(String(monitor.port)));
+  await at(page, 'go-settings').click();
+  await at(page, 'hooks').getByText('HTTP').waitFor();
+  await at(page, 'choose-theme').selectOption('dark');
+  assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark');
+  await at(page, 'choose-language').selectOption('zh-CN');
+  await at(page, 'go-stream').getByText('事件流').waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
+});
+
+test('very long lines, right-to-left text and emoji stay inside their places', async (t) => {
+  const monitor = await startMonitor(t);
+  const texts = ['x'.repeat(20_000), 'مرحبا بالعالم هذا نص طويل '.repeat(40), '👩‍👩‍👧‍👦🏳️‍🌈 '.repeat(60), 'a\u202Eevil\u202C b'];
+  for (const text of texts) await monitor.post({ ...prompt(`s-${text.slice(0, 8)}`, text), cwd: `/home/${text.slice(0, 120)}` });
+  for (const hash of ['', '#/stream', `#/stream?event=1`, '#/history', '#/metrics', '#/activity']) {
+    for (const width of [360, 1280]) {
+      const page = await openPage(monitor, { hash, width });
+      await at(page, 'view').waitFor();
+      if (hash.includes('event')) await at(page, 'payload', '[data-state="ready"]').waitFor();
+      const wide = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+      assert.ok(wide <= 0, `${hash} at ${width}: ${wide} px too wide`);
+      await page.context().close();
+    }
+  }
+});
+
+test('a payload of 10 MB shows its beginning and leaves the page quick', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post({ ...prompt('s-1', 'big'), blob: 'y'.repeat(10 * 1024 * 1024) });
+  const page = await openPage(monitor, { hash: '#/stream?event=1' });
+  await at(page, 'payload', '[data-state="ready"]').waitFor();
+  assert.match(await at(page, 'payload').innerText(), /This payload is large/);
+  assert.ok((await at(page, 'payload').innerText()).length < 300_000);
+});
+
+test('a browser whose clock is wrong still says since when', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedSession(monitor, { id: 'needs_you-0000-session', end: 'needs_you', at: Date.now() - 600_000 });
+  const page = await openPage(monitor, { hash: '', clock: Date.now() - 7_200_000 });
+  await card(page, 'needs_you').getByText(/^\d+ m \d+ s$/).first().waitFor();
+  await at(page, 'go-connections').click();
+  await at(page, 'server').getByText(/differ by (2 h 00 m|1 h 59 m)/).waitFor();
+});

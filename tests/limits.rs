@@ -1,0 +1,191 @@
+//! Claims about who takes more than his share: slow, many, large and wrong requests. After each of them the monitor
+//! serves others as before.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+
+use e2e::{Client, Library, Monitor, PATIENCE, Socket, WebSocket, prompt, raw};
+use serde_json::Value;
+use tempfile::TempDir;
+
+fn configured(settings: &str) -> Monitor {
+    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
+    std::fs::write(home.path().join("socketio_config.json"), settings).expect("a file can be written");
+    Monitor::start_with(&home, &[])
+}
+
+/// A client that opens many connections and holds them.
+fn connections(monitor: &Monitor, count: usize, kind: &str) -> Client {
+    Client::python("connections.py", &[&monitor.port().to_string(), &count.to_string(), kind])
+}
+
+fn count(line: &Value, what: &str) -> Option<u64> {
+    line["count"].as_u64().filter(|_| line["what"] == what)
+}
+
+/// Claims that the monitor does for everybody else what it is there for.
+#[track_caller]
+fn assert_serving(monitor: &Monitor) {
+    monitor.assert_healthy();
+    monitor.event(prompt("s-1", "hello"));
+    let mut viewer = WebSocket::connect(monitor);
+    viewer.ask(&serde_json::json!({"command": "get_status"}), "system.status");
+}
+
+/// Files that the monitor's process has open.
+#[cfg(target_os = "linux")]
+fn open_files(monitor: &Monitor) -> usize {
+    let pid = monitor.assert_healthy()["pid"].as_u64().expect("a process");
+    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its files are listed").count()
+}
+
+#[test]
+fn two_hundred_heads_that_never_end_are_cut_off() {
+    let monitor = configured(r#"{"request_timeout": 2}"#);
+    let mut slow = connections(&monitor, 200, "slow");
+    slow.take("all open", |line| count(line, "open") == Some(200));
+    assert_serving(&monitor);
+    slow.take("all cut off", |line| count(line, "closed") == Some(200));
+    assert_serving(&monitor);
+    let refused = &monitor.get("/stats").json()["refused"]["counts"]["slow_head"];
+    assert_eq!(refused, 200, "and it is known why");
+}
+
+#[test]
+fn a_body_that_never_ends_is_answered_in_the_end() {
+    let monitor = configured(r#"{"request_timeout": 2}"#);
+    for path in ["/api/events", "/compatibility"] {
+        let mut stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).expect("it is read");
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).expect("it is answered");
+        assert_eq!(&answer, b"HTTP/1.1 408", "{path}");
+    }
+    assert_serving(&monitor);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn ten_thousand_idle_connections_are_bounded_and_keep_nobody_out() {
+    let monitor = Monitor::start();
+    let mut viewer = Socket::connect(&monitor, Library::Node);
+    let mut idle = connections(&monitor, 10_000, "idle");
+    idle.take("they were tried", |line| count(line, "open").is_some());
+    let files = open_files(&monitor);
+    assert!(files < 5000, "{files} files are open");
+    assert_serving(&monitor);
+    viewer.event("claude_event");
+    drop(idle);
+    let start = std::time::Instant::now();
+    while open_files(&monitor) > 100 && start.elapsed() < PATIENCE {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(open_files(&monitor) <= 100, "all are forgotten");
+}
+
+#[test]
+fn a_thousand_viewers_of_this_machine_are_served() {
+    let monitor = Monitor::start();
+    let mut viewers = connections(&monitor, 1000, "websocket");
+    viewers.take("all open", |line| count(line, "open") == Some(1000));
+    // A viewer is counted a moment after it was let in.
+    let start = std::time::Instant::now();
+    while monitor.assert_healthy()["clients_connected"] != 1000 && start.elapsed() < PATIENCE {
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert_eq!(monitor.assert_healthy()["clients_connected"], 1000);
+    assert_serving(&monitor);
+    let listed = monitor.get("/status").json()["clients"].as_array().map(Vec::len);
+    assert!(listed >= Some(1000), "{listed:?}");
+}
+
+#[test]
+fn every_answer_tells_browsers_to_keep_our_page_to_itself() {
+    let monitor = Monitor::start();
+    for path in ["/", "/health", "/api/events", "/nothing", "/login"] {
+        let headers = monitor.get(path).headers;
+        for expected in [
+            "x-content-type-options: nosniff",
+            "x-frame-options: DENY",
+            "referrer-policy: same-origin",
+            "cross-origin-opener-policy: same-origin",
+            "cross-origin-resource-policy: same-origin",
+            "permissions-policy: camera=()",
+        ] {
+            assert!(headers.contains(expected), "{path} lacks {expected}: {headers}");
+        }
+        let policy = headers.lines().find_map(|line| line.strip_prefix("content-security-policy: "));
+        let policy = policy.unwrap_or_else(|| panic!("{path} has no policy: {headers}"));
+        for part in
+            ["default-src 'self'", "connect-src 'self';", "frame-ancestors 'none'", "object-src 'none'"]
+        {
+            assert!(policy.contains(part), "{path}: {policy}");
+        }
+        assert!(!policy.contains("script-src") && !policy.contains("unsafe-eval"), "{policy}");
+    }
+    let refused = monitor.get_with("/", &[("host", "evil.example")]);
+    assert!(refused.status == 403 && refused.headers.contains("x-frame-options: DENY"), "{refused:?}");
+}
+
+#[test]
+fn every_refusal_is_counted_and_told_with_its_reason() {
+    let monitor = Monitor::start();
+    monitor.get_with("/health?secret=1", &[("host", "evil.example")]).assert_refused("a foreign host");
+    let foreign = [("origin", "http://evil.example"), ("content-type", "text/plain")];
+    monitor.post_with("/api/events", &foreign, prompt("s-1", "injected")).assert_refused("a foreign page");
+    for path in ["/ws", "/"] {
+        let refused = WebSocket::attempt(&monitor, path, Some("http://evil.example")).refusal();
+        assert_eq!(refused, 403, "{path}");
+    }
+    let head = format!("GET /health HTTP/1.1\r\nhost: localhost\r\nx: {}\r\n\r\n", "x".repeat(1_000_000));
+    let bomb = raw(monitor.port(), head);
+    assert!(bomb.as_ref().is_none_or(|reply| reply.status == 431), "a header bomb: {bomb:?}");
+    assert_serving(&monitor);
+    let refused = monitor.get("/stats").json()["refused"].take();
+    assert_eq!(refused["counts"]["host_not_allowed"], 1, "{refused}");
+    assert_eq!(refused["counts"]["origin_not_allowed"], 3, "{refused}");
+    assert_eq!(refused["counts"]["bad_head"], 1, "{refused}");
+    let first = &refused["latest"][0];
+    assert_eq!((&first["what"], &first["address"]), (&"GET /health".into(), &"127.0.0.1".into()), "{first}");
+    assert!(monitor.log().contains("host_not_allowed"), "{}", monitor.log());
+    assert_eq!(monitor.events("q=injected").events.len(), 0);
+}
+
+#[test]
+fn who_is_connected_is_listed_with_what_it_is_and_how_it_came() {
+    let monitor = Monitor::start();
+    let mut expected = Vec::new();
+    let _python = Socket::connect(&monitor, Library::Python);
+    expected.push(("Python", "/", "socket.io"));
+    let _node = Socket::connect(&monitor, Library::Node);
+    expected.push(("Node.js", "/", "socket.io"));
+    let options = serde_json::json!({"headers": {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}});
+    let mut browser = WebSocket::attempt_with(&monitor, "/ws", &options);
+    browser.data("system.status");
+    expected.push(("Browser", "", "websocket"));
+    let mut tool = Socket::connect(&monitor, Library::Node);
+    let register = serde_json::json!({"name": "my exporter", "type": "exporter"});
+    tool.emit("client:register", &register);
+    tool.event("client:registered");
+    expected.push(("exporter", "/", "socket.io"));
+    let status: protocol::health::Status = monitor.get("/status").parsed();
+    assert_eq!(status.health.port, monitor.port(), "the rest is that of /health");
+    assert_eq!(status.clients.len(), expected.len(), "{:?}", status.clients);
+    for (client, (kind, namespace, transport)) in status.clients.iter().zip(expected) {
+        assert_eq!(client.kind, kind, "{client:?}");
+        assert_eq!(client.namespace.as_deref().unwrap_or_default(), namespace, "{client:?}");
+        assert!(client.transport.starts_with(transport), "{client:?}");
+        assert!(
+            client.address.starts_with("127.0.0.1:") || client.address.starts_with("[::1]:"),
+            "{client:?}"
+        );
+        assert!(client.connected_at.0 > 0, "{client:?}");
+    }
+    assert_eq!(status.clients[3].name.as_deref(), Some("my exporter"));
+    let stats = monitor.get("/stats").json();
+    assert_eq!(stats["connections"]["clients"].as_array().map(Vec::len), Some(4), "{stats}");
+}
