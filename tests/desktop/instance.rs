@@ -137,9 +137,13 @@ fn a_foreign_program_on_the_port_is_named_left_alone_and_another_port_offered() 
     driver.wait_for_text("Serve another port");
     driver.screenshot(&picture("trouble.png"));
     drop(foreign);
-    driver.script("document.querySelector('a.main').click()");
-    app.wait_for_server(app.port());
-    driver.wait_for_text("Waiting");
+    // A click on a page that is just being drawn anew goes nowhere.
+    eventually("the server", || {
+        driver.script("document.querySelector('a.main')?.click()");
+        app.health_at(app.port())
+    });
+    let dashboard = format!("http://127.0.0.1:{}/", app.port());
+    eventually("the dashboard", || driver.address().starts_with(&dashboard).then_some(()));
     assert!(Home::at(app.home()).runfile(app.port()).exists());
     driver.end();
 }
