@@ -244,6 +244,17 @@ pub(crate) struct Bare {
     pub(crate) background: bool,
 }
 
+impl Bare {
+    /// Whether it names a port at most: whatever else is asked for, only a server in this terminal does.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Listen { port: _, host, dashboard, dashboard_port, profile, project, tls, tls_cert, tls_key } =
+            &self.listen;
+        let is_local = host.is_none() && !tls && tls_cert.is_none() && tls_key.is_none();
+        let is_default = dashboard_port.is_none() && profile.is_none() && project.is_none();
+        is_local && is_default && !dashboard && !self.no_browser && !self.background
+    }
+}
+
 #[derive(Debug, Default, Args)]
 pub(crate) struct Start {
     #[command(flatten)]

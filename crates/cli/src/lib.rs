@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod context;
 mod demo;
+mod desktop;
 mod diagnose;
 mod export;
 mod find_port;
