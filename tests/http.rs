@@ -335,3 +335,41 @@ fn only_who_can_read_the_runfile_can_stop_the_server() {
     monitor.post_with("/api/shutdown", &wrong, "").assert_refused("with a wrong token");
     monitor.assert_healthy();
 }
+
+#[test]
+fn the_query_language_finds_and_the_figures_count_the_same() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "why does checkout round the tax twice"));
+    monitor.event(tool_start("s-1", "toolu_1"));
+    monitor.event(tool_end("s-1", "toolu_1"));
+    monitor.event(prompt("s-2", "paint the fence"));
+    for (query, events) in [
+        ("tax", 1),
+        ("npm%20test", 2),
+        ("session:s-1", 3),
+        ("session:s-1%20-tool:Bash", 1),
+        ("tool:bash", 2),
+        ("kind:UserPromptSubmit%20fence", 1),
+        ("status:error", 0),
+    ] {
+        let page = monitor.get(&format!("/api/events?query={query}")).json();
+        assert_eq!(page["events"].as_array().expect("events").len(), events, "{query}");
+        let figures = monitor.get(&format!("/api/figures?query={query}")).json();
+        let shape: protocol::figures::Figures =
+            serde_json::from_value(figures).expect("the protocol's shape");
+        assert_eq!(shape.events, events as u64, "{query}");
+        assert!(shape.is_complete, "{query}");
+        assert_eq!(shape.buckets.iter().map(|bucket| bucket.events).sum::<u64>(), shape.events, "{query}");
+    }
+    let figures = monitor.get("/api/figures").json();
+    assert_eq!(figures["tools"][0]["name"], "Bash");
+    assert_eq!(figures["sessions"][0]["name"], "s-1", "the busiest first: {figures}");
+    assert!(figures["store_bytes"].as_u64().is_some_and(|bytes| bytes > 0), "{figures}");
+    monitor.get("/api/figures?colour=red").assert_refused("colour");
+}
+
+#[test]
+fn nobody_is_listed_while_nobody_is_connected() {
+    let monitor = Monitor::start();
+    assert_eq!(monitor.get("/api/clients").json(), json!([]));
+}

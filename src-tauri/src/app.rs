@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use client::Lock;
 use protocol::paths::Home;
 use tauri::http::{Response, header};
 use tauri::{RunEvent, WindowEvent};
@@ -19,7 +20,7 @@ use crate::{page, window};
 const PAGE_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 /// Runs until the app is quit.
-pub(crate) fn run(args: Args, home: Home) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: Args, home: Home, turn: Option<Lock>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
     tauri::async_runtime::set(runtime.handle().clone());
     let _entered = runtime.enter();
@@ -60,6 +61,8 @@ pub(crate) fn run(args: Args, home: Home) -> anyhow::Result<ExitCode> {
         })
         .build(tauri::generate_context!())
         .context("could not start the app")?;
+    // From now on others can tell of themselves.
+    drop(turn);
 
     tell_of_signals(events.clone()).context("could not listen for signals")?;
     let controller = Controller::new(app.handle(), args, home, view, events.clone());

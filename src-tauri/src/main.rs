@@ -7,6 +7,7 @@ mod args;
 mod controller;
 mod desktop;
 mod display;
+mod first;
 mod hooks;
 mod log;
 mod menu;
@@ -32,11 +33,16 @@ fn main() -> ExitCode {
         eprintln!("Suggestion: set HOME or CLAUDE_MPM_HOME");
         return ExitCode::FAILURE;
     };
+    let turn = first::turn(&home);
+    if first::is_taken_over() {
+        return ExitCode::SUCCESS;
+    }
     if !display::is_there() {
+        drop(turn);
         return display::serve_without(&args);
     }
     log::start(&home);
-    match app::run(args, home) {
+    match app::run(args, home, turn) {
         Ok(exit) => exit,
         Err(error) => {
             tracing::error!("{error:#}");

@@ -182,7 +182,6 @@ impl Task {
 
     async fn obey(&mut self, order: Order) {
         let serving = self.publish.borrow().serving.clone();
-        tracing::info!(?order, "ordered");
         self.publish.send_if_modified(|view| view.refused.take().is_some());
         match (order, serving) {
             (Order::Start, Serving::Here(_) | Serving::Elsewhere(_)) => {}
@@ -295,7 +294,7 @@ impl Task {
         match probe {
             Probe::Ours(running) if is_another_app(&running) => Serving::AnotherApp(running.runfile),
             Probe::Ours(running) => Serving::Elsewhere(running.runfile),
-            Probe::Legacy { version, pid } => failed(format!(
+            Probe::Legacy(client::Legacy { version, pid, .. }) => failed(format!(
                 "port {port} is served by claude-mpm's Python monitor{}{}",
                 version.map(|version| format!(" {version}")).unwrap_or_default(),
                 pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default(),
@@ -344,7 +343,7 @@ impl Task {
                 format!("Port {port} is in use by {}", client::holder(owner.as_ref()))
             }
             Ok(Probe::Ours(_)) => format!("Port {port} is served by another monitor of yours"),
-            Ok(Probe::Legacy { .. }) => format!("Port {port} is served by claude-mpm's Python monitor"),
+            Ok(Probe::Legacy(_)) => format!("Port {port} is served by claude-mpm's Python monitor"),
             Ok(Probe::Free) | Err(_) => error.to_string(),
         }
     }

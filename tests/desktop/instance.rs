@@ -106,6 +106,23 @@ fn a_monitor_that_runs_already_is_shown_and_survives_the_app() {
 }
 
 #[test]
+fn the_bare_command_starts_the_app_where_it_is_installed_and_returns_when_it_serves() {
+    let app = App::new();
+    let mut command = std::process::Command::new(e2e::program("claude-mpm-monitor"));
+    app.settle(&mut command);
+    let folder = std::path::PathBuf::from(app.command().get_program());
+    command.env("PATH", folder.parent().expect("a folder")).stdout(Stdio::piped());
+    let ran = command.args(["--port", &app.port().to_string()]).output().expect("it starts");
+    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+    assert!(ran.status.success() && said.contains("Opening the desktop app"), "{said}");
+    let health = app.wait_for_server(app.port());
+    assert_eq!(health["mode"], "desktop");
+    let ended = std::process::Command::new("kill").arg(health["pid"].to_string()).status().expect("kill");
+    assert!(ended.success());
+    app.wait_for_silence(app.port());
+}
+
+#[test]
 fn a_foreign_program_on_the_port_is_named_left_alone_and_another_port_offered() {
     let app = App::new();
     let host = TrayHost::start(app.bus());
@@ -120,9 +137,13 @@ fn a_foreign_program_on_the_port_is_named_left_alone_and_another_port_offered() 
     driver.wait_for_text("Serve another port");
     driver.screenshot(&picture("trouble.png"));
     drop(foreign);
-    driver.script("document.querySelector('a.main').click()");
-    app.wait_for_server(app.port());
-    driver.wait_for_text("Waiting");
+    // A click on a page that is just being drawn anew goes nowhere.
+    eventually("the server", || {
+        driver.script("document.querySelector('a.main')?.click()");
+        app.health_at(app.port())
+    });
+    let dashboard = format!("http://127.0.0.1:{}/", app.port());
+    eventually("the dashboard", || driver.address().starts_with(&dashboard).then_some(()));
     assert!(Home::at(app.home()).runfile(app.port()).exists());
     driver.end();
 }

@@ -82,6 +82,42 @@ fn stop_start_and_restart_do_what_they_say() {
     assert_eq!(third["pid"], first["pid"], "all in one process");
 }
 
+/// What a process holds: open files, threads, and memory in KiB.
+fn held(pid: &Value) -> (usize, usize, usize) {
+    let count = |what: &str| std::fs::read_dir(format!("/proc/{pid}/{what}")).expect("it runs").count();
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+    let memory =
+        status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse().ok());
+    (count("fd"), count("task"), memory.expect("its memory"))
+}
+
+#[test]
+fn two_hundred_restarts_and_moves_leak_nothing() {
+    let rounds = std::env::var("DESKTOP_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
+    let (app, _host, tray) = serving();
+    let (mut port, mut health) = (app.port(), app.wait_for_server(app.port()));
+    let mut warm = None;
+    for round in 0..rounds {
+        if round % 10 == 9 {
+            port = move_to_a_free_port(&app, &tray);
+        } else {
+            tray.click("Restart server");
+        }
+        health = app.wait_for_another(port, &health["server_id"]);
+        if round == 50 {
+            warm = Some(held(&health["pid"]));
+        }
+    }
+    let (files, threads, memory) = warm.expect("more rounds than the warming up takes");
+    let (files_now, threads_now, memory_now) = held(&health["pid"]);
+    println!(
+        "{files} files, {threads} threads, {memory} KiB; then {files_now}, {threads_now}, {memory_now} KiB"
+    );
+    assert!(files_now <= files + 10, "open files: {files}, then {files_now}");
+    assert!(threads_now <= threads + 10, "threads: {threads}, then {threads_now}");
+    assert!(memory_now <= memory + 20 * 1024, "KiB of memory: {memory}, then {memory_now}");
+}
+
 #[test]
 fn a_port_is_chosen_from_the_menu_and_a_taken_one_is_refused_with_its_holder() {
     let (app, _host, tray) = serving();

@@ -10,6 +10,9 @@ fn the_dashboard_is_shown_live_and_follows_a_restart_and_a_change_of_port() {
     let tray = host.tray();
     let first = app.wait_for_server(app.port());
     tray.wait_for_status("serving", |status| status.starts_with("Running on"));
+    for post in e2e::hook_posts() {
+        assert!(app.post(app.port(), &post.body) < 300, "a recorded event is taken");
+    }
     app.post(app.port(), &e2e::prompt("s1", "an event that the window shows"));
     driver.wait_for_text("an event that the window shows");
     driver.screenshot(&desktop_e2e::pictures().join("window.png"));

@@ -60,6 +60,11 @@ pub(crate) enum Verb {
     Completions(Completions),
     /// Replay a recorded session, to see the dashboard at work
     Demo(Demo),
+    /// The token that a monitor asks for which other machines can reach
+    Token {
+        #[command(subcommand)]
+        order: TokenOrder,
+    },
     /// Connect Claude Code to the monitor, or disconnect it
     #[command(subcommand)]
     Hooks(HooksVerb),
@@ -81,11 +86,6 @@ pub(crate) enum Verb {
     },
     /// Print a port that is free, or say whether one is
     FindPort(FindPort),
-    /// The token that a monitor asks for which other machines can reach
-    Token {
-        #[command(subcommand)]
-        order: TokenOrder,
-    },
     /// Print the version
     Version,
 }
@@ -95,11 +95,22 @@ const GROUPS: &[(&str, &[&str])] = &[
     (
         "Run it",
         &[
-            "start", "stop", "restart", "status", "port", "list", "health", "diagnose", "logs", "config",
-            "service", "token",
+            "start",
+            "stop",
+            "restart",
+            "status",
+            "port",
+            "list",
+            "health",
+            "diagnose",
+            "logs",
+            "config",
+            "service",
+            "token",
+            "find-port",
         ],
     ),
-    ("Connect Claude Code", &["hooks", "run", "find-port"]),
+    ("Connect Claude Code", &["hooks", "run"]),
     ("See what happens", &["open", "tail", "demo"]),
     ("Take events along", &["export", "import"]),
 ];
@@ -231,6 +242,17 @@ pub(crate) struct Bare {
     /// Serve in the background and return when it answers
     #[arg(long)]
     pub(crate) background: bool,
+}
+
+impl Bare {
+    /// Whether it names a port at most: whatever else is asked for, only a server in this terminal does.
+    pub(crate) fn is_plain(&self) -> bool {
+        let Listen { port: _, host, dashboard, dashboard_port, profile, project, tls, tls_cert, tls_key } =
+            &self.listen;
+        let is_local = host.is_none() && !tls && tls_cert.is_none() && tls_key.is_none();
+        let is_default = dashboard_port.is_none() && profile.is_none() && project.is_none();
+        is_local && is_default && !dashboard && !self.no_browser && !self.background
+    }
 }
 
 #[derive(Debug, Default, Args)]
@@ -700,15 +722,15 @@ fn folder(text: &str) -> Result<String, String> {
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 
-fn folder_path(text: &str) -> Result<PathBuf, String> {
-    folder(text).map(PathBuf::from)
-}
-
 /// The absolute path of a file that exists.
 fn file(text: &str) -> Result<String, String> {
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
     std::fs::File::open(&path).map_err(|error| error.to_string())?;
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
+}
+
+fn folder_path(text: &str) -> Result<PathBuf, String> {
+    folder(text).map(PathBuf::from)
 }
 
 pub(crate) fn profile(text: &str) -> Result<Profile, String> {
@@ -735,8 +757,9 @@ mod tests {
     fn the_help_shows_every_verb_once_and_every_verb_that_reads_or_writes_events_has_examples() {
         let help = grouped(&Arguments::command());
         for verb in command().get_subcommands() {
+            let expected = usize::from(!verb.is_hide_set());
             let lines = help.lines().filter(|line| line.starts_with(&format!("  {} ", verb.get_name())));
-            assert_eq!(lines.count(), 1, "{}: {help}", verb.get_name());
+            assert_eq!(lines.count(), expected, "{}: {help}", verb.get_name());
         }
         for verb in ["tail", "export", "import", "open", "completions"] {
             let verb = command().find_subcommand(verb).cloned().unwrap();

@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
 use crate::start::Outcome;
-use crate::{Exit, browser, start, token};
+use crate::{Exit, browser, desktop, start, token};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let Target { settings, found } = Target::find(&bare.listen, context)?;
@@ -21,6 +21,14 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
         return in_background(bare, &settings, context);
     }
     context.terminal.say(format_args!("Starting Claude MPM monitor on {}:{port}", settings.config.host));
+    if let Some(app) = desktop::installed(context).filter(|_| bare.is_plain()) {
+        if let Some(running) = desktop::start(&app, port, context)? {
+            context.terminal.say(format_args!("Monitor running on port {port}"));
+            context.terminal.say(format_args!("Opening the desktop app; in a browser: {}", running.url()));
+            return Ok(Exit::Done);
+        }
+        context.terminal.complain("The desktop app could not start; serving in this terminal.");
+    }
     let dashboard = dashboard_port(&settings.config);
     let found = serve(settings, bare.listen.project.clone(), context, |place, context| match place {
         Place::First(runfile) => {

@@ -297,7 +297,7 @@ fn hook_settings(port: u16, context: &Context<'_, '_>) -> Vec<Finding> {
     }
     if senders == 0 {
         let text = "No hook sends Claude Code's events to this monitor";
-        let remedy = "put claude-mpm-hook into ~/.claude/settings.json, as the README shows";
+        let remedy = "connect Claude Code with 'claude-mpm-monitor hooks install'";
         findings.push(Finding::problem(Area::Hooks, text, remedy));
     }
     findings

@@ -7,6 +7,7 @@ mod completions;
 mod config;
 mod context;
 mod demo;
+mod desktop;
 mod diagnose;
 mod export;
 mod find_port;
@@ -116,12 +117,12 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Open(open)) => open::run(&open, context),
         Some(Verb::Completions(completions)) => Ok(completions::run(&completions, context)),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
+        Some(Verb::Token { order }) => token::run(&order, context),
         Some(Verb::Hooks(verb)) => hooks::run(&verb, context),
         Some(Verb::Slash { words }) => Ok(slash::run(&words, context)),
         Some(Verb::Run(run)) => run::run(&run, context),
         Some(Verb::InTerminal { words }) => run::become_leader(&words),
         Some(Verb::FindPort(find)) => find_port::run(&find, context),
-        Some(Verb::Token { order }) => token::run(&order, context),
         Some(Verb::Version) => {
             context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
             Ok(Exit::Done)

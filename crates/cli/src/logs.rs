@@ -18,7 +18,7 @@ const POLL: Duration = Duration::from_millis(100);
 
 pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let settings = context.settings(&Flags { port: logs.port, ..Flags::default() })?;
-    let port = settings.config.port;
+    let port = logs.port.unwrap_or(the_only_one(settings.config.port, context)?);
     // A server that has moved writes on where it began.
     let supervised = Supervision::read(&context.home, port).map(|record| record.log);
     let path = supervised.unwrap_or_else(|| settings.log_path(&context.home, port));
@@ -41,6 +41,15 @@ pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<
         std::thread::sleep(POLL);
     }
     Ok(Exit::Done)
+}
+
+/// The configured port; when no monitor runs there and just one runs elsewhere, that one's.
+fn the_only_one(configured: u16, context: &Context<'_, '_>) -> anyhow::Result<u16> {
+    let living = context.living()?;
+    Ok(match living.as_slice() {
+        [only] => only.port,
+        _ => configured,
+    })
 }
 
 /// The last lines of a log, the oldest first. Reads older parts only when the newest one has too few.

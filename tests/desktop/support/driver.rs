@@ -71,7 +71,7 @@ impl Driver {
     /// A picture of the page, into a PNG file.
     pub fn screenshot(&self, path: &std::path::Path) {
         // What was found in the page may not have been drawn yet.
-        let drawn = "const done = arguments[0]; requestAnimationFrame(() => requestAnimationFrame(done))";
+        let drawn = "const done = arguments[0]; setTimeout(() => requestAnimationFrame(() => requestAnimationFrame(done)), 500)";
         let _ = self.runtime.block_on(self.client.execute_async(drawn, Vec::new()));
         let picture = self.runtime.block_on(self.client.screenshot()).expect("a picture");
         std::fs::write(path, picture).expect("a picture can be written");

@@ -46,7 +46,7 @@ export async function countFacets(rows: readonly Row[], signal: AbortSignal): Pr
         add(session, row.session_id);
         if (row.project !== undefined) projects.set(row.session_id, row.project);
       }
-      if (row.project !== undefined) add(project, baseName(row.project));
+      if (row.project !== undefined) add(project, row.project);
     },
     signal,
   );
@@ -56,7 +56,7 @@ export async function countFacets(rows: readonly Row[], signal: AbortSignal): Pr
     tool: sorted(tool),
     kind: sorted(kind),
     agent: sorted(agent),
-    project: sorted(project),
+    project: sorted(byName(project)),
     session: sorted(session).map((found) => ({ ...found, hint: sessionHint(found.value, projects) })),
   };
 }
@@ -65,6 +65,16 @@ type Counts = Map<string, number>;
 
 function add(counts: Counts, value: string): void {
   counts.set(value, (counts.get(value) ?? 0) + 1);
+}
+
+/** Paths by the name of their folder: a few, so this is done once for each and not for each row. */
+function byName(paths: Counts): Counts {
+  const names: Counts = new Map();
+  for (const [path, count] of paths) {
+    const name = baseName(path);
+    names.set(name, (names.get(name) ?? 0) + count);
+  }
+  return names;
 }
 
 function sorted(counts: Counts): FacetValue[] {

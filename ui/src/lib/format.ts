@@ -13,6 +13,10 @@ const days = new Intl.DateTimeFormat(locale, {
   year: 'numeric',
 });
 
+/** Formatting a date costs more than drawing it, and a list has few days. */
+const knownDays = new Map<number, string>();
+const DAYS_MAX = 400;
+
 export function integer(value: number): string {
   return integers.format(value);
 }
@@ -34,7 +38,15 @@ export function clockSeconds(at: Timestamp): string {
 
 /** `Sat, 21 Nov 2026`, local time. */
 export function day(at: Timestamp): string {
-  return days.format(at);
+  const date = new Date(at);
+  const key = date.getFullYear() * 400 + date.getMonth() * 31 + date.getDate();
+  let text = knownDays.get(key);
+  if (text === undefined) {
+    if (knownDays.size >= DAYS_MAX) knownDays.clear();
+    text = days.format(at);
+    knownDays.set(key, text);
+  }
+  return text;
 }
 
 /** Date, time and zone in full. */
