@@ -77,11 +77,12 @@ fn monitor(run: &Run, context: &mut Context<'_, '_>) -> anyhow::Result<Option<Bo
     }
 }
 
-/// What leads the hooks of the program, ours and claude-mpm's, to this very monitor.
+/// What leads the hooks of the program, ours and claude-mpm's, to this very monitor: by plain HTTP, which it takes
+/// from its own machine also when it encrypts for others.
 fn variables(running: &Running) -> Vec<(&'static str, String)> {
     let port = running.runfile.port.to_string();
     vec![
-        ("CLAUDE_MPM_MONITOR_URL", running.url()),
+        ("CLAUDE_MPM_MONITOR_URL", running.monitor().url().to_owned()),
         ("CLAUDE_MPM_SERVER_PORT", port.clone()),
         ("CLAUDE_MPM_SOCKETIO_PORT", port),
     ]

@@ -12,6 +12,7 @@ use client::{Part, Query, Running};
 use protocol::{HookEvent, names};
 use serde_json::{Value, json};
 
+use crate::run::Terminal;
 use crate::support::{Desk, Ran, hook, wait_for};
 
 const SETTINGS: &str = "{\n  \"model\": \"opus\",\n  \"hooks\": {\n    \"Stop\": [{ \"hooks\": [{ \"type\": \"command\", \"command\": \"say done\" }] }]\n  }\n}\n";
@@ -324,6 +325,18 @@ fn whatever_comes_on_standard_input_the_installed_command_is_silent_and_it_is_co
         (outcomes.len() >= expected.len()).then_some(())
     });
     assert_eq!(outcomes, expected);
+}
+
+#[test]
+fn with_a_terminal_as_standard_input_the_installed_command_does_not_wait_for_a_person() {
+    let claude = Claude::new("2.1.240", None);
+    claude.ok("hooks install");
+    let (_server, running) = claude.desk.serve("", claude.desk.port);
+    let line = claude.installed()[0].1.clone();
+    let mut terminal = Terminal::start(&claude.desk, &["/bin/sh", "-c", &line]);
+    assert_eq!(terminal.ended().code(), Some(0));
+    assert_eq!(terminal.shown(), "");
+    assert_eq!(claude.stored(&running)[0]["payload"]["reason"], "empty");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use serde_json::Value;
 use crate::support::{Desk, Ran, free_port, wait_for};
 
 /// A program in a terminal that a test holds.
-struct Terminal {
+pub(crate) struct Terminal {
     master: File,
     child: Child,
     shown: Arc<Mutex<Vec<u8>>>,
@@ -24,7 +24,7 @@ struct Terminal {
 
 impl Terminal {
     /// Starts `line` as the leader of a session in a new terminal.
-    fn start(desk: &Desk, line: &[&str]) -> Self {
+    pub(crate) fn start(desk: &Desk, line: &[&str]) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -52,7 +52,7 @@ impl Terminal {
         tcsetwinsize(&self.master, size).unwrap();
     }
 
-    fn shown(&self) -> String {
+    pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
     }
 
@@ -66,7 +66,7 @@ impl Terminal {
         self.master.write_all(text.as_bytes()).unwrap();
     }
 
-    fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         wait_for(|| self.child.try_wait().unwrap())
             .unwrap_or_else(|| panic!("it does not end: {:?}", self.shown()))
     }
