@@ -51,8 +51,8 @@ fn every_verb_that_is_named_exists_with_its_flags() {
     let mut verbs = 0;
     for line in readme.lines().filter(|line| line.contains("claude-mpm-monitor ")) {
         let after = line.split("claude-mpm-monitor ").nth(1).unwrap_or_default();
-        let verb = after.split(|c: char| !c.is_ascii_lowercase()).next().unwrap_or_default();
-        if verb.is_empty() {
+        let verb = after.split(|c: char| !c.is_ascii_lowercase() && c != '-').next().unwrap_or_default();
+        if verb.is_empty() || verb.starts_with('-') {
             continue;
         }
         verbs += 1;
