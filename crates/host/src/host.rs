@@ -75,8 +75,13 @@ impl Host {
         let port = config.port;
         let lock = port_lock(&home, port)?;
         let (database, _database_lock) = database(&home, port)?;
-        let mut config =
-            Config { database, spool: Some(home.spool()), token_file: Some(home.token()), ..config };
+        let mut config = Config {
+            database,
+            spool: Some(home.spool()),
+            prices: Some(home.prices()),
+            token_file: Some(home.token()),
+            ..config
+        };
         if config.needs_token() {
             client::token::ensure(&home)?;
         }

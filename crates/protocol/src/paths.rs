@@ -44,6 +44,11 @@ impl Home {
         self.monitor().join("events.db")
     }
 
+    /// The user's own prices of models.
+    pub fn prices(&self) -> PathBuf {
+        self.folder().join("prices.json")
+    }
+
     /// Runfiles and locks.
     pub fn run(&self) -> PathBuf {
         self.monitor().join("run")

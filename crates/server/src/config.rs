@@ -29,6 +29,8 @@ pub struct Config {
     pub database: PathBuf,
     /// Where hooks leave events that no server could take; none leaves them there.
     pub spool: Option<PathBuf>,
+    /// The user's own prices of models, used when the file exists.
+    pub prices: Option<PathBuf>,
     /// Where claude-mpm's viewers find the working directory; the process's own.
     pub working_directory: PathBuf,
     /// How the process was started: `foreground`, `background` or `desktop`.
@@ -80,6 +82,7 @@ impl Default for Config {
             profile: String::new(),
             database: PathBuf::from("events.db"),
             spool: None,
+            prices: None,
             working_directory: PathBuf::from("."),
             mode: "foreground".to_owned(),
             cors_allowed_origins: Vec::new(),

@@ -24,6 +24,7 @@ mod state;
 mod store;
 mod tls;
 mod token;
+mod transcripts;
 mod websocket;
 
 use std::future::Future;
@@ -188,6 +189,7 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
         let Self { listeners, tls, state, .. } = self;
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
+        let following = transcripts::Following::start(&state);
         let (layer, io) = socketio::layer(&state);
         let door = Arc::new(door(&state, layer, tls));
         websocket::start(&state).await;
@@ -206,6 +208,7 @@ impl Server {
             _ = ended.wait_for(Option::is_some) => {}
         }
         drop(rotating);
+        following.end();
         Ok(stop(state, io, serving, draining).await)
     }
 }
