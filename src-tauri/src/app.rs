@@ -64,7 +64,7 @@ pub(crate) fn run(args: Args, home: Home, turn: Option<Lock>) -> anyhow::Result<
     // From now on others can tell of themselves.
     drop(turn);
 
-    tell_of_signals(events.clone()).context("could not listen for signals")?;
+    tell_of_signals(&events).context("could not listen for signals")?;
     let controller = Controller::new(app.handle(), args, home, view, events.clone());
     tokio::spawn(controller.run(inbox));
     let code = app.run_return(move |_, event| match event {
@@ -80,7 +80,7 @@ pub(crate) fn run(args: Args, home: Home, turn: Option<Lock>) -> anyhow::Result<
 }
 
 /// Whoever ends the app from outside gets the same clean end as its user.
-fn tell_of_signals(events: mpsc::UnboundedSender<Event>) -> std::io::Result<()> {
+fn tell_of_signals(events: &mpsc::UnboundedSender<Event>) -> std::io::Result<()> {
     #[cfg(unix)]
     {
         use tokio::signal::unix::{SignalKind, signal};
@@ -92,8 +92,11 @@ fn tell_of_signals(events: mpsc::UnboundedSender<Event>) -> std::io::Result<()> 
         }
     }
     #[cfg(not(unix))]
-    tokio::spawn(async move {
-        while tokio::signal::ctrl_c().await.is_ok() && events.send(Event::Quit).is_ok() {}
-    });
+    {
+        let events = events.clone();
+        tokio::spawn(async move {
+            while tokio::signal::ctrl_c().await.is_ok() && events.send(Event::Quit).is_ok() {}
+        });
+    }
     Ok(())
 }

@@ -204,7 +204,7 @@ impl Controller {
                 }
             }
             Event::Opened(urls) => {
-                urls.iter().filter_map(|url| url.as_str().parse().ok()).for_each(|link| self.open(link))
+                urls.iter().filter_map(|url| url.as_str().parse().ok()).for_each(|link| self.open(link));
             }
             Event::MenuClicked(id) => {
                 let action = self.lock_tray().as_ref().and_then(|tray| tray.action(&id));

@@ -15,6 +15,7 @@ fn runfile(port: u16) -> Runfile {
         control_token: "secret".to_owned(),
         project: None,
         mode: "desktop".to_owned(),
+        access: Default::default(),
     }
 }
 

@@ -126,6 +126,7 @@ impl TrayHost {
 struct Watcher(Sender<(String, String)>);
 
 #[interface(name = "org.kde.StatusNotifierWatcher")]
+#[allow(clippy::needless_pass_by_value, reason = "the interface hands headers over by value")]
 impl Watcher {
     fn register_status_notifier_item(&self, item: &str, #[zbus(header)] header: Header<'_>) {
         let sender = header.sender().map(ToString::to_string).unwrap_or_default();
