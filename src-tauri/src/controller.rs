@@ -449,9 +449,7 @@ impl Controller {
         if let Some(runfile) = self.view.server.serving.runfile() {
             let mut target = dashboard(runfile);
             if let Link::Session(session) = link {
-                let query = tauri::Url::parse_with_params("x:/", [("session", session)]);
-                let query = query.ok().and_then(|url| url.query().map(str::to_owned)).unwrap_or_default();
-                target.set_fragment(Some(&format!("/?{query}")));
+                target.set_fragment(Some(&route(&session)));
                 or_log("open the session", self.window.go_to(target));
             }
         }
@@ -494,9 +492,7 @@ impl Controller {
     fn is_on_screen(&self, session: &str) -> bool {
         let address = self.window.address().filter(|_| self.window.is_looked_at());
         let fragment = address.as_ref().and_then(Url::fragment).unwrap_or_default().to_owned();
-        let query = fragment.split_once('?').map_or("", |(_, query)| query);
-        let query = Url::parse(&format!("x:/?{query}"));
-        query.is_ok_and(|url| url.query_pairs().any(|(name, value)| name == "session" && value == session))
+        fragment.split('?').next() == Some(&route(session))
     }
 
     fn copy_url(&mut self) {
@@ -539,6 +535,15 @@ fn dashboard(runfile: &Runfile) -> Url {
     let host = if runfile.host == "localhost" { "127.0.0.1" } else { &runfile.host };
     let text = client::url(host, runfile.port);
     text.parse().unwrap_or_else(|_| page::trouble_url())
+}
+
+/// The dashboard's route to a session.
+fn route(session: &str) -> String {
+    let mut url = page::about_url();
+    if let Ok(mut path) = url.path_segments_mut() {
+        path.clear().extend(["session", session]);
+    }
+    url.path().to_owned()
 }
 
 /// Whole minutes until then, rounded up.
