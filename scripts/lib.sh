@@ -33,6 +33,15 @@ step() {
   steps_done+=("$(printf '%8s  %s' "$(duration $((SECONDS - start)))" "$name")")
 }
 
+# bounded LIMIT COMMAND...: ends what hangs, with all that it started, and says so.
+bounded() {
+  local limit=$1 code=0
+  shift
+  timeout --kill-after=10s "$limit" "$@" || code=$?
+  [ "$code" -ne 124 ] || printf '\nIt was not done within %s and was ended: something hangs.\n' "$limit" >&2
+  return "$code"
+}
+
 duration() {
   if [ "$1" -lt 60 ]; then printf '%d s' "$1"; else printf '%d:%02d min' $(($1 / 60)) $(($1 % 60)); fi
 }
@@ -52,6 +61,5 @@ lint_steps() {
   else
     say "" "Not checked: licences, bans and sources of dependencies (cargo install cargo-deny)."
   fi
-  step "rust: clippy" cargo clippy --locked --all-targets --quiet -- -D warnings
-  step "desktop: clippy" cargo clippy --locked -p claude-mpm-monitor-desktop -p desktop-e2e --all-targets --quiet -- -D warnings
+  step "rust: clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 }

@@ -56,8 +56,11 @@ impl Legacy {
     /// Recognises an answer of `/health`.
     pub(crate) fn from_health(answer: &Value) -> Option<Self> {
         let text = |key: &str| answer[key].as_str().filter(|text| !text.is_empty());
-        // The monitor never had a server_id; its predecessor had one, and named Python among its parts.
-        let monitor = text("service") == Some(names::SERVICE) && text("server_id").is_none();
+        // The monitor never had a server_id and always told its uptime, which ours tells no stranger; its
+        // predecessor had a server_id and named Python among its parts.
+        let monitor = text("service") == Some(names::SERVICE)
+            && text("server_id").is_none()
+            && (answer["uptime"].is_number() || answer["pid"].is_number());
         let predecessor = answer["dependencies"]["python_version"].is_string();
         let daemon = text("service") == Some("claude-mpm-socketio")
             || text("server") == Some("claude-mpm-python-socketio");

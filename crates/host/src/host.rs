@@ -374,7 +374,8 @@ mod tests {
         let Probe::Ours(running) = found(&home, port).await else { panic!("it serves") };
         assert_eq!(running.health.host, "0.0.0.0", "who has the runfile is told everything");
         let elsewhere = Home::at(folder.path().join("elsewhere"));
-        assert!(matches!(found(&elsewhere, port).await, Probe::Foreign { .. }), "others are not");
+        let stranger = found(&elsewhere, port).await;
+        assert!(matches!(stranger, Probe::Foreign { .. }), "others are not: {stranger:?}");
         host.stop().await.unwrap();
         std::fs::write(home.token(), "weak").unwrap();
         let refused = Host::start(config, home, None).await.unwrap_err();

@@ -2,17 +2,20 @@
 
 use jsonc_parser::{ParseOptions, parse_to_serde_value};
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// Where the system's administrator configures every user's server.
 pub const SYSTEM: &str = "/etc/claude-mpm/socketio_config.json";
 
-/// Reads the text of a configuration file.
+/// Reads the text of a configuration file; one without any value is an empty object.
 ///
 /// # Errors
 /// A sentence with the place, when the text is not of the form, or its values not of the type.
 pub fn parse<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let text = text.trim_start_matches('\u{feff}');
-    parse_to_serde_value(text, &OPTIONS).map_err(|error| error.to_string())
+    let value: Option<Value> = parse_to_serde_value(text, &OPTIONS).map_err(|error| error.to_string())?;
+    let value = value.unwrap_or_else(|| Value::Object(Map::new()));
+    T::deserialize(value).map_err(|error| error.to_string())
 }
 
 /// Comments and trailing commas, as editors take them in such files, and no other liberty.
@@ -32,7 +35,7 @@ const OPTIONS: ParseOptions = ParseOptions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Map, Value, json};
+    use serde_json::json;
 
     #[test]
     fn comments_and_trailing_commas_are_allowed_and_errors_name_the_place() {
@@ -41,9 +44,11 @@ mod tests {
             "\u{feff}{\n  // the port\n  \"port\": 9000, /* and */ \"max_http_buffer_size\": 1e8,\n}\n";
         let expected = json!({ "port": 9000, "max_http_buffer_size": 1e8 });
         assert_eq!(read(text).map(Value::Object), Ok(expected));
-        assert_eq!(read("{}").map(Value::Object), Ok(json!({})));
+        for nothing in ["{}", "", "// all by default\n"] {
+            assert_eq!(read(nothing).map(Value::Object), Ok(json!({})), "{nothing:?}");
+        }
         assert!(read("{\"port\":").unwrap_err().contains("line 1"));
-        for text in ["", "[]", "{'port': 1}", "{port: 1}"] {
+        for text in ["[]", "{'port': 1}", "{port: 1}"] {
             assert!(read(text).is_err(), "{text:?}");
         }
     }

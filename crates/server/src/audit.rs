@@ -1,5 +1,5 @@
 //! What was refused and why: counted, the newest kept for `/stats`, and told in the log once a minute for each
-//! reason and address, so that a flood of refusals is no flood of lines.
+//! reason and address, so that a flood of refusals is no flood of lines. At the level DEBUG, each is a line.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::IpAddr;
@@ -65,6 +65,8 @@ impl Audit {
         *ledger.counts.entry(code).or_default() += 1;
         if let Some(since) = ledger.tell((address, code), now) {
             tracing::warn!(target: "audit", code, %address, what, since, "refused");
+        } else {
+            tracing::debug!(target: "audit", code, %address, what, "refused");
         }
         if ledger.latest.len() >= LATEST_MAX {
             ledger.latest.pop_front();

@@ -70,8 +70,10 @@ fn the_page_names_what_was_found_and_what_to_do() {
         "=".repeat(60)
     );
     assert!(page.out.starts_with(&start), "{page:?}");
-    let to_do =
-        format!("\nWhat to do:\n  1. start one with 'claude-mpm-monitor start --port {port}'\n  2. put ");
+    let to_do = format!(
+        "\nWhat to do:\n  1. start one with 'claude-mpm-monitor start --port {port}'\n  \
+         2. connect Claude Code with 'claude-mpm-monitor hooks install'\n"
+    );
     assert!(page.out.contains(&to_do), "{page:?}");
     let other = desk.run(&format!("diagnose --port {}", free_port()));
     assert!(!other.out.contains(&format!("on port {port}\n")), "{other:?}");
@@ -116,7 +118,7 @@ fn hooks_that_send_elsewhere_are_named_and_those_that_send_here_are_well() {
         ("sets CLAUDE_MPM_SOCKETIO_PORT=4001", "remove CLAUDE_MPM_SOCKETIO_PORT"),
         ("claude-mpm's hook claude-hook sends to port 8765 (Stop)", "CLAUDE_MPM_SOCKETIO_PORT="),
         ("curl http://localhost:4000/events sends to port 4000 (PreToolUse)", "change "),
-        ("No hook sends Claude Code's events to this monitor", "claude-mpm-hook"),
+        ("No hook sends Claude Code's events to this monitor", "connect Claude Code with "),
     ] {
         assert!(has_problem(&found, text, remedy), "{text} in {found}");
     }

@@ -86,7 +86,7 @@ fn three_crashes_in_a_row_end_it_and_status_says_why() {
     let status = desk.run("status");
     assert_eq!(status.code, Some(3), "{status:?}");
     for said in [
-        "Active Servers: 0\n".to_owned(),
+        "Monitor is not running\n".to_owned(),
         format!(
             "The monitor on port {} crashed three times in a row and was not started again.\n",
             desk.port
