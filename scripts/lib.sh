@@ -37,6 +37,10 @@ step() {
 bounded() {
   local limit=$1 code=0
   shift
+  if ! has timeout; then # not on macOS
+    "$@"
+    return
+  fi
   timeout --kill-after=10s "$limit" "$@" || code=$?
   [ "$code" -ne 124 ] || printf '\nIt was not done within %s and was ended: something hangs.\n' "$limit" >&2
   return "$code"

@@ -281,7 +281,7 @@ test('activity, connections and settings show the live state', async (t) => {
   await at(page, 'agent-graph').filter({ hasText: 'Explore' }).first().waitFor();
   await at(page, 'lanes-of-minutes').waitFor();
   await at(page, 'go-connections').click();
-  await at(page, 'clients').getByText('stream', { exact: true }).waitFor();
+  await at(page, 'clients').getByText('Browser', { exact: true }).first().waitFor();
   assert.match(await at(page, 'instances').innerText(), new RegExp(String(monitor.port)));
   await at(page, 'go-settings').click();
   await at(page, 'hooks').getByText('HTTP').waitFor();
