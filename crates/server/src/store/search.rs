@@ -52,7 +52,9 @@ pub(super) fn index_some(connection: &mut Connection, from: Seq) -> rusqlite::Re
 /// The words of a search as an FTS5 expression: all must occur, each may be the start of a longer word.
 /// `None` when there is nothing to search for.
 pub(super) fn expression(text: &str) -> Option<String> {
-    let words = text.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
+    // A NUL would end the expression in the middle of a word.
+    let words = text.split(|c: char| c.is_whitespace() || c == '\0');
+    let words = words.filter(|word| word.chars().any(char::is_alphanumeric));
     let words: Vec<String> = words.map(|word| format!("\"{}\"*", word.replace('"', "\"\""))).collect();
     (!words.is_empty()).then(|| words.join(" "))
 }
@@ -152,6 +154,7 @@ mod tests {
     fn a_search_is_words_that_must_all_occur() {
         assert_eq!(expression("cargo te"), Some("\"cargo\"* \"te\"*".to_owned()));
         assert_eq!(expression("say \"hi\" --"), Some("\"say\"* \"\"\"hi\"\"\"*".to_owned()));
+        assert_eq!(expression("one\0two"), Some("\"one\"* \"two\"*".to_owned()));
         assert_eq!(expression(" -- "), None);
     }
 }
