@@ -97,6 +97,12 @@ fn three_crashes_in_a_row_end_it_and_status_says_why() {
     ] {
         assert!(status.out.contains(&said), "{said:?} in {status:?}");
     }
+    let programs = desk.run("status --json");
+    assert_eq!(programs.code, Some(3), "{programs:?}");
+    let crashed: serde_json::Value = serde_json::from_str(&programs.out).unwrap();
+    assert_eq!((&crashed[0]["port"], &crashed[0]["status"]), (&desk.port.into(), &"crashed".into()));
+    assert_eq!(crashed[0]["last_crash"]["reason"], "signal: 9 (SIGKILL)");
+    assert_eq!(crashed[0]["log"], desk.home.log(desk.port).to_str().unwrap());
     let start = desk.run("start");
     assert_eq!(start.code, Some(0), "{start:?}");
     assert_eq!(supervision(&desk).state, Supervised::Serving, "a new start is a new supervision");
