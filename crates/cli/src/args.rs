@@ -563,6 +563,9 @@ pub(crate) struct Import {
     /// The file to read; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
+    /// Print a JSON object for programs: `stored`, `duplicates`, `refused`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

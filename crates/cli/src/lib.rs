@@ -84,7 +84,7 @@ pub fn run<A: Into<OsString> + Clone>(
         terminal.error("could not find your home folder", Some("set HOME or CLAUDE_MPM_HOME"));
         return Exit::Failed;
     };
-    let mut context = Context { home, var, terminal };
+    let mut context = Context { home, var, terminal, has_warned: false };
     match dispatch(arguments, &mut context) {
         Ok(exit) => exit,
         Err(error) => {
