@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
-use claude::{Extra, Version};
+use claude::Extra;
 use host::{Flags, Profile};
 
 use crate::service::args::Service;
@@ -64,6 +64,9 @@ pub(crate) enum Verb {
     Token {
         #[command(subcommand)]
         order: TokenOrder,
+        /// Print JSON for programs
+        #[arg(long, global = true)]
+        json: bool,
     },
     /// Connect Claude Code to the monitor, or disconnect it
     #[command(subcommand)]
@@ -87,7 +90,7 @@ pub(crate) enum Verb {
     /// Print a port that is free, or say whether one is
     FindPort(FindPort),
     /// Print the version
-    Version,
+    Version(Version),
 }
 
 /// Verbs by what they are for, in the order in which the help shows them. One that is not here stands at the end.
@@ -270,6 +273,9 @@ pub(crate) struct Start {
     /// Serve in the background; this is the default
     #[arg(long, conflicts_with = "foreground")]
     pub(crate) background: bool,
+    /// Print a JSON object for programs: as in `status --json`, with `outcome` and `login_url`
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Accepted, because scripts pass it: `start` never opens a browser
     #[arg(long, hide = true)]
     pub(crate) no_browser: bool,
@@ -298,6 +304,9 @@ pub(crate) struct Stop {
     /// Do not wait for clients to be disconnected gracefully; never reaches another program
     #[arg(long)]
     pub(crate) force: bool,
+    /// Print a JSON array for programs: `port`, `stopped`, `pid`, `clients` or `error` of each
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -311,6 +320,9 @@ pub(crate) struct Restart {
     /// Serve the dashboard on this port as well [default: as before]
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) dashboard_port: Option<u16>,
+    /// Print a JSON object for programs: as in `status --json`, with `outcome` and `login_url`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -323,6 +335,9 @@ pub(crate) struct Port {
     pub(crate) host: Option<String>,
     #[command(flatten)]
     pub(crate) reclaim: Reclaim,
+    /// Print a JSON object for programs: as in `status --json`, with `outcome` and `login_url`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -363,7 +378,7 @@ pub(crate) struct Status {
     /// Show each port from 8765 to 8785 and who has it
     #[arg(long, conflicts_with = "port")]
     pub(crate) show_ports: bool,
-    /// Print JSON for programs: an array of monitors, or with --show-ports an object with `servers` and `ports`
+    /// Print JSON for programs: an array of monitors, those that crashed too, or with --show-ports an object with `servers` and `ports`
     #[arg(long)]
     pub(crate) json: bool,
 }
@@ -548,6 +563,9 @@ pub(crate) struct Import {
     /// The file to read; `-` is standard input
     #[arg(value_name = "FILE")]
     pub(crate) input: PathBuf,
+    /// Print a JSON object for programs: `stored`, `duplicates`, `refused`
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -616,7 +634,7 @@ pub(crate) struct HooksInstall {
     pub(crate) with: Vec<Extra>,
     /// The version of Claude Code [default: ask it]
     #[arg(long, value_name = "VERSION")]
-    pub(crate) claude_version: Option<Version>,
+    pub(crate) claude_version: Option<claude::Version>,
     /// Only print what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
@@ -642,7 +660,7 @@ pub(crate) struct HooksStatus {
     pub(crate) project: Option<PathBuf>,
     /// The version of Claude Code [default: ask it]
     #[arg(long, value_name = "VERSION")]
-    pub(crate) claude_version: Option<Version>,
+    pub(crate) claude_version: Option<claude::Version>,
     /// Print JSON for programs
     #[arg(long)]
     pub(crate) json: bool,
@@ -655,7 +673,7 @@ pub(crate) struct HooksTest {
     pub(crate) project: Option<PathBuf>,
     /// The version of Claude Code [default: ask it]
     #[arg(long, value_name = "VERSION")]
-    pub(crate) claude_version: Option<Version>,
+    pub(crate) claude_version: Option<claude::Version>,
 }
 
 #[derive(Debug, Args)]
@@ -688,6 +706,16 @@ pub(crate) struct FindPort {
     /// The port that is to be free [default: the first free one from 8765 on]
     #[arg(value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+    /// Print a JSON object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Version {
+    /// Print a JSON object for programs
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// A port as the user names it.

@@ -31,7 +31,7 @@ fn show(json: bool, listen: &Listen, context: &mut Context<'_, '_>) -> anyhow::R
     let settings = context.settings(&listen.flags(port))?.all();
     if json {
         let settings: Vec<_> = settings.iter().map(of_setting).collect();
-        context.terminal.say(serde_json::to_string_pretty(&settings)?);
+        context.terminal.answer(&settings);
     } else {
         context.terminal.say(table(&settings).trim_end());
     }

@@ -19,15 +19,18 @@ pub(crate) struct Context<'a, 't> {
     pub(crate) home: Home,
     pub(crate) var: &'a dyn Fn(&str) -> Option<OsString>,
     pub(crate) terminal: &'a mut Terminal<'t>,
+    /// Whether the warnings of the settings were told.
+    pub(crate) has_warned: bool,
 }
 
 impl Context<'_, '_> {
     /// The settings of this user with these flags; warns of keys that nobody knows.
     pub(crate) fn settings(&mut self, flags: &Flags) -> anyhow::Result<Settings> {
         let settings = Settings::load(flags, self.var, &self.home)?;
-        for warning in &settings.warnings {
+        for warning in settings.warnings.iter().filter(|_| !self.has_warned) {
             self.terminal.complain(format_args!("Warning: {warning}"));
         }
+        self.has_warned = true;
         Ok(settings)
     }
 

@@ -2,6 +2,7 @@
 
 use client::{Lock, Probe};
 use protocol::names;
+use serde_json::json;
 
 use crate::Exit;
 use crate::args::FindPort;
@@ -11,16 +12,25 @@ use crate::context::Context;
 const TRIED: u16 = 100;
 
 pub(crate) fn run(find: &FindPort, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if find.json {
+        context.terminal.speak_json();
+    }
     let is_free = |port: u16| {
         matches!(client::probe(&context.home, port), Probe::Free) && !Lock::is_held(&context.home, port)
     };
     if let Some(port) = find.port {
-        let (word, exit) = if is_free(port) { ("AVAILABLE", Exit::Done) } else { ("IN USE", Exit::Failed) };
-        context.terminal.say(word);
-        return Ok(exit);
+        let is_free = is_free(port);
+        context.terminal.say(if is_free { "AVAILABLE" } else { "IN USE" });
+        if find.json {
+            context.terminal.answer(&json!({ "port": port, "available": is_free }));
+        }
+        return Ok(if is_free { Exit::Done } else { Exit::Failed });
     }
     let first = names::DEFAULT_PORT;
     let found = (first..first + TRIED).find(|port| is_free(*port));
+    if find.json {
+        context.terminal.answer(&json!({ "port": found, "available": found.is_some() }));
+    }
     match found {
         Some(port) => context.terminal.say(port),
         None => {

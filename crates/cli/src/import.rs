@@ -11,6 +11,7 @@ use client::{Error, Monitor, Taken};
 use indicatif::HumanCount;
 use protocol::ingest::{self, Body, Object};
 use protocol::names::BODY_BYTES_MAX;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::args::Import;
@@ -44,6 +45,9 @@ struct Tally {
 }
 
 pub(crate) fn run(import: &Import, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if import.json {
+        context.terminal.speak_json();
+    }
     let (input, length) = open(&import.input)?;
     let running = match which::monitor(import.which.port, context)? {
         Ok(running) => running,
@@ -57,6 +61,10 @@ pub(crate) fn run(import: &Import, context: &mut Context<'_, '_>) -> anyhow::Res
     let counts = [(stored, "stored"), (duplicates, "stored before"), (refused, "refused")];
     let counts = counts.map(|(count, what)| format!("{} {what}", HumanCount(count)));
     context.terminal.say(format_args!("Imported: {}", counts.join(", ")));
+    if import.json {
+        let tally = json!({ "stored": stored, "duplicates": duplicates, "refused": refused });
+        context.terminal.answer(&tally);
+    }
     ended?;
     Ok(if refused > 0 { Exit::Failed } else { Exit::Done })
 }

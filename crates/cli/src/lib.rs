@@ -35,6 +35,7 @@ mod supervisor;
 mod tail;
 mod terminal;
 mod token;
+mod version;
 mod when;
 mod which;
 
@@ -83,7 +84,7 @@ pub fn run<A: Into<OsString> + Clone>(
         terminal.error("could not find your home folder", Some("set HOME or CLAUDE_MPM_HOME"));
         return Exit::Failed;
     };
-    let mut context = Context { home, var, terminal };
+    let mut context = Context { home, var, terminal, has_warned: false };
     match dispatch(arguments, &mut context) {
         Ok(exit) => exit,
         Err(error) => {
@@ -117,16 +118,13 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Open(open)) => open::run(&open, context),
         Some(Verb::Completions(completions)) => Ok(completions::run(&completions, context)),
         Some(Verb::Demo(demo)) => demo::run(&demo, context),
-        Some(Verb::Token { order }) => token::run(&order, context),
+        Some(Verb::Token { order, json }) => token::run(&order, json, context),
         Some(Verb::Hooks(verb)) => hooks::run(&verb, context),
         Some(Verb::Slash { words }) => Ok(slash::run(&words, context)),
         Some(Verb::Run(run)) => run::run(&run, context),
         Some(Verb::InTerminal { words }) => run::become_leader(&words),
         Some(Verb::FindPort(find)) => find_port::run(&find, context),
-        Some(Verb::Version) => {
-            context.terminal.say(concat!("claude-mpm-monitor ", env!("CARGO_PKG_VERSION")));
-            Ok(Exit::Done)
-        }
+        Some(Verb::Version(version)) => Ok(version::run(&version, context)),
     }
 }
 

@@ -12,7 +12,7 @@ const HEADING: [(&str, usize); 6] =
 pub(crate) fn run(list: &List, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let found = Found::look(None, context)?;
     if list.json {
-        context.terminal.say(serde_json::to_string_pretty(&found.json())?);
+        context.terminal.answer(&found.json());
         return Ok(Exit::Done);
     }
     if found.servers.is_empty() && found.legacy.is_empty() {

@@ -11,13 +11,16 @@ use protocol::Runfile;
 use crate::args::{self, Listen, PortChoice, Reclaim, Restart, Start, Verb};
 use crate::context::Context;
 use crate::launch::{self, Target};
-use crate::start::{self, Outcome};
+use crate::start::{self, Deed, Outcome};
 use crate::{Exit, stop};
 
 /// How often a waiter looks again.
 const POLL: Duration = Duration::from_millis(30);
 
 pub(crate) fn run(restart: &Restart, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if restart.json {
+        context.terminal.speak_json();
+    }
     let running = context.living()?;
     let named = running.iter().find(|runfile| Some(runfile.port) == restart.port);
     match (named, running.as_slice()) {
@@ -75,7 +78,7 @@ pub(crate) fn restart(
     context.terminal.say(format_args!("{}\n", stop::report(runfile.port, stopped)));
     match start::in_background(&listen, &settings, context)? {
         Outcome::Served(running) => {
-            start::report(&running.runfile, running.health.dashboard_port, false, context);
+            start::report(&running.runfile, running.health.dashboard_port, Deed::Restarted, false, context);
             Ok(Exit::Done)
         }
         Outcome::Ended(exit) => Ok(exit),
@@ -132,7 +135,7 @@ fn inside(
     let Some(running) = wait_for_next(runfile, port, context)? else {
         anyhow::bail!("the monitor did not come back on port {port}");
     };
-    start::report(&running.runfile, running.health.dashboard_port, false, context);
+    start::report(&running.runfile, running.health.dashboard_port, Deed::Restarted, false, context);
     Ok(Exit::Done)
 }
 

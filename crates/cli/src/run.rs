@@ -60,6 +60,15 @@ fn monitor(run: &Run, context: &mut Context<'_, '_>) -> anyhow::Result<Option<Bo
     let Target { settings, found } = Target::find(&listen, context)?;
     let port = settings.config.port;
     let found = match found {
+        Probe::Free if !settings.auto_start => {
+            let origin = settings.origin("auto_start");
+            let error = format!(
+                "no monitor runs on port {port}, and none is to be started: auto_start is off ({origin})"
+            );
+            let way_out = format!("start it with 'claude-mpm-monitor start --port {port}'");
+            context.terminal.error(error, Some(&way_out));
+            return Ok(None);
+        }
         Probe::Free => match start::in_background(&listen, &settings, context)? {
             Outcome::Served(running) => return Ok(Some(running)),
             Outcome::Ended(_) => return Ok(None),

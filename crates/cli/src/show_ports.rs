@@ -25,7 +25,7 @@ pub(crate) fn run(found: &Found, status: &Status, context: &mut Context<'_, '_>)
     if status.json {
         let ports: Vec<_> = ports.iter().map(Port::json).collect();
         let all = json!({ "servers": found.json(), "ports": ports, "available": available });
-        context.terminal.say(serde_json::to_string_pretty(&all)?);
+        context.terminal.answer(&all);
         return Ok(());
     }
     let mut page = heading(status.verbose);

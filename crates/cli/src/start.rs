@@ -6,14 +6,20 @@ use anyhow::Context as _;
 use client::{Detached, DetachedError, Owner, Probe, Running, Supervision, page, page_on, start_detached};
 use host::{Serves, Settings};
 use protocol::Runfile;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::args::{Listen, PortChoice, Reclaim, Role, Start};
 use crate::context::Context;
 use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
+use crate::status::Server;
 use crate::{Exit, status, supervisor, token};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if start.json {
+        context.terminal.speak_json();
+    }
     match start.role {
         Role::Caller => {
             let exit = attempt(start, context)?;
@@ -46,7 +52,8 @@ fn attempt(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit>
     };
     match outcome {
         Outcome::Served(running) => {
-            report(&running.runfile, running.health.dashboard_port, start.verbose, context);
+            let dashboard = running.health.dashboard_port;
+            report(&running.runfile, dashboard, Deed::Started, start.verbose, context);
             Ok(Exit::Done)
         }
         Outcome::Ended(exit) => Ok(exit),
@@ -73,7 +80,7 @@ fn in_foreground(
 ) -> anyhow::Result<Outcome> {
     let dashboard = dashboard_port(&settings.config);
     let taken = serve(settings, start.listen.project.clone(), context, |place, context| match place {
-        Place::First(runfile) => report(runfile, dashboard, start.verbose, context),
+        Place::First(runfile) => report(runfile, dashboard, Deed::Started, start.verbose, context),
         Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
     })?;
     if taken.is_none() {
@@ -126,13 +133,27 @@ pub(crate) fn in_background(
     }
 }
 
+/// What a verb did so that a monitor runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Deed {
+    /// It ran already.
+    AlreadyRunning,
+    Started,
+    Restarted,
+}
+
 /// Tells of a server that has just been started.
 pub(crate) fn report(
     runfile: &Runfile,
     dashboard_port: Option<u16>,
+    deed: Deed,
     verbose: bool,
     context: &mut Context<'_, '_>,
 ) {
+    if context.terminal.speaks_json() {
+        return answer(runfile, deed, context);
+    }
     let dashboard = dashboard_port.map(|port| page_on(runfile, port));
     let Runfile { pid, mode, .. } = runfile;
     let mut lines = vec![
@@ -153,6 +174,15 @@ pub(crate) fn report(
         lines.join("\n")
     ));
     token::report(runfile, context);
+}
+
+/// The same for programs: the object that `status --json` has, and what was done.
+fn answer(runfile: &Runfile, deed: Deed, context: &mut Context<'_, '_>) {
+    let mut server = Server::ask(runfile.clone(), context).json();
+    server["outcome"] = json!(deed);
+    // Who can talk to it no more has no link; that it is gone is seen elsewhere.
+    server["login_url"] = json!(token::login_url(runfile).ok().flatten());
+    context.terminal.answer(&server);
 }
 
 /// What `--verbose` adds.
@@ -181,6 +211,9 @@ pub(crate) fn already(
     match found {
         Probe::Ours(running) => {
             let (url, Running { runfile, .. }) = (running.url(), *running);
+            if context.terminal.speaks_json() {
+                answer(&runfile, Deed::AlreadyRunning, context);
+            }
             context.terminal.say(format_args!("Monitor already running at {url} (pid {})", runfile.pid));
             return Ok(Exit::Done);
         }

@@ -18,7 +18,7 @@ pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Res
     if status.show_ports {
         show_ports::run(&found, status, context)?;
     } else if status.json {
-        context.terminal.say(serde_json::to_string_pretty(&found.json())?);
+        context.terminal.answer(&found.json());
     } else if !found.is_nothing() {
         context.terminal.say(found.page(status.verbose));
     } else if found.crashed.is_empty() {
@@ -87,7 +87,8 @@ impl Found {
                 "stop_command": stop_command(*port),
             })
         });
-        self.servers.iter().map(Server::json).chain(legacy).collect()
+        let crashed = self.crashed.iter().map(|(port, record)| crashed_json(*port, record));
+        self.servers.iter().map(Server::json).chain(legacy).chain(crashed).collect()
     }
 
     fn page(&self, verbose: bool) -> String {
@@ -180,6 +181,25 @@ fn crashed(port: Option<u16>, servers: &[Server], context: &Context<'_, '_>) -> 
     records
 }
 
+/// A background server that crashed, as programs read it.
+fn crashed_json(port: u16, record: &Supervision) -> Value {
+    let status = match record.state {
+        Supervised::GaveUp => "crashed",
+        Supervised::Serving | Supervised::Restarting => "restarting",
+    };
+    json!({
+        "port": port,
+        "pid": null,
+        "status": status,
+        "mode": "background",
+        "restarts": record.restarts,
+        "last_crash": record.last_crash,
+        "log": record.log,
+        "management": "native",
+        "stop_command": stop_command(port),
+    })
+}
+
 /// Why no server runs on a port.
 fn no_server(port: u16, record: &Supervision) -> String {
     let (at, reason, output) = match &record.last_crash {
@@ -210,7 +230,7 @@ fn nobody(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<()
 
 impl Server {
     /// The monitor of a runfile whose lock is held.
-    fn ask(runfile: Runfile, context: &Context<'_, '_>) -> Self {
+    pub(crate) fn ask(runfile: Runfile, context: &Context<'_, '_>) -> Self {
         match client::probe(&context.home, runfile.port) {
             Probe::Ours(running) => {
                 // Gone since: then nobody is connected to it.
@@ -300,7 +320,7 @@ impl Server {
         format!("\nClient Connections:\n{lines}")
     }
 
-    fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         let health = self.health.as_ref();
         json!({
             "port": self.runfile.port,

@@ -2,12 +2,26 @@
 //! else's program.
 
 use client::{Legacy, Lock, Probe, StopError, Stopped};
+use serde_json::{Value, json};
 
 use crate::args::Stop;
 use crate::context::Context;
 use crate::{Exit, launch};
 
 pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if stop.json {
+        context.terminal.speak_json();
+    }
+    let mut ended = Vec::new();
+    let exit = end(stop, &mut ended, context)?;
+    if stop.json {
+        context.terminal.answer(&ended);
+    }
+    Ok(exit)
+}
+
+/// Ends what is to be ended, and notes for programs what became of each.
+fn end(stop: &Stop, ended: &mut Vec<Value>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let ports = match stop.port {
         Some(port) => vec![port],
         None => context.living()?.into_iter().map(|runfile| runfile.port).collect(),
@@ -22,11 +36,17 @@ pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<
     }
     for port in ports {
         match client::stop(&context.home, port, stop.force) {
-            Ok(stopped) => context.terminal.say(format_args!("{}\n", report(port, stopped))),
+            Ok(stopped) => {
+                ended.push(gone(port, stopped));
+                context.terminal.say(format_args!("{}\n", report(port, stopped)));
+            }
             // It ended by itself after we saw it.
             Err(StopError::NotRunning { .. }) if stop.port.is_none() => {}
-            Err(StopError::NotRunning { .. }) => return Ok(not_ours(port, stop.force, context)),
+            Err(StopError::NotRunning { .. }) => {
+                return Ok(not_ours(port, stop.force, ended, context));
+            }
             Err(error) => {
+                ended.push(json!({ "port": port, "stopped": false, "error": error.to_string() }));
                 context.terminal.error(error, None);
                 exit = Exit::Failed;
             }
@@ -60,10 +80,15 @@ pub(crate) fn report(port: u16, stopped: Stopped) -> String {
     format!("✓ Server on port {port} stopped successfully\n{clients}  - Process {pid} terminated")
 }
 
+/// The same for programs.
+fn gone(port: u16, stopped: Stopped) -> Value {
+    json!({ "port": port, "stopped": true, "pid": stopped.pid, "clients": stopped.clients })
+}
+
 /// Stops one of claude-mpm's servers, or says who has the port instead, if anybody.
-fn not_ours(port: u16, force: bool, context: &mut Context<'_, '_>) -> Exit {
+fn not_ours(port: u16, force: bool, ended: &mut Vec<Value>, context: &mut Context<'_, '_>) -> Exit {
     let way_out = match client::probe(&context.home, port) {
-        Probe::Legacy(legacy) => return stop_legacy(port, &legacy, force, context),
+        Probe::Legacy(legacy) => return stop_legacy(port, &legacy, force, ended, context),
         Probe::Foreign { owner } => {
             let holder = client::holder(owner.as_ref());
             let force = if force { "; --force never applies to another program" } else { "" };
@@ -77,9 +102,16 @@ fn not_ours(port: u16, force: bool, context: &mut Context<'_, '_>) -> Exit {
     Exit::NotRunning
 }
 
-fn stop_legacy(port: u16, legacy: &Legacy, force: bool, context: &mut Context<'_, '_>) -> Exit {
+fn stop_legacy(
+    port: u16,
+    legacy: &Legacy,
+    force: bool,
+    ended: &mut Vec<Value>,
+    context: &mut Context<'_, '_>,
+) -> Exit {
     match launch::stop_legacy(port, legacy, force, context) {
         Some(stopped) => {
+            ended.push(gone(port, stopped));
             context.terminal.say(format_args!(
                 "\n✓ Server on port {port} stopped successfully\n  - Process {} terminated\n\n\
                  Monitoring server stopped.",
@@ -92,7 +124,9 @@ fn stop_legacy(port: u16, legacy: &Legacy, force: bool, context: &mut Context<'_
                 "see 'claude-mpm-monitor diagnose --port {port}', or stop it where it was started: \
                  'claude-mpm monitor stop --port {port}' or 'claude-mpm-socketio stop'"
             );
-            context.terminal.error(format_args!("could not stop {}", legacy.name()), Some(&way_out));
+            let error = format!("could not stop {}", legacy.name());
+            ended.push(json!({ "port": port, "stopped": false, "error": error }));
+            context.terminal.error(error, Some(&way_out));
             Exit::Failed
         }
     }

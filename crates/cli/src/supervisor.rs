@@ -1,8 +1,10 @@
 //! The supervisor of a background server: a small process of the same executable, detached from the terminal.
 
 use std::ffi::OsString;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use client::Process;
 use host::{LogFile, SupervisionEnd, Supervisor};
 
 use crate::Exit;
@@ -10,9 +12,13 @@ use crate::args::{PortChoice, Start};
 use crate::context::Context;
 use crate::serve::signals;
 
+/// How often a server that is not persistent looks whether its terminal session still is.
+const POLL: Duration = Duration::from_secs(1);
+
 /// Keeps a server alive until it ends well or is ordered to. The parent reads on standard error why the server
 /// never came to serve.
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let starter = session();
     detach();
     let port = match start.listen.port {
         Some(PortChoice::Exact(port)) => Some(port),
@@ -30,14 +36,30 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
         role.into_iter().chain(start.listen.arguments(&host, port)).collect()
     };
     let home = context.home.clone();
-    let supervisor = Supervisor { exe: &exe, arguments: &arguments, home: &home, port, log };
+    let supervisor = Supervisor {
+        exe: &exe,
+        arguments: &arguments,
+        home: &home,
+        port,
+        log,
+        health_check_interval: settings.health_check_interval,
+    };
+    let starter = starter.filter(|_| !settings.persistent);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("could not start the runtime")?;
     let ended = runtime.block_on(async {
         let (order, _) = signals().context("could not listen for signals")?;
+        let order = async {
+            tokio::select! {
+                () = order => {}
+                () = ended(starter) => {}
+            }
+        };
         supervisor.run(order).await.context("could not supervise the server")
-    })?;
-    Ok(match ended {
+    });
+    // A health check may still wait for its answer.
+    runtime.shutdown_background();
+    Ok(match ended? {
         SupervisionEnd::Stopped => Exit::Done,
         SupervisionEnd::GaveUp => Exit::Failed,
         SupervisionEnd::NeverServed { status, output } => {
@@ -55,6 +77,29 @@ fn reason(output: &str, status: &str) -> String {
         None => {
             format!("Error: the monitor ended during its start ({status})\n{output}").trim_end().to_owned()
         }
+    }
+}
+
+/// The process that leads the session in which this server was started, usually the shell of a terminal; none when
+/// that is the very command that started it.
+#[cfg(unix)]
+fn session() -> Option<Process> {
+    let leader = rustix::process::getsid(None).ok()?;
+    let is_command = rustix::process::getppid() == Some(leader);
+    Process::find(leader.as_raw_pid().cast_unsigned()).filter(|_| !is_command)
+}
+
+/// Only Unix has such sessions.
+#[cfg(not(unix))]
+fn session() -> Option<Process> {
+    None
+}
+
+/// Completes when that process has ended.
+async fn ended(process: Option<Process>) {
+    let Some(process) = process else { return std::future::pending().await };
+    while process.is_alive() {
+        tokio::time::sleep(POLL).await;
     }
 }
 

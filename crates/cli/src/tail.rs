@@ -6,6 +6,7 @@ use std::thread;
 
 use anyhow::Context as _;
 use client::{Follow, Query, Start, Update};
+use host::Flags;
 use jiff::tz::TimeZone;
 use protocol::{Entry, mask};
 
@@ -31,6 +32,7 @@ pub(crate) fn run(tail: &Tail, context: &mut Context<'_, '_>) -> anyhow::Result<
     let monitor = running.monitor();
     let query = Query { payload: tail.payload, ..tail.wanted.query(&monitor)? };
     let follow = Follow::new(monitor, query, Start::Newest(tail.lines)).in_home(&context.home);
+    let follow = follow.reconnecting(context.settings(&Flags::default())?.reconnection);
     let (sender, messages) = sync_channel(WAITING_MAX);
     let interrupted = sender.clone();
     // Whoever is gone already need not be told.

@@ -2,17 +2,21 @@
 
 use client::{Monitor, page};
 use protocol::Runfile;
+use serde_json::json;
 
 use crate::Exit;
 use crate::args::TokenOrder;
 use crate::context::Context;
 
-pub(crate) fn run(order: &TokenOrder, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(order: &TokenOrder, json: bool, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if json {
+        context.terminal.speak_json();
+    }
     match order {
-        TokenOrder::Show => context.terminal.say(client::token::ensure(&context.home)?),
+        TokenOrder::Show => tell(&client::token::ensure(&context.home)?, context),
         TokenOrder::Rotate => {
             let token = client::token::rotate(&context.home)?;
-            context.terminal.say(token);
+            tell(&token, context);
             let news =
                 "The old token, all logins and all login links are void; your own hooks and commands go on.";
             context.terminal.complain(news);
@@ -20,6 +24,13 @@ pub(crate) fn run(order: &TokenOrder, context: &mut Context<'_, '_>) -> anyhow::
         TokenOrder::Link { port } => return link(*port, context),
     }
     Ok(Exit::Done)
+}
+
+fn tell(token: &str, context: &mut Context<'_, '_>) {
+    context.terminal.say(token);
+    if context.terminal.speaks_json() {
+        context.terminal.answer(&json!({ "token": token }));
+    }
 }
 
 /// A link to each monitor that asks for the token.
@@ -30,6 +41,13 @@ fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit
         context.terminal.error("Monitor is not running", Some("start it with 'claude-mpm-monitor start'"));
         return Ok(Exit::NotRunning);
     }
+    if context.terminal.speaks_json() {
+        let links = running.iter().map(|runfile| {
+            Ok(json!({ "port": runfile.port, "url": page(runfile), "login_url": login_url(runfile)? }))
+        });
+        context.terminal.answer(&links.collect::<Result<Vec<_>, client::Error>>()?);
+        return Ok(Exit::Done);
+    }
     let asking: Vec<_> = running.iter().filter(|runfile| runfile.access.token).collect();
     for runfile in &asking {
         context.terminal.say(login_link(runfile)?);
@@ -39,6 +57,11 @@ fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit
         context.terminal.say(format_args!("No login is needed: open {}", urls.join(" or ")));
     }
     Ok(Exit::Done)
+}
+
+/// A link that logs one browser in, where that needs one.
+pub(crate) fn login_url(runfile: &Runfile) -> Result<Option<String>, client::Error> {
+    runfile.access.token.then(|| login_link(runfile)).transpose()
 }
 
 /// A link that logs one browser in; for a monitor that asks for no token, its page.

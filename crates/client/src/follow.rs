@@ -14,8 +14,23 @@ use crate::{Error, Monitor, Running, running};
 /// How long a request waits for the next event. A dead connection is noticed after that.
 const WAIT: Duration = Duration::from_secs(20);
 
-/// The first pause before a lost monitor is looked for, and the longest.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// The first pause before a lost monitor is looked for.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// How a monitor that is gone is looked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reconnection {
+    /// The longest pause between two looks; the first ones are shorter.
+    pub delay_max: Duration,
+    /// After how many looks in vain the following ends; `None` is never.
+    pub attempts_max: Option<u32>,
+}
+
+impl Default for Reconnection {
+    fn default() -> Self {
+        Self { delay_max: Duration::from_secs(1), attempts_max: None }
+    }
+}
 
 /// Where to begin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,8 +64,9 @@ pub enum Update {
     StartedOver,
 }
 
-/// A follower of one monitor: an iterator that waits and never ends by itself. An error is a refusal that trying
-/// again does not change; whoever goes on after it asks again.
+/// A follower of one monitor: an iterator that waits, and ends only when it has looked for a lost monitor as often
+/// as it may. An error is a refusal that trying again does not change, and whoever goes on after it asks again; or it
+/// is that end.
 ///
 /// ```no_run
 /// use client::{Follow, Monitor, Query, Start, Update};
@@ -75,9 +91,22 @@ pub struct Follow {
     is_caught_up: bool,
     /// Whether it has answered since it was found: who has another store is not waited for.
     has_answered: bool,
-    /// The pause before the next look, while the monitor is lost.
-    lost: Option<Duration>,
+    reconnection: Reconnection,
+    state: State,
     updates: VecDeque<Update>,
+}
+
+/// Whether the monitor is there.
+#[derive(Clone, Copy, Debug)]
+enum State {
+    Connected,
+    /// It is looked for, again after this pause.
+    Lost {
+        pause: Duration,
+        looks: u32,
+    },
+    /// It was looked for as often as may be.
+    GaveUp,
 }
 
 /// A position has a meaning only in the store that it is of.
@@ -98,7 +127,8 @@ impl Follow {
             place: None,
             is_caught_up: false,
             has_answered: false,
-            lost: None,
+            reconnection: Reconnection::default(),
+            state: State::Connected,
             updates: VecDeque::new(),
         }
     }
@@ -108,6 +138,13 @@ impl Follow {
     #[must_use]
     pub fn in_home(mut self, home: &Home) -> Self {
         self.home = Some(home.clone());
+        self
+    }
+
+    /// Looks for a monitor that is gone as often and as long as this says.
+    #[must_use]
+    pub fn reconnecting(mut self, reconnection: Reconnection) -> Self {
+        self.reconnection = reconnection;
         self
     }
 
@@ -168,21 +205,28 @@ impl Follow {
     }
 
     fn lose(&mut self, reason: String) {
-        self.lost = Some(PAUSE.0);
+        self.state = State::Lost { pause: PAUSE, looks: 0 };
         self.has_answered = false;
         self.updates.push_back(Update::Lost { url: self.monitor.url().to_owned(), reason });
     }
 
     /// Looks for the lost monitor once, after a pause.
-    fn look(&mut self, pause: Duration) {
-        thread::sleep(pause);
+    fn look(&mut self, pause: Duration, looks: u32) -> Result<(), Error> {
+        thread::sleep(pause.min(self.reconnection.delay_max));
+        let looks = looks.saturating_add(1);
         if let Some(monitor) = self.living() {
             self.updates.push_back(Update::Back { url: monitor.url().to_owned() });
             self.monitor = monitor;
-            self.lost = None;
+            self.state = State::Connected;
+        } else if self.reconnection.attempts_max.is_some_and(|most| looks >= most) {
+            self.state = State::GaveUp;
+            let reason = format!("it is gone, and was looked for in vain {looks} times");
+            return Err(Error::Unreachable { url: self.monitor.url().to_owned(), reason });
         } else {
-            self.lost = Some((pause * 2).min(PAUSE.1));
+            let pause = (pause * 2).min(self.reconnection.delay_max);
+            self.state = State::Lost { pause, looks };
         }
+        Ok(())
     }
 
     /// Whoever has the store that was followed; else whoever is where it was, with a new store.
@@ -212,14 +256,36 @@ impl Iterator for Follow {
             if let Some(update) = self.updates.pop_front() {
                 return Some(Ok(update));
             }
-            match self.lost {
-                Some(pause) => self.look(pause),
-                None => {
-                    if let Err(error) = self.ask() {
-                        return Some(Err(error));
-                    }
-                }
+            let done = match self.state {
+                State::Connected => self.ask(),
+                State::Lost { pause, looks } => self.look(pause, looks),
+                State::GaveUp => return None,
+            };
+            if let Err(error) = done {
+                return Some(Err(error));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pauses_between_looks_grow_up_to_the_longest() {
+        // Nobody listens on port 1.
+        let follow = Follow::new(Monitor::at("127.0.0.1", 1), Query::default(), Start::Newest(0));
+        let delay_max = Duration::from_millis(120);
+        let mut follow = follow.reconnecting(Reconnection { delay_max, attempts_max: None });
+        assert!(matches!(follow.next(), Some(Ok(Update::Lost { .. }))));
+        let mut pauses = Vec::new();
+        while let State::Lost { pause, looks } = follow.state
+            && looks < 4
+        {
+            pauses.push(pause.as_millis());
+            follow.look(pause, looks).unwrap();
+        }
+        assert_eq!(pauses, [50, 100, 120, 120]);
     }
 }

@@ -60,7 +60,7 @@ pub mod token;
 pub use detached::{Detached, DetachedError, start_detached};
 pub use discovery::{Found, FoundBy, best, discover};
 pub use error::Error;
-pub use follow::{Follow, Start, Update};
+pub use follow::{Follow, Reconnection, Start, Update};
 pub use history::{Pages, Part, Query};
 pub use legacy::Legacy;
 pub use lock::Lock;

@@ -94,7 +94,7 @@ impl Monitor {
     }
 
     /// Same, with another limit for each answer.
-    pub(crate) fn of_with_limit(runfile: &Runfile, limit: Duration) -> Self {
+    pub fn of_with_limit(runfile: &Runfile, limit: Duration) -> Self {
         let secret = runfile.access.token.then(|| runfile.control_token.clone());
         Self { secret, ..Self::with_limit(&runfile.host, runfile.port, limit) }
     }

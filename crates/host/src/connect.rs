@@ -5,7 +5,7 @@ use std::path::Path;
 use client::{Found, Monitor, best, discover};
 use protocol::paths::Home;
 
-use crate::{Config, DeploymentMode, Host, StartError};
+use crate::{DeploymentMode, Host, Settings, StartError};
 
 /// A monitor to talk to.
 #[derive(Debug)]
@@ -28,26 +28,22 @@ pub enum ConnectError {
 }
 
 impl Connected {
-    /// Finds a monitor, or serves one: `Auto` connects to the best that runs and else serves; `Client` and
-    /// `Standalone` only connect; `Embedded` only serves.
+    /// Finds a monitor, or serves one, as the settings say: `Auto` connects to the best that runs and else serves,
+    /// unless `auto_start` is off; `Client` and `Standalone` only connect; `Embedded` only serves.
     ///
     /// # Errors
     /// When none runs that may be connected to, or none can be served.
-    pub async fn open(
-        mode: DeploymentMode,
-        config: Config,
-        home: &Home,
-        folder: &Path,
-    ) -> Result<Self, ConnectError> {
+    pub async fn open(settings: &Settings, home: &Home, folder: &Path) -> Result<Self, ConnectError> {
+        let mode = settings.deployment_mode;
         if mode != DeploymentMode::Embedded {
             if let Some(found) = running(home, folder).await {
                 return Ok(Self::Client(Box::new(found)));
             }
-            if mode != DeploymentMode::Auto {
+            if mode != DeploymentMode::Auto || !settings.auto_start {
                 return Err(ConnectError::NoneRuns);
             }
         }
-        Ok(Self::Embedded(Host::start(config, home.clone(), None).await?))
+        Ok(Self::Embedded(Host::start(settings.config.clone(), home.clone(), None).await?))
     }
 
     /// To talk to it. Blocking: not from an async task.

@@ -2,6 +2,7 @@
 //! it sets, and how it reads.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use server::{Durability, EventNames};
@@ -78,6 +79,58 @@ pub(crate) const KEYS: &[Key] = &[
         expected: "\"auto\", \"standalone\", \"embedded\" or \"client\"",
         apply: |value, settings| set(DeploymentMode::named(value.as_str()?), &mut settings.deployment_mode),
         show: |settings| json!(settings.deployment_mode.name()),
+    },
+    Key {
+        name: "auto_start",
+        about: "Whether a program that needs a monitor, such as 'run', may start one when none runs",
+        environment: &["CLAUDE_MPM_SOCKETIO_AUTO_START"],
+        expected: "true or false",
+        apply: |value, settings| set(truth(value), &mut settings.auto_start),
+        show: |settings| json!(settings.auto_start),
+    },
+    Key {
+        name: "persistent",
+        about: "Whether a server in the background outlives the terminal session that it was started from",
+        environment: &["CLAUDE_MPM_SOCKETIO_PERSISTENT"],
+        expected: "true or false",
+        apply: |value, settings| set(truth(value), &mut settings.persistent),
+        show: |settings| json!(settings.persistent),
+    },
+    Key {
+        name: "health_check_interval",
+        about: "Seconds between two looks whether a server in the background still answers, 0 for none; one that is silent three times is replaced",
+        environment: &[],
+        expected: "a number of seconds, 0 for none",
+        apply: |value, settings| {
+            let seconds: u32 = number(value)?;
+            settings.health_check_interval = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+            Some(())
+        },
+        show: |settings| json!(settings.health_check_interval.unwrap_or_default().as_secs()),
+    },
+    Key {
+        name: "max_connection_attempts",
+        about: "How often a client such as 'tail' looks for a monitor that is gone before it gives up, 0 for ever",
+        environment: &[],
+        expected: "a number of attempts, 0 for ever",
+        apply: |value, settings| {
+            let attempts: u32 = number(value)?;
+            settings.reconnection.attempts_max = (attempts > 0).then_some(attempts);
+            Some(())
+        },
+        show: |settings| json!(settings.reconnection.attempts_max.unwrap_or_default()),
+    },
+    Key {
+        name: "reconnection_delay",
+        about: "The longest pause between two such looks in seconds",
+        environment: &[],
+        expected: "a number of seconds above 0",
+        apply: |value, settings| {
+            let seconds: u32 = positive(value)?;
+            settings.reconnection.delay_max = Duration::from_secs(seconds.into());
+            Some(())
+        },
+        show: |settings| json!(settings.reconnection.delay_max.as_secs()),
     },
     Key {
         name: "server_id",
@@ -299,11 +352,6 @@ pub(crate) const KEYS: &[Key] = &[
         show: |settings| json!(settings.log_limits.files_max),
     },
 ];
-
-/// Keys of claude-mpm's own servers and clients that mean nothing here. A file that is shared with them may
-/// have them.
-pub(crate) const UNUSED_KEYS: &[&str] =
-    &["auto_start", "persistent", "health_check_interval", "max_connection_attempts", "reconnection_delay"];
 
 fn set<T>(value: Option<T>, place: &mut T) -> Option<()> {
     *place = value?;

@@ -8,16 +8,22 @@ use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use client::Reconnection;
 use protocol::config_file;
 use protocol::paths::Home;
 use serde_json::{Map, Value};
 use server::Config;
 
-use crate::key::{KEYS, Key, UNUSED_KEYS};
+use crate::key::{KEYS, Key};
 use crate::log_file::LogLimits;
 use crate::profile::{Detected, Profile};
 use crate::{Tls, TlsError};
+
+/// How often a supervisor asks its server when nobody says otherwise: a server that hangs is replaced within two
+/// minutes, and asking costs nothing that could be noticed.
+const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -66,6 +72,14 @@ pub struct Settings {
     pub profile: Profile,
     /// Whether a server may be started here.
     pub deployment_mode: DeploymentMode,
+    /// Whether who needs a monitor may start one.
+    pub auto_start: bool,
+    /// Whether a server in the background outlives the terminal session that it was started from.
+    pub persistent: bool,
+    /// How often a supervisor asks whether its server still answers; `None` is never.
+    pub health_check_interval: Option<Duration>,
+    /// How a client looks for a monitor that is gone.
+    pub reconnection: Reconnection,
     /// Whether to serve HTTPS with a certificate of its own, unless files are named.
     pub tls: bool,
     /// The certificate to serve HTTPS with.
@@ -95,6 +109,10 @@ impl Default for Settings {
             tls_key: None,
             profile: Profile::default(),
             deployment_mode: DeploymentMode::Auto,
+            auto_start: true,
+            persistent: true,
+            health_check_interval: Some(HEALTH_CHECK_INTERVAL),
+            reconnection: Reconnection::default(),
             log_level: None,
             log_to_file: false,
             log_file_path: None,
@@ -396,7 +414,7 @@ fn read(path: &Path) -> Result<Option<File>, SettingsError> {
 
 /// One sentence for each key that nobody knows, with the nearest one that somebody does.
 fn warnings(files: &[File]) -> Vec<String> {
-    let known = || KEYS.iter().map(|key| key.name).chain(UNUSED_KEYS.iter().copied());
+    let known = || KEYS.iter().map(|key| key.name);
     let mut warnings = Vec::new();
     for file in files {
         for name in file.values.keys().filter(|name| !known().any(|known| known == name.as_str())) {
@@ -490,7 +508,7 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 37] = [
+        let cases: [(Value, Check); 43] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -521,6 +539,14 @@ mod tests {
             (json!({"dashboard_port": 9001}), |s| s.config.dashboard_port == Some(9001)),
             (json!({"deployment_mode": "client"}), |s| s.deployment_mode == DeploymentMode::Client),
             (json!({"deployment_mode": "standalone"}), |s| s.deployment_mode == DeploymentMode::Standalone),
+            (json!({"auto_start": false}), |s| !s.auto_start),
+            (json!({"persistent": false}), |s| !s.persistent),
+            (json!({"health_check_interval": 5}), |s| {
+                s.health_check_interval == Some(Duration::from_secs(5))
+            }),
+            (json!({"health_check_interval": 0}), |s| s.health_check_interval.is_none()),
+            (json!({"max_connection_attempts": 7}), |s| s.reconnection.attempts_max == Some(7)),
+            (json!({"reconnection_delay": 3}), |s| s.reconnection.delay_max == Duration::from_secs(3)),
             (json!({"server_id": "office"}), |s| s.config.name == "office"),
             (json!({"min_client_version": "1.2"}), |s| s.config.client_version_min == "1.2"),
             (json!({"connection_timeout": 10}), |s| s.config.connect_timeout_s == 10),
@@ -548,7 +574,7 @@ mod tests {
     #[test]
     fn no_environment_variable_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(&str, &str, Check); 17] = [
+        let cases: [(&str, &str, Check); 19] = [
             ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
             ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
@@ -562,6 +588,8 @@ mod tests {
             ("CLAUDE_MPM_MONITOR_DASHBOARD", "off", |s| !s.config.dashboard),
             ("CLAUDE_MPM_DASHBOARD_PORT", "9001", |s| s.config.dashboard_port == Some(9001)),
             ("CLAUDE_MPM_SOCKETIO_MODE", "client", |s| s.deployment_mode == DeploymentMode::Client),
+            ("CLAUDE_MPM_SOCKETIO_AUTO_START", "false", |s| !s.auto_start),
+            ("CLAUDE_MPM_SOCKETIO_PERSISTENT", "0", |s| !s.persistent),
             ("CLAUDE_MPM_SOCKETIO_SERVER_ID", "office", |s| s.config.name == "office"),
             (MONITOR_PORT, "9000", |s| s.config.port == 9000),
             (SOCKETIO_PORT, "9000", |s| s.config.port == 9000),
@@ -606,12 +634,7 @@ mod tests {
     fn an_unknown_key_is_a_warning_that_names_the_nearest_known_one() {
         let file = r#"{"prot": 9000, "auto_start": true, "reconnection_delay": 1}"#;
         let settings = load(&Flags::default(), &[], file, "").unwrap();
-        assert_eq!(
-            settings.warnings.len(),
-            1,
-            "the reference's own keys are silent: {:?}",
-            settings.warnings
-        );
+        assert_eq!(settings.warnings.len(), 1, "{:?}", settings.warnings);
         assert!(settings.warnings[0].ends_with(r#"unknown key "prot"; did you mean "port"?"#));
         assert_eq!(settings.config.port, 8765, "an unknown key changes nothing");
     }

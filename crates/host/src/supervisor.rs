@@ -17,6 +17,7 @@ use protocol::paths::Home;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::log_file::LogFile;
@@ -33,6 +34,12 @@ const REST: Duration = Duration::from_millis(500);
 
 /// How long a server may take to say goodbye to its clients after the order to end.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How many health checks in a row a server may leave without an answer.
+const SILENCES_MAX: u32 = 3;
+
+/// How long the answer to a health check may take, and no longer than until the next one.
+const HEALTH_LIMIT: Duration = Duration::from_secs(10);
 
 /// How long the pipes of an ended server are read: a program that it started may hold them open.
 const DRAIN: Duration = Duration::from_millis(500);
@@ -63,6 +70,8 @@ pub struct Supervisor<'a> {
     pub port: u16,
     /// Where the log goes.
     pub log: LogFile,
+    /// How often to ask whether the server still answers; `None` is never.
+    pub health_check_interval: Option<Duration>,
 }
 
 /// Why a supervision ended.
@@ -93,6 +102,7 @@ impl Supervisor<'_> {
             port: self.port,
             has_served: false,
             serving_since: None,
+            serving: watch::Sender::new(None),
             last_lines: LastLines::default(),
             supervisor: self,
         };
@@ -113,6 +123,8 @@ struct Watch<'a> {
     port: u16,
     has_served: bool,
     serving_since: Option<Instant>,
+    /// The port, while it serves; for who asks whether it answers.
+    serving: watch::Sender<Option<u16>>,
     last_lines: LastLines,
 }
 
@@ -122,6 +134,8 @@ enum RunEnd {
     Ordered,
     /// By itself.
     Exited(ExitStatus),
+    /// Because we ended it: it did not answer any more.
+    Hung,
 }
 
 impl Watch<'_> {
@@ -131,17 +145,18 @@ impl Watch<'_> {
     ) -> io::Result<SupervisionEnd> {
         let mut crashes = 0;
         loop {
-            let status = match self.run_once(order.as_mut()).await? {
+            let reason = match self.run_once(order.as_mut()).await? {
                 RunEnd::Ordered => return Ok(SupervisionEnd::Stopped),
                 RunEnd::Exited(status) if status.success() => return Ok(SupervisionEnd::Stopped),
-                RunEnd::Exited(status) => status,
+                RunEnd::Exited(status) if !self.has_served => {
+                    return Ok(SupervisionEnd::NeverServed { status, output: self.last_lines.text() });
+                }
+                RunEnd::Exited(status) => status.to_string(),
+                RunEnd::Hung => format!("{SILENCES_MAX} health checks without an answer"),
             };
-            if !self.has_served {
-                return Ok(SupervisionEnd::NeverServed { status, output: self.last_lines.text() });
-            }
             let was_steady = self.serving_since.is_some_and(|since| since.elapsed() >= STEADY);
             crashes = if was_steady { 1 } else { crashes + 1 };
-            self.note_crash(status, crashes)?;
+            self.note_crash(reason, crashes)?;
             if crashes == CRASHES_MAX {
                 return Ok(SupervisionEnd::GaveUp);
             }
@@ -154,15 +169,15 @@ impl Watch<'_> {
     }
 
     /// Writes down that the server crashed, for the log and for `status`.
-    fn note_crash(&mut self, status: ExitStatus, crashes: u32) -> io::Result<()> {
+    fn note_crash(&mut self, reason: String, crashes: u32) -> io::Result<()> {
         let gave_up = crashes == CRASHES_MAX;
         let then = if gave_up { "it is not started again" } else { "starting it again" };
         self.say(
             "ERROR",
-            format_args!("the server ended: {status}; crash {crashes} of {CRASHES_MAX} in a row, {then}"),
+            format_args!("the server ended: {reason}; crash {crashes} of {CRASHES_MAX} in a row, {then}"),
         );
         let output = self.last_lines.text();
-        self.record.last_crash = Some(Crash { at: now(), reason: status.to_string(), output });
+        self.record.last_crash = Some(Crash { at: now(), reason, output });
         self.record.state = if gave_up { Supervised::GaveUp } else { Supervised::Restarting };
         self.record.write(self.supervisor.home, self.port)
     }
@@ -170,7 +185,12 @@ impl Watch<'_> {
     /// Starts the server and stays with it until it has ended and all that it wrote is in the log.
     async fn run_once(&mut self, mut order: Pin<&mut impl Future<Output = ()>>) -> io::Result<RunEnd> {
         self.serving_since = None;
+        self.serving.send_replace(None);
         self.last_lines = LastLines::default();
+        let Supervisor { home, health_check_interval, .. } = &self.supervisor;
+        let silence = silence((*home).clone(), self.serving.subscribe(), *health_check_interval);
+        let mut silence = std::pin::pin!(silence);
+        let mut hung = false;
         let mut child = self.spawn()?;
         let pipe_missing = || io::Error::other("a child with pipes has them");
         let mut notices = BufReader::new(child.stdout.take().ok_or_else(pipe_missing)?).lines();
@@ -199,6 +219,10 @@ impl Watch<'_> {
                     terminate(&mut child)?;
                     deadline = Some(Instant::now() + GRACE);
                 }
+                () = silence.as_mut(), if !hung && deadline.is_none() => {
+                    hung = true;
+                    child.start_kill()?;
+                }
                 () = out_of_grace => {
                     child.start_kill()?;
                     deadline = Some(Instant::now() + GRACE);
@@ -214,7 +238,11 @@ impl Watch<'_> {
         };
         // What is still held open by somebody else is none of the server's words.
         let _ = tokio::time::timeout(DRAIN, drain).await;
-        Ok(if deadline.is_some() { RunEnd::Ordered } else { RunEnd::Exited(status) })
+        Ok(match deadline {
+            Some(_) => RunEnd::Ordered,
+            None if hung => RunEnd::Hung,
+            None => RunEnd::Exited(status),
+        })
     }
 
     fn spawn(&self) -> io::Result<Child> {
@@ -233,6 +261,7 @@ impl Watch<'_> {
         self.port = serving;
         self.has_served = true;
         self.serving_since.get_or_insert_with(Instant::now);
+        self.serving.send_replace(Some(serving));
         self.record.state = Supervised::Serving;
         self.record.write(self.supervisor.home, serving)
     }
@@ -247,6 +276,26 @@ impl Watch<'_> {
         // As above.
         let _ = writeln!(self.supervisor.log, "{} {level:>5} supervisor: {message}", now().rfc3339());
     }
+}
+
+/// Completes when the server that serves on that port has left several health checks in a row without an answer.
+async fn silence(home: Home, port: watch::Receiver<Option<u16>>, interval: Option<Duration>) {
+    let Some(interval) = interval else { return std::future::pending().await };
+    let limit = interval.min(HEALTH_LIMIT);
+    let mut silences = 0;
+    while silences < SILENCES_MAX {
+        tokio::time::sleep(interval).await;
+        let Some(port) = *port.borrow() else { continue };
+        let home = home.clone();
+        let answers = tokio::task::spawn_blocking(move || answers(&home, port, limit)).await;
+        silences = if answers.unwrap_or(true) { 0 } else { silences + 1 };
+    }
+}
+
+/// Whether the server of a port's runfile answers. Between two servers there is no runfile, and nobody to ask.
+fn answers(home: &Home, port: u16, limit: Duration) -> bool {
+    client::runfiles::read(home, port)
+        .is_none_or(|runfile| client::Monitor::of_with_limit(&runfile, limit).health().is_ok())
 }
 
 /// This process's record.

@@ -5,7 +5,7 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use host::{Config, ConnectError, Connected, DeploymentMode};
+use host::{Config, ConnectError, Connected, DeploymentMode, Settings};
 use protocol::paths::Home;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -13,11 +13,20 @@ async fn auto_serves_where_nothing_runs_and_connects_where_something_does() {
     let folder = tempfile::tempdir().unwrap();
     let home = Home::at(folder.path());
     let port = TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port();
-    let config = || Config { host: "127.0.0.1".to_owned(), port, ..Config::default() };
-    let open = async |mode| Connected::open(mode, config(), &home, Path::new("/work")).await;
+    let settings = |deployment_mode| {
+        let config = Config { host: "127.0.0.1".to_owned(), port, ..Config::default() };
+        let mut settings = Settings::default();
+        (settings.deployment_mode, settings.config) = (deployment_mode, config);
+        settings
+    };
+    let open = async |mode| Connected::open(&settings(mode), &home, Path::new("/work")).await;
     for mode in [DeploymentMode::Client, DeploymentMode::Standalone] {
         assert!(matches!(open(mode).await, Err(ConnectError::NoneRuns)), "{mode:?}");
     }
+    let mut unasked = settings(DeploymentMode::Auto);
+    unasked.auto_start = false;
+    let none = Connected::open(&unasked, &home, Path::new("/work")).await;
+    assert!(matches!(none, Err(ConnectError::NoneRuns)), "auto_start is off");
     let first = open(DeploymentMode::Auto).await.unwrap();
     assert!(matches!(first, Connected::Embedded(_)));
     for mode in [DeploymentMode::Auto, DeploymentMode::Client] {

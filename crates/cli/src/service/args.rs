@@ -24,7 +24,13 @@ pub(crate) enum ServiceVerb {
     /// Stop it and remove exactly what was written
     Uninstall(Where),
     /// Show what is installed and whether it runs
-    Status(Where),
+    Status {
+        #[command(flatten)]
+        place: Where,
+        /// Print a JSON object for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// Which installation.

@@ -30,6 +30,16 @@ pub(crate) enum Found {
     Missing,
 }
 
+impl Found {
+    pub(crate) fn words(&self) -> &'static str {
+        match self {
+            Self::AsWritten => "as installed",
+            Self::Changed => "changed since",
+            Self::Missing => "missing",
+        }
+    }
+}
+
 impl Written {
     pub(crate) fn found(&self) -> Found {
         match fs::read(&self.path) {

@@ -11,6 +11,7 @@ use anyhow::Context as _;
 use client::Probe;
 use host::Flags;
 use protocol::config_file;
+use serde_json::json;
 
 use crate::Exit;
 use crate::config;
@@ -26,7 +27,12 @@ pub(crate) fn run(verb: &ServiceVerb, context: &mut Context<'_, '_>) -> anyhow::
     match verb {
         ServiceVerb::Install(install) => self::install(install, context),
         ServiceVerb::Uninstall(place) => uninstall(place, context),
-        ServiceVerb::Status(place) => status(place, context),
+        ServiceVerb::Status { place, json } => {
+            if *json {
+                context.terminal.speak_json();
+            }
+            status(place, context)
+        }
     }
 }
 
@@ -260,21 +266,27 @@ fn uninstall(place: &Where, context: &mut Context<'_, '_>) -> anyhow::Result<Exi
 
 fn status(place: &Where, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let places = Places::new(place, context)?;
-    let Some(manifest) = Manifest::read(&places.manifest)? else {
+    let manifest = Manifest::read(&places.manifest)?;
+    let (is_installed, files) = (manifest.is_some(), manifest.map(|manifest| manifest.files));
+    let files: Vec<_> = files.into_iter().flatten().map(|file| (file.found(), file.path)).collect();
+    let asks = is_installed && place.root.is_none();
+    let said =
+        asks.then(|| failed(&here(place.mode).ask()).unwrap_or_else(|why| format!("not known ({why})")));
+    if !is_installed {
         context.terminal.say("The service is not installed");
-        return Ok(Exit::NotRunning);
-    };
-    for file in &manifest.files {
-        let found = match file.found() {
-            Found::AsWritten => "as installed",
-            Found::Changed => "changed since",
-            Found::Missing => "missing",
-        };
-        context.terminal.say(format_args!("{}: {found}", file.path.display()));
     }
-    if place.root.is_none() {
-        let said = failed(&here(place.mode).ask()).unwrap_or_else(|reason| format!("not known ({reason})"));
+    for (found, path) in &files {
+        context.terminal.say(format_args!("{}: {}", path.display(), found.words()));
+    }
+    if let Some(said) = &said {
         context.terminal.say(format_args!("The system says: {said}"));
     }
-    Ok(Exit::Done)
+    if context.terminal.speaks_json() {
+        let file = |(found, path): &(Found, PathBuf)| json!({ "path": path, "state": found.words() });
+        let files: Vec<_> = files.iter().map(file).collect();
+        let mode = place.mode.to_string();
+        let status = json!({ "installed": is_installed, "mode": mode, "files": files, "system": said });
+        context.terminal.answer(&status);
+    }
+    Ok(if is_installed { Exit::Done } else { Exit::NotRunning })
 }

@@ -7,6 +7,7 @@ mod demo;
 mod diagnose;
 #[cfg(unix)]
 mod hooks;
+mod json;
 mod legacy;
 mod lifecycle;
 mod logs;

@@ -71,6 +71,24 @@ fn a_machine_that_is_only_a_client_starts_no_server() {
 }
 
 #[test]
+fn run_starts_no_monitor_when_none_is_to_be_started() {
+    let desk = Desk::new();
+    desk.configure(r#"{ "auto_start": false }"#);
+    let refused = desk.run("run -- true");
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    let (port, file) = (desk.port, desk.home.config());
+    let error = format!(
+        "Error: no monitor runs on port {port}, and none is to be started: auto_start is off ({})\n",
+        file.display()
+    );
+    assert!(refused.err.starts_with(&error), "{refused:?}");
+    assert!(desk.is_free(port));
+    assert_eq!(desk.run("start").code, Some(0), "who asks for a start gets one");
+    assert_eq!(desk.run("run -- true").code, Some(0));
+    assert_eq!(desk.run("stop").code, Some(0));
+}
+
+#[test]
 fn the_profile_reaches_the_background_server() {
     let desk = Desk::new();
     assert_eq!(desk.run("start --profile development").code, Some(0));

@@ -1,6 +1,7 @@
 //! The supervisor of a background server: restarts after crashes, gives up, and never outlives an order to stop.
 
 use std::fs;
+use std::process::{Command, Stdio};
 
 use client::{Supervised, Supervision};
 use rustix::process::{Pid, Signal, kill_process};
@@ -97,6 +98,12 @@ fn three_crashes_in_a_row_end_it_and_status_says_why() {
     ] {
         assert!(status.out.contains(&said), "{said:?} in {status:?}");
     }
+    let programs = desk.run("status --json");
+    assert_eq!(programs.code, Some(3), "{programs:?}");
+    let crashed: serde_json::Value = serde_json::from_str(&programs.out).unwrap();
+    assert_eq!((&crashed[0]["port"], &crashed[0]["status"]), (&desk.port.into(), &"crashed".into()));
+    assert_eq!(crashed[0]["last_crash"]["reason"], "signal: 9 (SIGKILL)");
+    assert_eq!(crashed[0]["log"], desk.home.log(desk.port).to_str().unwrap());
     let start = desk.run("start");
     assert_eq!(start.code, Some(0), "{start:?}");
     assert_eq!(supervision(&desk).state, Supervised::Serving, "a new start is a new supervision");
@@ -124,6 +131,48 @@ fn a_server_that_hangs_is_stopped_by_force_and_not_started_again() {
     assert_eq!(stop.code, Some(0), "{stop:?}");
     assert!(is_gone(server) && is_gone(supervisor));
     assert!(desk.is_free(desk.port));
+}
+
+#[test]
+fn a_server_that_hangs_is_replaced() {
+    let desk = Desk::new();
+    desk.configure(r#"{ "health_check_interval": 1 }"#);
+    let (server, supervisor) = started(&desk);
+    signal(server, Signal::STOP);
+    let again = restarted(&desk, desk.port, server);
+    assert!(is_gone(server));
+    let record = supervision(&desk);
+    assert_eq!((record.pid, record.restarts), (supervisor, 1));
+    assert_eq!(
+        record.last_crash.map(|crash| crash.reason).as_deref(),
+        Some("3 health checks without an answer")
+    );
+    assert_eq!(desk.run("stop").code, Some(0));
+    assert!(is_gone(again) && is_gone(supervisor));
+}
+
+#[test]
+fn a_server_that_is_not_persistent_ends_with_its_session() {
+    for is_persistent in [false, true] {
+        let desk = Desk::new();
+        desk.configure(&format!(r#"{{ "persistent": {is_persistent} }}"#));
+        // A session like that of a terminal: its shell waits for the next command.
+        let exe = env!("CARGO_BIN_EXE_claude-mpm-monitor");
+        let mut session = Command::new("setsid");
+        session.args(["--wait", "sh", "-c", &format!("{exe} start && read line")]);
+        session.envs(desk.command("").get_envs().filter_map(|(name, value)| Some((name, value?))));
+        let mut session = session.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        let server = desk.wait_for_ours(desk.port).runfile.pid;
+        let supervisor = supervision(&desk).pid;
+        drop(session.stdin.take());
+        session.wait().unwrap();
+        if is_persistent {
+            assert_eq!(desk.wait_for_ours(desk.port).runfile.pid, server, "it serves on");
+            assert_eq!(desk.run("stop").code, Some(0));
+        }
+        assert!(is_gone(server) && is_gone(supervisor), "persistent: {is_persistent}");
+        assert!(!desk.home.runfile(desk.port).exists(), "it ended well");
+    }
 }
 
 #[test]

@@ -123,6 +123,23 @@ fn a_tail_follows_the_monitor_to_another_port_and_ends_by_ctrl_c() {
 }
 
 #[test]
+fn a_tail_gives_up_after_as_many_looks_as_it_may() {
+    let desk = Desk::new();
+    desk.configure(r#"{ "max_connection_attempts": 2 }"#);
+    let (server, running) = desk.serve("", desk.port);
+    running.monitor().post_event(r#"{"hook_event_name":"Stop","session_id":"s"}"#).unwrap();
+    let mut tail = desk.command("tail").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(tail.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(out.next().unwrap().starts_with("── "), "it is there");
+    server.signal(Signal::KILL);
+    server.ended();
+    assert_eq!(tail.wait().unwrap().code(), Some(1));
+    let mut said = String::new();
+    std::io::Read::read_to_string(&mut tail.stderr.take().unwrap(), &mut said).unwrap();
+    assert!(said.ends_with("it is gone, and was looked for in vain 2 times\n"), "{said}");
+}
+
+#[test]
 fn a_tail_that_nobody_reads_any_more_ends_well() {
     let desk = Desk::new();
     let (_server, running) = desk.serve("", desk.port);
