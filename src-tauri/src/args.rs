@@ -16,7 +16,7 @@ const SESSION_ID_BYTES_MAX: usize = 200;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Parser)]
 #[command(name = "claude-mpm-monitor-desktop", version)]
 pub(crate) struct Args {
-    /// Port to serve [default: the configured port, else 8765]
+    /// Port to serve [default: the one chosen in the app, else the configured one, else 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
     /// Show no window; the tray has everything

@@ -15,6 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 
 use crate::args::{Args, Link};
 use crate::desktop::{Desktop, Told};
+use crate::hooks::HooksState;
 use crate::menu::{Action, Pause, TrayView};
 use crate::notices::{Change, Notice, Notices};
 use crate::ports::PortUse;
@@ -67,7 +68,7 @@ pub(crate) enum Event {
 pub(crate) struct Looked {
     ports: Vec<(u16, PortUse)>,
     health: Option<Health>,
-    hooks_installed: bool,
+    hooks: HooksState,
 }
 
 pub(crate) struct Controller {
@@ -82,6 +83,8 @@ pub(crate) struct Controller {
     tray: Arc<Mutex<Option<Tray>>>,
     has_tray_host: bool,
     preferences: Preferences,
+    /// The port that was chosen last, until it is served.
+    chosen_port: Option<u16>,
     sessions: Sessions,
     notices: Notices,
     clipboard: Option<arboard::Clipboard>,
@@ -121,7 +124,7 @@ impl Controller {
         };
         Self {
             app: app.clone(),
-            server: Server::start(home.clone(), args.port),
+            server: Server::start(home.clone(), args.port.or(preferences.port)),
             args,
             home,
             events,
@@ -130,6 +133,7 @@ impl Controller {
             tray: Arc::default(),
             has_tray_host: false,
             preferences,
+            chosen_port: None,
             sessions: Sessions::default(),
             notices: Notices::default(),
             clipboard: None,
@@ -195,7 +199,7 @@ impl Controller {
         match event {
             Event::SecondStart(args) => {
                 if let Some(port) = args.port {
-                    self.server.order(Order::Port(port));
+                    self.choose_port(port);
                 }
                 if let Some(link) = args.link {
                     self.open(link);
@@ -234,6 +238,7 @@ impl Controller {
         match action {
             Action::OpenDashboard => self.open(Link::Dashboard),
             Action::OpenSession(session) => self.open(Link::Session(session)),
+            Action::OpenSettings => self.open_at(Some("/settings")),
             Action::OpenInBrowser => {
                 if let Some(url) = self.public_url() {
                     or_log("open the browser", open::that_detached(url));
@@ -243,7 +248,7 @@ impl Controller {
             Action::Start => self.server.order(Order::Start),
             Action::Stop => self.server.order(Order::Stop),
             Action::Restart => self.server.order(Order::Restart),
-            Action::Port(port) => self.server.order(Order::Port(port)),
+            Action::Port(port) => self.choose_port(port),
             Action::Pause { minutes } => self.capture(true, minutes).await,
             Action::Resume => self.capture(false, None).await,
             Action::ToggleNotifications => {
@@ -260,10 +265,25 @@ impl Controller {
 
     // --- The server --------------------------------------------------------------------------------------
 
+    fn choose_port(&mut self, port: u16) {
+        self.chosen_port = Some(port);
+        self.server.order(Order::Port(port));
+    }
+
+    /// A port that was chosen and could be had is the one to serve next time, too.
+    fn remember_port(&mut self, served: u16) {
+        if self.chosen_port.take_if(|chosen| *chosen == served).is_some()
+            && self.preferences.port.replace(served) != Some(served)
+        {
+            self.save_preferences();
+        }
+    }
+
     fn server_changed(&mut self, server: crate::server::View) {
         let before = std::mem::replace(&mut self.view.server, server);
         let (old, new) = (before.serving.runfile().cloned(), self.view.server.serving.runfile().cloned());
         if let Some(new) = &new {
+            self.remember_port(new.port);
             let has_moved = old.as_ref().is_none_or(|old| (old.port, &old.host) != (new.port, &new.host));
             if has_moved || before.serving == Serving::Starting {
                 or_log("follow the server", self.window.move_to(dashboard(new)));
@@ -372,9 +392,8 @@ impl Controller {
         let runfile = self.view.server.serving.runfile().cloned();
         spawn_blocking(move || {
             let health = runfile.and_then(|runfile| Monitor::at(&runfile.host, runfile.port).health().ok());
-            let settings = hooks::settings_file(|name| std::env::var_os(name));
-            let hooks_installed = settings.is_some_and(|settings| hooks::are_installed(&settings));
-            let looked = Looked { ports: ports::look(&home), health, hooks_installed };
+            let hooks = hooks::look(&home, &|name| std::env::var_os(name));
+            let looked = Looked { ports: ports::look(&home), health, hooks };
             // As above.
             let _ = events.send(Event::Looked(Box::new(looked)));
         });
@@ -382,7 +401,7 @@ impl Controller {
 
     fn looked(&mut self, looked: Looked) {
         self.view.ports = looked.ports;
-        self.view.hooks_installed = looked.hooks_installed;
+        self.view.hooks = looked.hooks;
         if let Some(health) = looked.health {
             self.view.degraded = health.store.strip_prefix("degraded: ").map(str::to_owned);
             self.view.pause = health
@@ -446,12 +465,18 @@ impl Controller {
 
     /// Opens the dashboard, or a session in it.
     fn open(&mut self, link: Link) {
-        if let Some(runfile) = self.view.server.serving.runfile() {
+        match link {
+            Link::Dashboard => self.open_at(None),
+            Link::Session(session) => self.open_at(Some(&route(&session))),
+        }
+    }
+
+    /// Opens the dashboard where it was left, or at a route of its own.
+    fn open_at(&mut self, route: Option<&str>) {
+        if let (Some(runfile), Some(route)) = (self.view.server.serving.runfile(), route) {
             let mut target = dashboard(runfile);
-            if let Link::Session(session) = link {
-                target.set_fragment(Some(&route(&session)));
-                or_log("open the session", self.window.go_to(target));
-            }
+            target.set_fragment(Some(route));
+            or_log("go there", self.window.go_to(target));
         }
         self.open_window();
     }

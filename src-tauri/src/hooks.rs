@@ -1,28 +1,33 @@
-//! Whether Claude Code's settings name a hook that reports to the monitor. Only looked at, never changed.
+//! How our hooks in Claude Code's settings fare, as the tray says it. Only looked at, never changed.
 
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use claude::{Configuration, Hooks, Report};
+use protocol::paths::Home;
 
-/// The settings of this user.
-pub(crate) fn settings_file(var: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    let set = |name: &str| var(name).filter(|value| !value.is_empty()).map(PathBuf::from);
-    let folder = set("CLAUDE_CONFIG_DIR")
-        .or_else(|| set("HOME").or_else(|| set("USERPROFILE")).map(|home| home.join(".claude")))?;
-    Some(folder.join("settings.json"))
+/// How the hooks are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HooksState {
+    Installed,
+    #[default]
+    Missing,
+    /// Something keeps them from running.
+    Broken(String),
 }
 
-/// Whether a hook in that file is ours or claude-mpm's.
-pub(crate) fn are_installed(settings: &Path) -> bool {
-    let text = std::fs::read_to_string(settings).unwrap_or_default();
-    let settings: Value = serde_json::from_str(&text).unwrap_or_default();
-    settings["hooks"].as_object().is_some_and(|events| {
-        let groups = events.values().filter_map(Value::as_array).flatten();
-        let hooks = groups.filter_map(|group| group["hooks"].as_array()).flatten();
-        let mut commands = hooks.filter_map(|hook| hook["command"].as_str());
-        commands.any(|command| ["claude-mpm-hook", "claude-hook"].iter().any(|name| command.contains(name)))
-    })
+/// Looks at the settings of this user.
+pub(crate) fn look(home: &Home, var: &dyn Fn(&str) -> Option<OsString>) -> HooksState {
+    let Some(configuration) = Configuration::from_env(var) else { return HooksState::Missing };
+    let usual = Home::from_env(|name| var(name).filter(|_| name != "CLAUDE_MPM_HOME"));
+    let hooks = Hooks::of(home, usual.as_ref() == Some(home));
+    // No project: only what holds everywhere.
+    let nowhere = configuration.folder().parent().unwrap_or(configuration.folder());
+    let report = Report::make(&hooks, &configuration, nowhere, None);
+    if report.commands().is_empty() {
+        return HooksState::Missing;
+    }
+    let fatal = report.problems.into_iter().find(|problem| problem.is_fatal);
+    fatal.map_or(HooksState::Installed, |problem| HooksState::Broken(problem.text))
 }
 
 #[cfg(test)]
@@ -31,20 +36,26 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn a_hook_counts_as_installed_when_the_settings_run_it() {
+    fn hooks_count_as_installed_when_nothing_keeps_them_from_running() {
         let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("settings.json");
-        assert!(!are_installed(&file), "no file");
-        let with = |command: &str| json!({"hooks": {"Stop": [{"hooks": [{"type": "command", "command": command}]}]}});
-        for (command, expected) in [
-            ("/usr/bin/claude-mpm-hook", true),
-            ("/x/claude_mpm/scripts/claude-hook-fast.sh", true),
-            ("notify-send done", false),
-        ] {
-            std::fs::write(&file, with(command).to_string()).unwrap();
-            assert_eq!(are_installed(&file), expected, "{command}");
-        }
-        std::fs::write(&file, r#"{"permissions": "claude-mpm-hook"}"#).unwrap();
-        assert!(!are_installed(&file), "only hooks count");
+        let home = Home::at(folder.path().join("mpm"));
+        let var = |name: &str| (name == "HOME").then(|| folder.path().as_os_str().to_owned());
+        assert_eq!(look(&home, &var), HooksState::Missing, "no file");
+        let settings = folder.path().join(".claude/settings.json");
+        std::fs::create_dir_all(settings.parent().unwrap()).unwrap();
+        let registrations = claude::registrations(claude::Version(2, 1, 200), &[]).unwrap();
+        let hooks = Hooks::of(&home, false);
+        hooks.install(&settings, &registrations).unwrap();
+        let HooksState::Broken(text) = look(&home, &var) else { panic!("the hook is not there yet") };
+        assert!(text.contains("is missing"), "{text}");
+        claude::Binary::of(&home).install(&std::env::current_exe().unwrap()).unwrap();
+        assert_eq!(look(&home, &var), HooksState::Installed);
+        let mut off: serde_json::Value =
+            serde_json::from_str(&std::fs::read_to_string(&settings).unwrap()).unwrap();
+        off["disableAllHooks"] = json!(true);
+        std::fs::write(&settings, off.to_string()).unwrap();
+        assert!(matches!(look(&home, &var), HooksState::Broken(text) if text.contains("disableAllHooks")));
+        hooks.uninstall(&settings).unwrap();
+        assert_eq!(look(&home, &var), HooksState::Missing);
     }
 }

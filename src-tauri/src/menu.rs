@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use protocol::names;
 
+use crate::hooks::HooksState;
 use crate::ports::PortUse;
 use crate::server::{Serving, View};
-use crate::sessions::Waiting;
+use crate::sessions::{Waiting, shortened};
 
 /// So many waiting sessions are named in the menu.
 const WAITING_MAX: usize = 10;
@@ -28,7 +29,7 @@ pub(crate) struct TrayView {
     /// Who uses which port of the range.
     pub(crate) ports: Vec<(u16, PortUse)>,
     pub(crate) notifications: bool,
-    pub(crate) hooks_installed: bool,
+    pub(crate) hooks: HooksState,
     pub(crate) starts_at_login: bool,
 }
 
@@ -77,13 +78,17 @@ pub(crate) enum Item {
 pub(crate) enum Action {
     OpenDashboard,
     OpenSession(String),
+    /// The dashboard's page that says whether hooks report.
+    OpenSettings,
     OpenInBrowser,
     CopyUrl,
     Start,
     Stop,
     Restart,
     Port(u16),
-    Pause { minutes: Option<u64> },
+    Pause {
+        minutes: Option<u64>,
+    },
     Resume,
     ToggleNotifications,
     ToggleStartAtLogin,
@@ -247,8 +252,12 @@ fn capture(view: &TrayView) -> Item {
 }
 
 fn hooks(view: &TrayView) -> Item {
-    let label = if view.hooks_installed { "Hooks: installed" } else { "Hooks: not installed yet…" };
-    Item::button(label, Action::OpenDashboard)
+    let label = match &view.hooks {
+        HooksState::Installed => "Hooks: installed".to_owned(),
+        HooksState::Missing => "Hooks: not installed yet…".to_owned(),
+        HooksState::Broken(reason) => format!("Hooks: {}", shortened(reason)),
+    };
+    Item::button(&label, Action::OpenSettings)
 }
 
 fn quit(serving: &Serving) -> &'static str {

@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Preferences {
+    /// The port that was chosen in the app; none leaves it to the configuration.
+    pub(crate) port: Option<u16>,
     /// Whether notifications are shown.
     pub(crate) notifications: bool,
     /// A turn that took at least this many seconds is told when it ends.
@@ -23,7 +25,13 @@ pub(crate) struct Preferences {
 
 impl Default for Preferences {
     fn default() -> Self {
-        Self { notifications: true, long_turn_s: 60, free_window_after_s: 300, told_of_tray: false }
+        Self {
+            port: None,
+            notifications: true,
+            long_turn_s: 60,
+            free_window_after_s: 300,
+            told_of_tray: false,
+        }
     }
 }
 
@@ -56,7 +64,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path());
         assert_eq!(Preferences::load(&home), Preferences::default());
-        let chosen = Preferences { notifications: false, told_of_tray: true, ..Preferences::default() };
+        let chosen = Preferences {
+            port: Some(8770),
+            notifications: false,
+            told_of_tray: true,
+            ..Preferences::default()
+        };
         chosen.save(&home).unwrap();
         assert_eq!(Preferences::load(&home), chosen);
         fs::write(path(&home), "{\"notifications\": fal").unwrap();

@@ -6,7 +6,7 @@ use std::path::Path;
 use protocol::session::{Ask, State};
 use protocol::{Session, SessionId, Timestamp};
 
-/// The longest name of a session that waits, in characters: a menu is narrow.
+/// The longest name in the menu, in characters: it is narrow.
 const LABEL_CHARS_MAX: usize = 60;
 
 /// The sessions of the server that is shown.
@@ -87,7 +87,8 @@ pub(crate) fn asked(ask: &Ask) -> String {
     }
 }
 
-fn shortened(text: &str) -> String {
+/// A text in one line that fits into a menu.
+pub(crate) fn shortened(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= LABEL_CHARS_MAX {
         return line;

@@ -2,7 +2,9 @@
 
 use std::io::Read;
 use std::net::TcpListener;
-use std::process::Stdio;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
 
 use desktop_e2e::{App, Driver, TrayHost, eventually};
 use e2e::Monitor;
@@ -82,7 +84,7 @@ fn without_a_display_it_says_so_and_serves() {
     let mut child = command.spawn().expect("it starts");
     app.wait_for_server(app.port());
     eventually("its word", || app.said().contains("There is no display").then_some(()));
-    let status = std::process::Command::new("kill").arg(child.id().to_string()).status().expect("kill");
+    let status = Command::new("kill").arg(child.id().to_string()).status().expect("kill");
     assert!(status.success());
     assert!(child.wait().expect("it ends").success());
     assert!(!app.runs());
@@ -106,37 +108,55 @@ fn a_monitor_that_runs_already_is_shown_and_survives_the_app() {
 }
 
 #[test]
-fn the_bare_command_starts_the_app_where_it_is_installed_and_returns_when_it_serves() {
-    let app = App::new();
-    let mut command = std::process::Command::new(e2e::program("claude-mpm-monitor"));
-    app.settle(&mut command);
-    let folder = std::path::PathBuf::from(app.command().get_program());
-    command.env("PATH", folder.parent().expect("a folder")).stdout(Stdio::piped());
-    let ran = command.args(["--port", &app.port().to_string()]).output().expect("it starts");
-    let said = String::from_utf8_lossy(&ran.stdout).into_owned();
-    assert!(ran.status.success() && said.contains("Opening the desktop app"), "{said}");
-    let health = app.wait_for_server(app.port());
-    assert_eq!(health["mode"], "desktop");
-    let ended = std::process::Command::new("kill").arg(health["pid"].to_string()).status().expect("kill");
-    assert!(ended.success());
-    app.wait_for_silence(app.port());
+fn the_bare_command_starts_the_app_that_is_installed_and_returns_when_it_serves() {
+    let executable = |app: &App| PathBuf::from(app.command().get_program());
+    // On the path of a command line that lies elsewhere, and beside the command line where no path leads to it.
+    for is_beside in [false, true] {
+        let app = App::new();
+        let bin = app.home().join("bin");
+        std::fs::create_dir(&bin).expect("a folder can be made");
+        let line = bin.join("claude-mpm-monitor");
+        std::fs::copy(e2e::program("claude-mpm-monitor"), &line).expect("a program can be copied");
+        let mut command = Command::new(line);
+        app.settle(&mut command);
+        if is_beside {
+            let app_there = bin.join(executable(&app).file_name().expect("a file"));
+            std::os::unix::fs::symlink(executable(&app), app_there).expect("a link can be made");
+            command.env("PATH", "");
+        } else {
+            command.env("PATH", executable(&app).parent().expect("a folder"));
+        }
+        command.args(["--port", &app.port().to_string()]).stdout(Stdio::piped());
+        let ran = command.output().expect("it starts");
+        let said = String::from_utf8_lossy(&ran.stdout).into_owned();
+        assert!(ran.status.success() && said.contains("Opening the desktop app"), "{said}");
+        let health = app.wait_for_server(app.port());
+        assert_eq!(health["mode"], "desktop");
+        let ended = Command::new("kill").arg(health["pid"].to_string()).status().expect("kill");
+        assert!(ended.success());
+        app.wait_for_silence(app.port());
+    }
 }
 
 #[test]
 fn a_foreign_program_on_the_port_is_named_left_alone_and_another_port_offered() {
     let app = App::new();
     let host = TrayHost::start(app.bus());
-    let foreign = TcpListener::bind(("127.0.0.1", app.port())).expect("the port is free");
+    // A process of its own: for a moment every child of this one has whatever it has.
+    let listener = TcpListener::bind(("127.0.0.1", app.port())).expect("the port is free");
+    let holding = Command::new("sleep").arg("600").stdin(OwnedFd::from(listener)).spawn();
+    let mut foreign = holding.expect("sleep can be started");
     let driver = Driver::start(&app, &[]);
     let tray = host.tray();
-    let reason = format!("port {} is already in use by", app.port());
-    let holder = format!("(pid {})", std::process::id());
-    tray.wait_for_status("the holder", |status| status.contains(&reason) && status.contains(&holder));
+    let holder = format!("sleep (pid {})", foreign.id());
+    let reason = format!("port {} is already in use by {holder}", app.port());
+    tray.wait_for_status("the holder", |status| status.contains(&reason));
     driver.wait_for_text(&format!("The monitor cannot serve port {}", app.port()));
     driver.wait_for_text(&holder);
     driver.wait_for_text("Serve another port");
     driver.screenshot(&picture("trouble.png"));
-    drop(foreign);
+    assert_eq!(foreign.try_wait().expect("a child can be asked"), None, "nobody ended it");
+    foreign.kill().and_then(|()| foreign.wait()).expect("it can be ended");
     // A click on a page that is just being drawn anew goes nowhere.
     eventually("the server", || {
         driver.script("document.querySelector('a.main')?.click()");
@@ -148,6 +168,6 @@ fn a_foreign_program_on_the_port_is_named_left_alone_and_another_port_offered() 
     driver.end();
 }
 
-fn picture(name: &str) -> std::path::PathBuf {
+fn picture(name: &str) -> PathBuf {
     desktop_e2e::pictures().join(name)
 }

@@ -241,3 +241,28 @@ fn a_server_that_cannot_start_says_why_and_starts_when_the_reason_is_gone() {
     app.wait_for_server(app.port());
     tray.wait_for_status("serving", |status| status == format!("Running on localhost:{}", app.port()));
 }
+
+#[test]
+fn a_port_that_was_chosen_is_served_again_after_the_app_was_quit() {
+    let (mut app, host, tray) = serving();
+    let port = move_to_a_free_port(&app, &tray);
+    tray.click("Quit");
+    assert!(app.wait_for_end().success());
+    app.start_with(&["--hidden"]);
+    let tray = host.tray();
+    tray.wait_for_status("serving", |status| status == format!("Running on localhost:{port}"));
+    app.wait_for_server(port);
+}
+
+#[test]
+fn the_menu_says_what_keeps_hooks_from_running() {
+    let mut app = App::new();
+    let settings = app.home().join(".claude/settings.json");
+    std::fs::create_dir_all(settings.parent().expect("a folder")).expect("a folder can be made");
+    let hook = json!([{"hooks": [{"type": "command", "command": "/gone/claude-mpm-hook"}]}]);
+    std::fs::write(&settings, json!({"hooks": {"Stop": hook}}).to_string()).expect("a file can be written");
+    let host = TrayHost::start(app.bus());
+    app.start(&["--hidden"]);
+    let tray = host.tray();
+    eventually("the reason", || tray.find("Hooks: The hook /gone/claude-mpm-hook is missing."));
+}

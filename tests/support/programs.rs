@@ -12,16 +12,18 @@ pub fn repository() -> &'static Path {
 /// The desktop app, which the other programs are built without.
 pub const DESKTOP: &str = "claude-mpm-monitor-desktop";
 
+/// Names the folder in which `scripts/test` has built all programs: two packages that are built apart get their common
+/// dependencies twice, each with the features that it asks for.
+const BUILT: &str = "TEST_PROGRAMS";
+
 /// The path of one of our programs, freshly built in the profile of the running test.
 pub fn program(name: &str) -> PathBuf {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
     static APP_FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    let built = |what: &[&str]| std::env::var_os(BUILT).map_or_else(|| build(what), PathBuf::from);
     let folder = match name {
-        // Together with the packages of the running `cargo test`: dependencies get the same features as there and
-        // are not built a second time.
-        DESKTOP => APP_FOLDER.get_or_init(|| build(&["--package", DESKTOP, "--package", "desktop-e2e"])),
-        // All other programs at once, for the same reason.
-        _ => FOLDER.get_or_init(|| build(&[])),
+        DESKTOP => APP_FOLDER.get_or_init(|| built(&["--workspace"])),
+        _ => FOLDER.get_or_init(|| built(&[])),
     };
     folder.join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }

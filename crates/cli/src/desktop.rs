@@ -17,11 +17,18 @@ const NAME: &str = "claude-mpm-monitor-desktop";
 /// How often the parent looks whether the app answers.
 const POLL: Duration = Duration::from_millis(50);
 
-/// The app on the `PATH`, when it has a display to show itself on.
+/// The app beside this executable, else on the `PATH`, when it has a display to show itself on.
 pub(crate) fn installed(context: &Context<'_, '_>) -> Option<PathBuf> {
-    let path = (context.var)("PATH").filter(|_| browser::has_display(context))?;
+    if !browser::has_display(context) {
+        return None;
+    }
+    // Of the same installation, so of the same version.
+    let own = std::env::current_exe().and_then(std::fs::canonicalize).ok();
+    let beside = own.as_deref().and_then(Path::parent).map(Path::to_owned);
+    let path = (context.var)("PATH").unwrap_or_default();
     let name = format!("{NAME}{}", std::env::consts::EXE_SUFFIX);
-    std::env::split_paths(&path).map(|folder| folder.join(&name)).find(|app| app.is_file())
+    let folders = beside.into_iter().chain(std::env::split_paths(&path));
+    folders.map(|folder| folder.join(&name)).find(|app| app.is_file())
 }
 
 /// Starts the app, which outlives this process, and waits until it serves; `None` when it ends instead.

@@ -4,7 +4,7 @@ use std::thread;
 use std::time::SystemTime;
 
 use client::{Legacy, Probe, Running, Supervised, Supervision, page, page_on, url};
-use protocol::health::ClientInfo;
+use protocol::health::{CaptureHealth, ClientInfo};
 use protocol::{Health, Runfile, Timestamp, names};
 use serde_json::{Value, json};
 
@@ -276,6 +276,7 @@ impl Server {
             answered(|health| ("Events Processed", grouped(health.health_stats.events_processed)))
                 .and_then(more),
             answered(|health| ("Average Event Rate", rate(health))).and_then(more),
+            self.health.as_ref().and_then(|health| paused(&health.capture)).map(|text| ("Capture", text)),
             Some(("Status", self.state(verbose))),
         ]
         .into_iter()
@@ -335,6 +336,7 @@ impl Server {
             "clients": health.map(|health| health.clients_connected),
             "connections": self.clients,
             "events": health.map(|health| health.health_stats.events_processed),
+            "capture": health.map(|health| health.capture),
             "status": health.map_or("not responding", |health| health.status.as_str()),
             "version": self.runfile.version,
             "mode": self.runfile.mode,
@@ -344,6 +346,13 @@ impl Server {
             "stop_command": stop_command(self.runfile.port),
         })
     }
+}
+
+/// What there is to say while events are not kept.
+fn paused(capture: &CaptureHealth) -> Option<String> {
+    let until =
+        capture.until.map_or_else(|| "until resumed".to_owned(), |at| format!("until {}", started(at)));
+    capture.paused.then(|| format!("paused {until}, {} events not kept so far", grouped(capture.skipped)))
 }
 
 /// Whether a server that answers can also keep what it gets.
@@ -479,6 +488,19 @@ Dashboard accessible at: http://localhost:8765";
             2. CLI Monitor (127.0.0.1:54322) - Connected 15s ago\n";
         assert_eq!(shown, expected);
         assert_eq!(server().connections(Timestamp(0)), "");
+    }
+
+    #[test]
+    fn a_pause_of_capture_is_shown_with_its_end() {
+        let mut server = server();
+        let capture = CaptureHealth { paused: true, until: None, skipped: 1200 };
+        server.health.as_mut().unwrap().capture = capture;
+        assert_eq!(server.json()["capture"], json!({"paused": true, "until": null, "skipped": 1200}));
+        let shown = paused(&CaptureHealth { until: Some(Timestamp(1_736_346_615_000)), ..capture });
+        let expected = "paused until 2025-01-08 14:30:15 UTC, 1,200 events not kept so far";
+        assert_eq!(shown.as_deref(), Some(expected));
+        let page = page(server, false);
+        assert!(page.contains("  - Capture: paused until resumed, 1,200 events not kept so far\n"), "{page}");
     }
 
     #[test]

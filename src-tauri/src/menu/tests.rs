@@ -135,10 +135,16 @@ fn each_state_shows_in_icon_status_and_menu() {
             vec!["> Needs you (1)", "  a"],
         ),
         (
-            TrayView { hooks_installed: true, starts_at_login: true, notifications: false, ..here() },
+            TrayView { hooks: HooksState::Installed, starts_at_login: true, notifications: false, ..here() },
             Icon::Serving,
             "Running on localhost:8765",
             vec!["[ ] Notifications", "Hooks: installed", "[x] Start at login"],
+        ),
+        (
+            TrayView { hooks: HooksState::Broken("The hook /x is missing.".to_owned()), ..here() },
+            Icon::Serving,
+            "Running on localhost:8765",
+            vec!["Hooks: The hook /x is missing."],
         ),
         (
             TrayView {

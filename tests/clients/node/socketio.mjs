@@ -1,13 +1,15 @@
-// A Socket.IO client on socket.io-client. Its only argument is JSON: {url, transports, auth, namespace}.
+// A Socket.IO client on socket.io-client. Its only argument is JSON: {url, transports, auth, namespace, reconnection}.
 // It prints what happens as JSON lines and sends what it is told on standard input: {emit, data, ack}.
 import { createInterface } from "node:readline";
 import { io } from "socket.io-client";
 
-const { url, transports, auth, namespace } = JSON.parse(process.argv[2]);
+const { url, transports, auth, namespace, reconnection = false } = JSON.parse(process.argv[2]);
 const print = (line) => process.stdout.write(JSON.stringify(line) + "\n");
 
 const socket = io(url + namespace, {
-  reconnection: false,
+  reconnection,
+  reconnectionDelay: 100,
+  reconnectionDelayMax: 100,
   ...(transports && { transports }),
   ...(auth && { auth }),
 });

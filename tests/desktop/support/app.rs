@@ -51,9 +51,20 @@ impl App {
     /// Starts it, with `--port` and these arguments.
     pub fn start(&mut self, arguments: &[&str]) {
         let port = self.port.to_string();
+        self.start_with(&[&["--port", &port], arguments].concat());
+    }
+
+    /// Starts it with these arguments only.
+    pub fn start_with(&mut self, arguments: &[&str]) {
         let mut command = self.command();
-        command.args(["--port", &port]).args(arguments);
-        self.child = Some(command.spawn().expect("the app can be started"));
+        self.child = Some(command.args(arguments).spawn().expect("the app can be started"));
+    }
+
+    /// What its user chose earlier, as it is kept in `desktop.json`.
+    pub fn prefers(&self, preferences: &Value) {
+        let folder = Home::at(self.home()).monitor();
+        std::fs::create_dir_all(&folder).expect("a folder can be made");
+        std::fs::write(folder.join("desktop.json"), preferences.to_string()).expect("a file can be written");
     }
 
     /// A start on this desktop, still without arguments.
@@ -170,6 +181,19 @@ impl App {
     /// Whether it runs.
     pub fn runs(&mut self) -> bool {
         self.child.as_mut().is_some_and(|child| child.try_wait().expect("a child can be asked").is_none())
+    }
+
+    /// How many processes show its pages.
+    pub fn pages(&self) -> usize {
+        let processes = std::fs::read_dir("/proc").expect("Linux has it").flatten();
+        let stats = processes.filter_map(|entry| std::fs::read_to_string(entry.path().join("stat")).ok());
+        // `pid (name) state parent …`; a name is cut after 15 bytes.
+        let is_page = |stat: &String| {
+            let (head, rest) = stat.rsplit_once(") ").unwrap_or_default();
+            let parent = rest.split(' ').nth(1).and_then(|parent| parent.parse().ok());
+            head.ends_with("(WebKitWebProces") && !rest.starts_with('Z') && parent == Some(self.pid())
+        };
+        stats.filter(is_page).count()
     }
 
     /// What it printed and logged.

@@ -16,6 +16,9 @@ pub use e2e::PATIENCE;
 pub use menu::{Entry, Tray};
 pub use screen::Screen;
 
+/// The title of the app's window.
+pub const TITLE: &str = "Claude MPM monitor";
+
 /// How long to rest between two looks.
 const POLL: Duration = Duration::from_millis(20);
 

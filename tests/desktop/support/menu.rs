@@ -45,7 +45,9 @@ impl Tray {
     /// The menu's entries.
     pub fn menu(&self) -> Vec<Entry> {
         let names: &[&str] = &[];
-        let answer = self.dbusmenu().call_method("GetLayout", &(0_i32, -1_i32, names)).expect("a menu");
+        // An icon is announced a moment before its menu is there.
+        let layout = || self.dbusmenu().call_method("GetLayout", &(0_i32, -1_i32, names)).ok();
+        let answer = eventually("a menu", layout);
         let (_, root): (u32, Node) = answer.body().deserialize().expect("the layout of a menu");
         Entry::of(root).entries
     }

@@ -53,3 +53,17 @@ it('stops asking when it is told to', async () => {
   await vi.advanceTimersByTimeAsync(60_000);
   expect(asked).toBe(before);
 });
+
+it('tells of a pause of capture until it is over', async () => {
+  const paused = (until: number | null) =>
+    ({ capture: { paused: true, until, skipped: 2 }, timestamp: new Date().toISOString() }) as Health;
+  const answers = [paused(null), paused(Date.now() + 60_000)];
+  const vitals = new Vitals(() => Promise.resolve(answers.shift() as Health));
+  expect(vitals.pause).toBeNull();
+  await vitals.refresh();
+  expect(vitals.pause?.skipped).toBe(2);
+  await vitals.refresh();
+  expect(vitals.pause?.until).toBe(1_060_000);
+  vi.setSystemTime(1_060_000);
+  expect(vitals.pause).toBeNull();
+});

@@ -2,9 +2,9 @@
 import { createSubscriber } from 'svelte/reactivity';
 
 import { fetchHealth } from './api';
-import type { Health, Timestamp } from './protocol';
+import type { CaptureHealth, Health, Timestamp } from './protocol';
 
-const ASK_MS = 15_000;
+const ASK_MS = 5000;
 const TICK_MS = 1000;
 /** Differences below this are the way to the monitor and back, not its clock. */
 const SKEW_MIN_MS = 2000;
@@ -33,6 +33,14 @@ export class Vitals {
     // A monitor of another version may not count them.
     (this.#health?.spool as Health['spool'] | undefined)?.refused ?? 0,
   );
+
+  /** The pause in which events are not kept; null while they are. It ends by itself at its time. */
+  get pause(): CaptureHealth | null {
+    // A monitor of another version may not tell.
+    const capture = this.#health?.capture as CaptureHealth | undefined;
+    if (!capture?.paused) return null;
+    return capture.until !== null && capture.until <= this.now ? null : capture;
+  }
 
   /** Now, by the monitor's clock; in a component it goes on by itself. */
   get now(): Timestamp {

@@ -103,6 +103,12 @@ export const en = {
     notSpooledTitle: 'No monitor answered, and the spool or the disk was full: these events are lost',
   },
 
+  capture: {
+    paused: 'Capture paused',
+    pausedUntil: (time: string) => `Capture paused until ${time}`,
+    title: (skipped: number) => `What happens now is not kept; ${plural(skipped, 'event', 'events')} so far`,
+  },
+
   status: {
     label: 'Status',
     needsYou: (open: number) => (open > 1 ? `Needs you (${open})` : 'Needs you'),

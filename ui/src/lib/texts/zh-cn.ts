@@ -100,6 +100,12 @@ export const zhCN: Texts = {
     notSpooledTitle: '当时没有监视器响应，且暂存区或磁盘已满：这些事件已丢失',
   },
 
+  capture: {
+    paused: '已暂停采集',
+    pausedUntil: (time) => `采集已暂停至 ${time}`,
+    title: (skipped) => `现在发生的事件不会被保存；迄今已略过${of(skipped, '个事件')}`,
+  },
+
   status: {
     label: '状态',
     needsYou: (open) => (open > 1 ? `等待你 (${open})` : '等待你'),
