@@ -65,9 +65,12 @@ export async function startMonitor(t, at) {
   // Pages close before their monitor ends: what they say of its end is no error of theirs.
   const pages = [];
   t.after(async () => {
-    for (const close of pages) await close();
-    await crash();
-    rmSync(home, { recursive: true, force: true });
+    try {
+      for (const close of pages) await close();
+    } finally {
+      await crash();
+      rmSync(home, { recursive: true, force: true });
+    }
   });
   const deadline = Date.now() + PATIENCE_MS;
   while (!(await answers(url))) {

@@ -292,6 +292,65 @@ test('activity, connections and settings show the live state', async (t) => {
   assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
 });
 
+test('settings show what the monitor runs with, who chose it, and where its files are', async (t) => {
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '#/settings' });
+  const port = at(page, 'configuration').locator('[data-key="port"]');
+  assert.match(await port.innerText(), new RegExp(`${monitor.port}\\s+flag\\s+--port`));
+  await at(page, 'configuration').getByLabel('Only what somebody chose').check();
+  await at(page, 'configuration').locator('[data-key="retention_days"]').waitFor({ state: 'detached' });
+  assert.match(await at(page, 'paths').innerText(), /events\.db/);
+  assert.match(await at(page, 'diagnostics').innerText(), /"from": "flag"/);
+});
+
+test('an export masks secrets unless its reader chose otherwise', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(prompt('s-1', 'export AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY'));
+  const page = await openPage(monitor, { hash: '#/history' });
+  await row(page, 1).waitFor();
+  await at(page, 'export').click();
+  const save = async () => {
+    const [file] = await Promise.all([page.waitForEvent('download'), at(page, 'export-jsonl').click()]);
+    return readFile(await file.path(), 'utf8');
+  };
+  assert.ok(!(await save()).includes('EXAMPLEKEY'));
+  await at(page, 'export-unmasked').check();
+  await at(page, 'export-masking').getByText(/passwords, keys and tokens as they were sent/).waitFor();
+  assert.ok((await save()).includes('EXAMPLEKEY'));
+});
+
+test('another monitor is shown live through the page\'s own, and restarted and stopped from it', async (t) => {
+  const monitor = await startMonitor(t);
+  const other = await startMonitor(t, { home: monitor.home });
+  await seedSession(other, { id: 'needs_you-0000-session', end: 'needs_you' });
+  await monitor.post(prompt('s-here', 'hello'));
+  const page = await openPage(monitor, { hash: '#/overview', mayLoseConnection: true });
+  await at(page, 'elsewhere').getByText('1 need you, 0 working, 1 open').waitFor();
+  await at(page, 'switcher').click();
+  await at(page, 'instance', `[data-port="${other.port}"]`).click();
+  await card(page, 'needs_you').waitFor();
+  assert.match(page.url(), new RegExp(`instance=${other.port}`));
+  await at(page, 'go-stream').click();
+  await at(page, 'connection', '[data-state="live"]').waitFor();
+  await other.post(prompt('s-there', 'live from elsewhere'));
+  await at(page, 'event-row').getByText('live from elsewhere').waitFor();
+  await at(page, 'event-row').last().click();
+  await at(page, 'payload', '[data-state="ready"]').waitFor();
+  await at(page, 'go-connections').click();
+  const line = at(page, 'instances').locator('tr', { hasText: String(other.port) });
+  const press = async (what) => {
+    await line.getByTestId(`${what}-instance`).click();
+    await line.getByTestId(`${what}-instance`).filter({ hasText: 'Really' }).click();
+  };
+  await press('restart');
+  await line.getByTestId('order-note').getByText('restarting…').waitFor();
+  await at(page, 'switcher').click();
+  await at(page, 'instance', `[data-port="${monitor.port}"]`).click();
+  await at(page, 'connection', '[data-state="live"]').waitFor();
+  await press('stop');
+  await line.waitFor({ state: 'detached' });
+});
+
 test('very long lines, right-to-left text and emoji stay inside their places', async (t) => {
   const monitor = await startMonitor(t);
   const texts = ['x'.repeat(20_000), 'مرحبا بالعالم هذا نص طويل '.repeat(40), '👩‍👩‍👧‍👦🏳️‍🌈 '.repeat(60), 'a\u202Eevil\u202C b'];

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use client::runfiles;
-use host::{Origin, Setting, Settings};
-use serde_json::{Value, json};
+use host::{Setting, Settings};
+use serde_json::Value;
 
 use crate::Exit;
 use crate::args::{Config, ConfigVerb, Listen, PortChoice};
@@ -30,31 +30,12 @@ fn show(json: bool, listen: &Listen, context: &mut Context<'_, '_>) -> anyhow::R
     };
     let settings = context.settings(&listen.flags(port))?.all();
     if json {
-        let settings: Vec<_> = settings.iter().map(of_setting).collect();
+        let settings: Vec<_> = settings.iter().map(Setting::told).collect();
         context.terminal.answer(&settings);
     } else {
         context.terminal.say(table(&settings).trim_end());
     }
     Ok(Exit::Done)
-}
-
-fn of_setting(setting: &Setting) -> Value {
-    let (kind, by) = match &setting.origin {
-        Origin::Flag(flag) => ("flag", Some(format!("--{flag}"))),
-        Origin::Environment(name) => ("environment", Some((*name).to_owned())),
-        Origin::File(path) => ("file", Some(path.display().to_string())),
-        Origin::Profile(profile) => ("profile", Some(profile.to_string())),
-        Origin::Detected(because) => ("detected", Some((*because).to_owned())),
-        Origin::Default => ("default", None),
-    };
-    json!({
-        "key": setting.name,
-        "value": setting.value,
-        "from": kind,
-        "by": by,
-        "environment": setting.environment,
-        "about": setting.about,
-    })
 }
 
 /// Key, value and origin in columns.

@@ -237,6 +237,25 @@ impl Monitor {
         Ok(answer["path"].as_str().unwrap_or("/").to_owned())
     }
 
+    /// The answer to a route with its query, as it is: the status and up to 64 MiB. Refusals are answers, too.
+    ///
+    /// # Errors
+    /// When it does not answer within `limit`.
+    pub fn answer(&self, route: &str, limit: Duration) -> Result<(u16, Vec<u8>), Error> {
+        let url = format!("{}{route}", self.url);
+        let request = self.getting(&url).config().timeout_global(Some(limit)).build();
+        bytes(&url, request.call())
+    }
+
+    /// The answer to a `POST` without a body, as it is.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn post(&self, route: &str) -> Result<(u16, Vec<u8>), Error> {
+        let url = format!("{}{route}", self.url);
+        bytes(&url, self.posting(&url, self.secret.as_deref()).send(""))
+    }
+
     fn order(&self, route: &str, control_token: &str, body: &str) -> Result<serde_json::Value, Error> {
         let url = format!("{}{route}", self.url);
         let request = self.posting(&url, Some(control_token));
@@ -266,11 +285,19 @@ impl Monitor {
     }
 }
 
+fn bytes(url: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<(u16, Vec<u8>), Error> {
+    let mut response = answered(url, sent)?;
+    let status = response.status().as_u16();
+    Ok((status, body(url, &mut response)?))
+}
+
+fn answered(url: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, Error> {
+    sent.map_err(|error| Error::Unreachable { url: url.to_owned(), reason: error.to_string() })
+}
+
 /// The response of a request that was answered with success.
 fn accepted(url: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<Response<Body>, Error> {
-    let unreachable =
-        |error: ureq::Error| Error::Unreachable { url: url.to_owned(), reason: error.to_string() };
-    let mut response = sent.map_err(unreachable)?;
+    let mut response = answered(url, sent)?;
     if response.status().is_success() {
         return Ok(response);
     }
@@ -294,10 +321,13 @@ pub(crate) fn answer_within<T: DeserializeOwned>(
 }
 
 fn decode<T: DeserializeOwned>(url: &str, response: &mut Response<Body>) -> Result<T, Error> {
-    let malformed = |reason: String| Error::Malformed { url: url.to_owned(), reason };
+    serde_json::from_slice(&body(url, response)?)
+        .map_err(|error| Error::Malformed { url: url.to_owned(), reason: error.to_string() })
+}
+
+fn body(url: &str, response: &mut Response<Body>) -> Result<Vec<u8>, Error> {
     let body = response.body_mut().with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-    let body = body.map_err(|error| malformed(error.to_string()))?;
-    serde_json::from_slice(&body).map_err(|error| malformed(error.to_string()))
+    body.map_err(|error| Error::Malformed { url: url.to_owned(), reason: error.to_string() })
 }
 
 #[cfg(test)]

@@ -7,13 +7,15 @@ use std::time::{Duration, SystemTime};
 
 use client::token::TokenError;
 use client::{Lock, Owner, Supervised, Supervision, runfiles};
-use protocol::instance::Instance;
+use protocol::configuration::Place;
 use protocol::paths::Home;
 use protocol::runfile::Access;
 use protocol::{Runfile, Timestamp};
 use server::{Config, Ended, Listeners, Server, Stopped};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+
+use crate::instances::Neighbours;
 
 /// How long the start waits for the lock: whoever only looks at it holds it for an instant.
 const LOCK_LIMIT: Duration = Duration::from_millis(300);
@@ -199,14 +201,14 @@ impl Plan {
         if Supervision::read(&self.home, port).is_some_and(|record| record.state == Supervised::GaveUp) {
             Supervision::remove(&self.home, port);
         }
-        let config = Config { port, ..self.config.clone() };
+        let mut config = Config { port, ..self.config.clone() };
+        config.configuration.paths = self.paths(port);
         let server = match taken.port() {
             Some(_) => Server::bind_on(taken, config).await,
             None => Server::bind(config).await,
         };
         let server = server.map_err(start_error)?;
-        let home = self.home.clone();
-        let server = server.with_instances(move || instances(&home));
+        let server = server.with_instances(Neighbours { home: self.home.clone() });
         let runfile = self.runfile(&server, port);
         runfiles::write(&self.home, &runfile)
             .map_err(|source| StartError::Files { path: self.home.runfile(port), source })?;
@@ -218,6 +220,27 @@ impl Plan {
             "serving"
         );
         Ok((server, Registration { home: self.home.clone(), runfile, lock: Some(lock) }))
+    }
+
+    /// The files of a server on that port.
+    fn paths(&self, port: u16) -> Vec<Place> {
+        let home = &self.home;
+        let mut paths = vec![
+            ("configuration", home.config()),
+            ("store", self.config.database.clone()),
+            ("spool", home.spool()),
+            ("runfile", home.runfile(port)),
+            ("prices", home.prices()),
+        ];
+        if self.config.mode == "background" {
+            paths.push(("log", home.log(port)));
+        }
+        if self.config.needs_token() {
+            paths.push(("token", home.token()));
+        }
+        let place =
+            |(name, path): (&str, PathBuf)| Place { name: name.to_owned(), path: path.display().to_string() };
+        paths.into_iter().map(place).collect()
     }
 
     fn runfile(&self, server: &Server, port: u16) -> Runfile {
@@ -285,21 +308,6 @@ fn database(home: &Home, port: u16) -> Result<(PathBuf, Lock), StartError> {
         }
     }
     Err(StartError::Locked { port })
-}
-
-/// This user's servers, by their runfiles; a runfile whose lock nobody holds is left over from a crash.
-fn instances(home: &Home) -> Vec<Instance> {
-    let alive = runfiles::living(home).unwrap_or_default().into_iter();
-    let instance = |runfile: Runfile| Instance {
-        url: client::page(&runfile),
-        port: runfile.port,
-        pid: runfile.pid,
-        server_id: runfile.server_id,
-        version: runfile.version,
-        project: runfile.project,
-        status: "running".to_owned(),
-    };
-    alive.map(instance).collect()
 }
 
 /// A restart that failed ends the server.

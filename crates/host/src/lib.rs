@@ -3,6 +3,7 @@
 
 mod connect;
 mod host;
+mod instances;
 mod key;
 mod log_file;
 mod profile;

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use client::Reconnection;
 use protocol::config_file;
+use protocol::configuration;
 use protocol::paths::Home;
 use serde_json::{Map, Value};
 use server::Config;
@@ -138,6 +139,28 @@ pub struct Setting {
     pub value: Value,
     /// Who said so.
     pub origin: Origin,
+}
+
+impl Setting {
+    /// As programs and pages read it.
+    pub fn told(&self) -> configuration::Setting {
+        let (from, by) = match &self.origin {
+            Origin::Flag(flag) => ("flag", Some(format!("--{flag}"))),
+            Origin::Environment(name) => ("environment", Some((*name).to_owned())),
+            Origin::File(path) => ("file", Some(path.display().to_string())),
+            Origin::Profile(profile) => ("profile", Some(profile.to_string())),
+            Origin::Detected(because) => ("detected", Some((*because).to_owned())),
+            Origin::Default => ("default", None),
+        };
+        configuration::Setting {
+            key: self.name.to_owned(),
+            value: self.value.clone(),
+            from: from.to_owned(),
+            by,
+            environment: self.environment.iter().map(|&name| name.to_owned()).collect(),
+            about: self.about.to_owned(),
+        }
+    }
 }
 
 /// claude-mpm's ways to run.
@@ -340,6 +363,7 @@ impl Settings {
             settings.origins.insert(key.name, origin);
         }
         settings.config.profile = settings.profile.name().to_owned();
+        settings.config.configuration.settings = settings.all().iter().map(Setting::told).collect();
         Ok(settings)
     }
 

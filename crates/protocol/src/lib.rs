@@ -2,6 +2,7 @@
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
 pub mod config_file;
+pub mod configuration;
 pub mod derived;
 pub mod detail;
 pub mod error;

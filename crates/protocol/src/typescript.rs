@@ -5,6 +5,7 @@ use std::path::Path;
 
 use ts_rs::{Config, TS};
 
+use crate::configuration::{Configuration, Place, Setting};
 use crate::detail::{
     Agent, AgentStatus, BackgroundTask, CallEnd, Failure, FileUse, Outcome, Parent, Plan, SessionDetail,
     Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
@@ -73,6 +74,9 @@ fn generated() -> String {
         Batch,
         Gap,
         SessionsChanged,
+        Configuration,
+        Setting,
+        Place,
         Instance,
         Health,
         HealthStats,

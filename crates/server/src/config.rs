@@ -4,6 +4,7 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use protocol::configuration::Configuration;
 use protocol::instance::InstanceInfo;
 use protocol::names;
 
@@ -69,6 +70,8 @@ pub struct Config {
     pub durability: Durability,
     /// Whether events are kept; the same switch over all restarts.
     pub capture: Capture,
+    /// What `GET /api/settings` answers; nothing else looks at it.
+    pub configuration: Configuration,
 }
 
 impl Default for Config {
@@ -102,6 +105,7 @@ impl Default for Config {
             retention_mib: 2048,
             durability: Durability::Crash,
             capture: Capture::default(),
+            configuration: Configuration::default(),
         }
     }
 }

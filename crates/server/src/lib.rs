@@ -13,6 +13,7 @@ mod error;
 mod http;
 mod hub;
 mod ingest;
+mod instances;
 mod listen;
 mod metrics;
 mod peer;
@@ -36,17 +37,17 @@ use std::time::{Duration, Instant, SystemTime};
 use ::socketioxide::SocketIo;
 use axum::Router;
 use protocol::Timestamp;
-use protocol::instance::Instance;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use capture::Capture;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;
+pub use instances::{Answer, Call, CallError, Instances};
 pub use listen::Listeners;
-use state::{AppState, Instances};
+use state::AppState;
 use store::Store;
 pub use tls::Certificate;
 
@@ -142,18 +143,18 @@ impl Server {
             port,
             started: Instant::now(),
             started_at: Timestamp::from_system(SystemTime::now()),
-            instances: Arc::new(Vec::new),
+            instances: Arc::new(instances::Alone),
+            calls: Arc::new(Semaphore::new(http::CALLS_MAX)),
             ended: watch::Sender::new(None),
             next: Arc::default(),
         };
         Ok(Self { listeners, tls, control_token, state })
     }
 
-    /// Where this user's other servers are noted; without it `/api/instances` knows only this one.
+    /// How this user's other servers are found and reached; without it `/api/instances` knows only this one.
     #[must_use]
-    pub fn with_instances(mut self, instances: impl Fn() -> Vec<Instance> + Send + Sync + 'static) -> Self {
-        let instances: Instances = Arc::new(instances);
-        self.state.instances = instances;
+    pub fn with_instances(mut self, instances: impl Instances) -> Self {
+        self.state.instances = Arc::new(instances);
         self
     }
 

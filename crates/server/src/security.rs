@@ -19,6 +19,7 @@ use crate::http::{ApiError, login_page};
 use crate::peer::{Peer, User};
 use crate::rate::Exhausted;
 use crate::state::AppState;
+use crate::token::Tokens;
 
 /// Only what the server itself delivers runs in the dashboard; it talks only to its own origin.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -164,9 +165,7 @@ impl Guard {
         if let Some(given) = bearer(headers) {
             return if self.app.tokens.is_token(given) { Ok(Proof::Given) } else { Err(self.mistaken(peer)) };
         }
-        let now = SystemTime::now();
-        let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-        if cookies.any(|cookies| self.app.tokens.is_logged_in(cookies, now)) {
+        if is_logged_in(&self.app.tokens, headers) {
             return Ok(Proof::Given);
         }
         if path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request) {
@@ -260,6 +259,17 @@ fn refuse(guard: &Guard, refused: ApiError, request: &Request, peer: &Peer) -> R
         return login_page(StatusCode::UNAUTHORIZED);
     }
     refused.into_response()
+}
+
+/// Whether the system says that this server's user is at the other end, or a login does.
+pub(crate) fn is_this_user(tokens: &Tokens, peer: &Peer, headers: &HeaderMap) -> bool {
+    peer.user == User::Own || is_logged_in(tokens, headers)
+}
+
+fn is_logged_in(tokens: &Tokens, headers: &HeaderMap) -> bool {
+    let now = SystemTime::now();
+    let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
+    cookies.any(|cookies| tokens.is_logged_in(cookies, now))
 }
 
 /// The token of an `Authorization` header, whose scheme may be written in any case.

@@ -9,7 +9,7 @@ use std::time::{Instant, SystemTime};
 use protocol::health::HealthStats;
 use protocol::instance::{Instance, InstanceInfo};
 use protocol::{Health, Timestamp, names};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::Ended;
 use crate::audit::Audit;
@@ -17,15 +17,13 @@ use crate::clients::Clients;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
+use crate::instances::Instances;
 use crate::listen::Listeners;
 use crate::rate::Rates;
 use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
 use crate::token::Tokens;
 use crate::websocket::WebSockets;
-
-/// Lists this user's servers; provided by the host, who knows where they are noted.
-pub(crate) type Instances = Arc<dyn Fn() -> Vec<Instance> + Send + Sync>;
 
 /// Handles to everything a door needs.
 #[derive(Clone)]
@@ -44,7 +42,9 @@ pub(crate) struct AppState {
     pub port: u16,
     pub started: Instant,
     pub started_at: Timestamp,
-    pub instances: Instances,
+    pub instances: Arc<dyn Instances>,
+    /// Calls to other servers that run.
+    pub calls: Arc<Semaphore>,
     pub ended: watch::Sender<Option<Ended>>,
     /// The port to serve after a restart, when it is another one.
     pub next: Arc<Mutex<Listeners>>,
@@ -101,7 +101,7 @@ impl AppState {
     /// This user's servers, this one among them. Blocks on the disk.
     pub(crate) fn all_instances(&self) -> Vec<Instance> {
         let own = self.instance();
-        let mut all = (self.instances)();
+        let mut all = self.instances.list();
         if !all.iter().any(|other| other.server_id == own.server_id) {
             all.insert(0, own);
         }

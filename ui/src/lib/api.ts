@@ -1,13 +1,16 @@
 // The server's HTTP routes that the dashboard uses.
 import type { Page } from './events.svelte';
+import { BASE } from './instance';
 import type {
   ClientInfo,
+  Configuration,
   ErrorBody,
   Figures,
   Health,
   Instance,
   Row,
   Seq,
+  Session,
   SessionDetail,
   SessionId,
   Timestamp,
@@ -33,14 +36,26 @@ export class ApiError extends Error {
 
 /** Which rows to ask for. */
 export interface RowsQuery {
-  after?: Seq;
+  after?: Seq | undefined;
   before?: Seq;
-  limit?: number;
+  limit?: number | undefined;
   session?: SessionId;
   /** In the query language of the page. */
   query?: string;
   from?: Timestamp;
   to?: Timestamp;
+  /** Seconds to wait for news. */
+  wait?: number;
+  /** Whether the monitor masks what looks like a secret. */
+  masked?: boolean;
+}
+
+/** A monitor of this user, as the page's own one sees it. */
+export interface Neighbour extends Instance {
+  /** Whether it is the page's own. */
+  isOwn: boolean;
+  /** What its sessions do; nothing when it did not tell. */
+  sessions: readonly Session[] | null;
 }
 
 /** Rows with what their senders sent. */
@@ -84,9 +99,38 @@ export async function fetchClients(): Promise<ClientInfo[]> {
   return ((await (await request('/status', {})).json()) as { clients: ClientInfo[] }).clients;
 }
 
-/** This user's monitors. */
-export async function fetchInstances(): Promise<Instance[]> {
-  return (await (await request('/api/instances', {})).json()) as Instance[];
+/** This user's monitors, and what the sessions of each do when there are several. */
+export async function fetchNeighbours(): Promise<Neighbour[]> {
+  const ask = async <T>(url: string) => (await (await requestOwn(url, {})).json()) as T;
+  const [all, own] = await Promise.all([ask<Instance[]>('/api/instances'), ask<Health>('/health')]);
+  const sessionsOf = ({ port }: Instance) =>
+    ask<{ sessions: Session[] }>(`/instances/${port}/api/sessions`).then(
+      ({ sessions }) => sessions,
+      () => null,
+    );
+  return Promise.all(
+    all.map(async (instance) => ({
+      ...instance,
+      isOwn: instance.server_id === own.server_id,
+      sessions: all.length > 1 ? await sessionsOf(instance) : null,
+    })),
+  );
+}
+
+/** Orders a monitor of this user to stop, or to start again on its port. */
+export async function order(port: number, what: 'stop' | 'restart'): Promise<void> {
+  await requestOwn(`/api/instances/${port}/${what}`, { method: 'POST' });
+}
+
+/** What the monitor runs with. */
+export async function fetchConfiguration(): Promise<Configuration> {
+  return (await (await request('/api/settings', {})).json()) as Configuration;
+}
+
+/** The sessions, the most recently active first. */
+export async function fetchSessions(signal?: AbortSignal): Promise<Session[]> {
+  const response = await request('/api/sessions', signal ? { signal } : {});
+  return ((await response.json()) as { sessions: Session[] }).sessions;
 }
 
 /** Counters of the monitor, as it tells them to any program. */
@@ -102,12 +146,14 @@ export async function fetchRow(seq: Seq, signal?: AbortSignal): Promise<Row | un
 
 /** Where one event can be opened by itself. */
 export function eventUrl(seq: Seq): string {
-  return `/api/events/${seq}`;
+  return `${BASE}${eventRoute(seq)}`;
 }
+
+const eventRoute = (seq: Seq) => `/api/events/${seq}`;
 
 /** One event with its payload. */
 export async function fetchEvent(seq: Seq, signal: AbortSignal): Promise<EventBody> {
-  const response = await request(eventUrl(seq), { signal });
+  const response = await request(eventRoute(seq), { signal });
   const { text, complete } = await readUpTo(response, BODY_BYTES_MAX);
   if (!complete) {
     const length = Number(response.headers.get('content-length'));
@@ -118,8 +164,8 @@ export async function fetchEvent(seq: Seq, signal: AbortSignal): Promise<EventBo
 }
 
 /** How the monitor fares. */
-export async function fetchHealth(): Promise<Health> {
-  const response = await request('/health', {});
+export async function fetchHealth(signal?: AbortSignal): Promise<Health> {
+  const response = await request('/health', signal ? { signal } : {});
   return (await response.json()) as Health;
 }
 
@@ -151,7 +197,13 @@ function searchOf(query: object): URLSearchParams {
   return search;
 }
 
-async function request(url: string, init: RequestInit): Promise<Response> {
+/** Asks the monitor that is shown. */
+function request(route: string, init: RequestInit): Promise<Response> {
+  return requestOwn(`${BASE}${route}`, init);
+}
+
+/** Asks the page's own monitor. */
+async function requestOwn(url: string, init: RequestInit): Promise<Response> {
   let response: Response;
   try {
     response = await fetch(url, init);

@@ -1,11 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
 import type { RowsQuery } from './api';
-import { Connection, RETRY_MS, type StreamSocket } from './connection.svelte';
+import { Connection, RETRY_MS } from './connection.svelte';
 import { Events, FLUSH_MS, ROWS_MAX, type Page } from './events.svelte';
 import type { Row, Snapshot, Subscribe } from './protocol';
 import { Rate } from './rate.svelte';
 import { Sessions } from './sessions.svelte';
+import type { StreamSocket } from './socket';
 import { row, rows, seqs } from './testing';
 
 type Ack = (snapshot: Snapshot) => void;

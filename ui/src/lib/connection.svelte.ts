@@ -3,10 +3,13 @@ import { io } from 'socket.io-client';
 
 import { fetchRows, type RowsQuery } from './api';
 import { ROWS_MAX, type Events, type Page } from './events.svelte';
+import { instance } from './instance';
 import { isLoopback } from './move';
 import type { Batch, Gap, Row, Seq, SessionsChanged, Snapshot, Subscribe, Timestamp } from './protocol';
 import type { Rate } from './rate.svelte';
+import { RelayedStream } from './relayed';
 import type { Sessions } from './sessions.svelte';
+import type { StreamSocket } from './socket';
 
 /** Rows asked for at once. */
 const PAGE_ROWS = 1000;
@@ -18,14 +21,6 @@ export const RETRY_MS = [500, 1000, 2000, 3000, 5000, 8000] as const;
 const UNSTORED_STEP = 1e-6;
 /** Wait before asking again for missed rows. */
 const REFILL_RETRY_MS = 2000;
-
-/** What the socket must be able to do; socket.io-client's does, and so does the one in the tests. */
-export interface StreamSocket {
-  on(event: string, listener: (...data: never[]) => void): unknown;
-  emit(event: string, ...data: unknown[]): unknown;
-  connect(): unknown;
-  disconnect(): unknown;
-}
 
 /** Where things stand with the server. */
 export type Phase =
@@ -343,6 +338,7 @@ export class Connection {
 }
 
 function openSocket(): StreamSocket {
+  if (instance !== null) return new RelayedStream();
   return io('/stream', {
     autoConnect: false,
     // Reconnecting is done here, so that the page can say when the next attempt is.

@@ -1,11 +1,12 @@
 // What the page is about as one object: the parts, where the reader is, and the verbs of mouse and keyboard.
-import { fetchRows, markRead, postEvent } from './api';
+import { fetchNeighbours, fetchRows, markRead, postEvent } from './api';
 import { Commands } from './commands';
 import { Connection } from './connection.svelte';
 import { Cursor } from './cursor.svelte';
 import { Details } from './details.svelte';
 import { Events } from './events.svelte';
 import { Notifier } from './notify.svelte';
+import { Poll } from './polled.svelte';
 import type { Seq, SessionId } from './protocol';
 import { formatQuery, onlyValue, toggled, withOnly, type Condition } from './query';
 import { Rate } from './rate.svelte';
@@ -15,6 +16,9 @@ import { Sessions } from './sessions.svelte';
 import { Theme } from './theme.svelte';
 import { Vitals } from './vitals.svelte';
 
+/** How often the other monitors are looked for. */
+const NEIGHBOURS_MS = 5000;
+
 export class Dashboard {
   readonly events = new Events((before, limit) => fetchRows({ before, limit }));
   readonly sessions = new Sessions();
@@ -23,6 +27,8 @@ export class Dashboard {
   readonly vitals = new Vitals();
   readonly saved = new Saved();
   readonly notifier = new Notifier();
+  /** This user's monitors. */
+  readonly neighbours = new Poll(fetchNeighbours, NEIGHBOURS_MS);
   readonly commands = new Commands();
   readonly details = new Details((seq) => this.events.find(seq));
   readonly connection = new Connection({ events: this.events, sessions: this.sessions, rate: this.rate });
@@ -61,7 +67,7 @@ export class Dashboard {
 
   /** Connects, keeps the address up to date, and follows it; undone by the returned function. */
   run(): () => void {
-    const stops = [this.connection.run(), this.rate.run(), this.vitals.run()];
+    const stops = [this.connection.run(), this.rate.run(), this.vitals.run(), this.neighbours.run()];
     const onAddress = () => this.#apply(location.hash);
     const onAwake = () => {
       if (document.visibilityState === 'visible') this.connection.retryNow();

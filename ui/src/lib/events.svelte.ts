@@ -19,6 +19,10 @@ export interface Page {
   has_more: boolean;
   /** Up to where the answer is complete. */
   position?: Seq;
+  /** Which store it comes from. */
+  epoch?: string;
+  /** The monitor ends: nothing more comes from it. */
+  ending?: { reason: string };
 }
 
 /** Asks the server for the rows before a position. */

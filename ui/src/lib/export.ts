@@ -22,6 +22,7 @@ export interface Exported {
 export async function exportEvents(
   wanted: Wanted,
   format: Format,
+  masked: boolean,
   onprogress: (events: number) => void,
   signal: AbortSignal,
 ): Promise<Exported> {
@@ -30,7 +31,7 @@ export async function exportEvents(
   let before: number | undefined;
   let more = true;
   while (more && events < EXPORT_EVENTS_MAX) {
-    const query = { ...wanted, limit: PAGE_ROWS, ...(before === undefined ? {} : { before }) };
+    const query = { ...wanted, masked, limit: PAGE_ROWS, ...(before === undefined ? {} : { before }) };
     const page = format === 'jsonl' ? await fetchWhole(query, signal) : await fetchRows(query, signal);
     const [first] = page.events;
     if (first === undefined) {

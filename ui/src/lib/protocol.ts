@@ -938,6 +938,61 @@ export type SessionsChanged = {
 changed: Array<Session>, };
 
 /**
+ * The answer of `GET /api/settings`.
+ */
+export type Configuration = { 
+/**
+ * Every key, in the order in which they are documented. Empty where a program set the server up by itself.
+ */
+settings: Array<Setting>, 
+/**
+ * Its files and folders.
+ */
+paths: Array<Place>, };
+
+/**
+ * A key with what applies.
+ */
+export type Setting = { 
+/**
+ * The key of the configuration file.
+ */
+key: string, 
+/**
+ * What applies.
+ */
+value: unknown, 
+/**
+ * What kind of source said so: `flag`, `environment`, `file`, `profile`, `detected`, `default`.
+ */
+from: string, 
+/**
+ * Which one: the flag, the variable, the file.
+ */
+by?: string, 
+/**
+ * The environment variables that set it, the strongest first.
+ */
+environment: Array<string>, 
+/**
+ * What it decides.
+ */
+about: string, };
+
+/**
+ * A file or folder of a server.
+ */
+export type Place = { 
+/**
+ * What it is: `configuration`, `store`, `spool`, `log`, `runfile`, `prices`, `token`.
+ */
+name: string, 
+/**
+ * Where it is.
+ */
+path: string, };
+
+/**
  * A server that this user runs.
  */
 export type Instance = { 

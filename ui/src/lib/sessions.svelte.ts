@@ -67,3 +67,14 @@ function compareNeed(a: Session, b: Session): number {
   if (first <= URGENCY.background) return b.started_at - a.started_at;
   return b.last_event_at - a.last_event_at;
 }
+
+/** How many need the reader, are at it, and have not ended. */
+export function countsOf(sessions: readonly Session[]): { waiting: number; working: number; open: number } {
+  const count = (states: readonly Status['state'][]) =>
+    sessions.filter(({ status }) => states.includes(status.state)).length;
+  return {
+    waiting: count(['needs_you']),
+    working: count(['working', 'compacting', 'background']),
+    open: sessions.filter(({ ended_at }) => ended_at === undefined).length,
+  };
+}

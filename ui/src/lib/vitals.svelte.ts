@@ -19,7 +19,7 @@ export class Vitals {
     return () => clearInterval(timer);
   });
 
-  constructor(ask: () => Promise<Health> = fetchHealth) {
+  constructor(ask: () => Promise<Health> = () => fetchHealth()) {
     this.#ask = ask;
   }
 

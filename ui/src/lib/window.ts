@@ -20,6 +20,9 @@ export interface Geometry {
   count: number;
 }
 
+/** The same, wherever it is scrolled to. */
+export type Size = Omit<Geometry, 'top'>;
+
 /** How near to the end still counts as the end; browsers report fractions of pixels. */
 const END_SLACK = 2;
 
@@ -32,13 +35,13 @@ export function spanOf(geometry: Geometry, overscan: number): Span {
 }
 
 /** Height of everything. */
-export function contentHeight({ row, lead, count }: Geometry): number {
+export function contentHeight({ row, lead, count }: Size): number {
   return lead + row * count;
 }
 
 /** The scroll position of the end. */
-export function endTop(geometry: Geometry): number {
-  return Math.max(0, contentHeight(geometry) - geometry.height);
+export function endTop(size: Size): number {
+  return Math.max(0, contentHeight(size) - size.height);
 }
 
 /** Whether the last row is fully on screen. */

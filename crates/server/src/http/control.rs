@@ -1,4 +1,4 @@
-//! Stopping and restarting from outside, for this user's own programs only; and this user's other servers.
+//! Stopping, restarting and pausing from outside, for this user's own programs only.
 
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
@@ -12,7 +12,6 @@ use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use protocol::Timestamp;
 use protocol::health::CaptureHealth;
-use protocol::instance::Instance;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -107,12 +106,6 @@ pub(super) async fn capture(
         app.config.capture.resume(now);
     }
     Ok(Json(app.config.capture.health(now)))
-}
-
-/// This user's servers.
-pub(super) async fn instances(State(app): State<AppState>) -> Result<Json<Vec<Instance>>, ApiError> {
-    let all = tokio::task::spawn_blocking(move || app.all_instances()).await.unwrap_or_default();
-    Ok(Json(all))
 }
 
 /// Only who can read this user's runfile knows the token.

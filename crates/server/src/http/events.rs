@@ -10,13 +10,13 @@ use axum::extract::{Path, Query as QueryString, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use protocol::page::WAIT_S_MAX;
-use protocol::{Event, Page, Seq, Source, Timestamp};
+use protocol::{Event, Page, Seq, Source, Timestamp, mask};
 use serde_json::json;
 
 use super::{ApiError, news};
 use crate::ingest::Taken;
 use crate::state::AppState;
-use crate::store::{Query, Terms};
+use crate::store::{Query, StoreError, Terms};
 
 /// How many events a page has when nobody says.
 const PAGE_DEFAULT: usize = 100;
@@ -42,8 +42,24 @@ pub(super) async fn page(
     State(app): State<AppState>,
     QueryString(pairs): QueryString<Vec<(String, String)>>,
 ) -> Result<Json<Page>, ApiError> {
-    let (query, wait) = query(&pairs)?;
-    Ok(Json(news::page(&app, query, wait).await?))
+    let Asked { query, wait, masked } = asked(&pairs)?;
+    let mut page = news::page(&app, query, wait).await?;
+    if masked {
+        page = off_thread(page, |page| page.events.iter_mut().for_each(mask::entry)).await?;
+    }
+    Ok(Json(page))
+}
+
+/// Masking large payloads takes long enough to hold others up.
+async fn off_thread<T: Send + 'static>(
+    mut value: T,
+    work: impl FnOnce(&mut T) + Send + 'static,
+) -> Result<T, StoreError> {
+    let done = tokio::task::spawn_blocking(move || {
+        work(&mut value);
+        value
+    });
+    done.await.map_err(|_| StoreError::Closed)
 }
 
 /// `GET /api/events/{seq}`: the whole event.
@@ -61,10 +77,20 @@ pub(super) async fn one(
     })
 }
 
-/// The query string of a page. An unknown name is refused: silently ignored, it would look like a filter.
-pub(super) fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), ApiError> {
+/// What the query string of a page asks for.
+pub(super) struct Asked {
+    pub query: Query,
+    /// How long to wait for the next event.
+    wait: Duration,
+    /// Whether secrets are masked.
+    masked: bool,
+}
+
+/// Reads a query string. An unknown name is refused: silently ignored, it would look like a filter.
+pub(super) fn asked(pairs: &[(String, String)]) -> Result<Asked, ApiError> {
     let mut query = Query { limit: PAGE_DEFAULT, ..Query::default() };
     let mut wait = Duration::ZERO;
+    let mut masked = false;
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         let text = || Some(value.clone());
         match name.as_str() {
@@ -81,6 +107,7 @@ pub(super) fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), Api
             "to" => query.to = Some(time(name, value)?),
             "q" => query.text = text(),
             "query" => query.terms = Terms::parse(value),
+            "masked" => masked = boolean(name, value)?,
             "wait" => wait = Duration::from_secs(seconds(name, value)?),
             "payload" => query.payload = boolean(name, value)?,
             "duplicates" => query.duplicates = boolean(name, value)?,
@@ -96,7 +123,7 @@ pub(super) fn query(pairs: &[(String, String)]) -> Result<(Query, Duration), Api
         let message = "`wait` needs `after`, and no `before`: it waits for what comes after a position";
         return Err(ApiError::bad_request("invalid_parameter", message));
     }
-    Ok((query, wait))
+    Ok(Asked { query, wait, masked })
 }
 
 fn seconds(name: &str, value: &str) -> Result<u64, ApiError> {

@@ -12,7 +12,7 @@ pub(super) async fn figures(
     State(app): State<AppState>,
     QueryString(pairs): QueryString<Vec<(String, String)>>,
 ) -> Result<Json<Figures>, ApiError> {
-    let (query, _) = events::query(&pairs)?;
+    let query = events::asked(&pairs)?.query;
     if query.searches() {
         app.store.indexed().await?;
     }

@@ -9,6 +9,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::header;
 use axum::response::IntoResponse;
+use protocol::configuration::Configuration;
 use protocol::health::Status;
 use protocol::{Health, Timestamp};
 use serde_json::{Value, json};
@@ -93,6 +94,11 @@ pub(super) async fn config(State(app): State<AppState>) -> Json<Value> {
         "serverTime": Timestamp::from_system(SystemTime::now()).rfc3339(),
         "service": "unified-monitor",
     }))
+}
+
+/// `GET /api/settings`: what this server runs with, and who chose it.
+pub(super) async fn settings(State(app): State<AppState>) -> Json<Configuration> {
+    Json(app.config.configuration.clone())
 }
 
 pub(super) async fn working_directory(State(app): State<AppState>) -> Json<Value> {

@@ -6,6 +6,7 @@ mod error;
 mod events;
 mod figures;
 mod info;
+mod instances;
 mod login;
 mod news;
 mod sessions;
@@ -19,6 +20,7 @@ use protocol::names;
 use tower_http::compression::CompressionLayer;
 
 pub(crate) use error::ApiError;
+pub(crate) use instances::CALLS_MAX;
 pub(crate) use login::page as login_page;
 
 use crate::state::AppState;
@@ -51,7 +53,11 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(names::SESSIONS, get(sessions::list))
         .route("/api/sessions/{id}", get(sessions::one))
         .route("/api/sessions/{id}/read", post(sessions::read))
-        .route("/api/instances", get(control::instances))
+        .route("/api/settings", get(info::settings))
+        .route("/api/instances", get(instances::list))
+        .route("/api/instances/{port}/stop", post(instances::stop))
+        .route("/api/instances/{port}/restart", post(instances::restart))
+        .route("/instances/{port}/{*route}", get(instances::read).post(instances::tell))
         .route(names::LOGIN, get(login::by_link).post(login::by_form))
         .route(names::LOGIN_LINK, post(login::new_link))
         .route(names::SHUTDOWN, post(control::shutdown))

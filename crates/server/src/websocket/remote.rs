@@ -125,7 +125,7 @@ impl Worker {
     /// Where the door of another of this user's servers is.
     async fn url(&self, port: u16) -> Result<String, Refusal> {
         let instances = self.app.instances.clone();
-        let all = tokio::task::spawn_blocking(move || instances()).await.unwrap_or_default();
+        let all = tokio::task::spawn_blocking(move || instances.list()).await.unwrap_or_default();
         let found = all.into_iter().find(|instance| instance.port == port);
         let instance = found.ok_or_else(|| {
             let message = format!("no monitor of yours serves port {port}; GET /api/instances lists them");
