@@ -56,6 +56,7 @@ pub mod runfiles;
 mod stop;
 mod supervision;
 pub mod token;
+mod websocket;
 
 pub use detached::{Detached, DetachedError, start_detached};
 pub use discovery::{Found, FoundBy, best, discover};
@@ -72,3 +73,4 @@ pub use reclaim::{Reclaimed, reclaim_debug_script};
 pub use role::Role;
 pub use stop::{StopError, Stopped, replace, stop};
 pub use supervision::{Crash, Supervised, Supervision};
+pub use websocket::WebSocketCheck;
