@@ -233,6 +233,7 @@ impl Controller {
     async fn act(&mut self, action: Action) {
         match action {
             Action::OpenDashboard => self.open(Link::Dashboard),
+            Action::OpenSettings => self.open(Link::Settings),
             Action::OpenSession(session) => self.open(Link::Session(session)),
             Action::OpenInBrowser => {
                 if let Some(url) = self.public_url() {
@@ -372,8 +373,7 @@ impl Controller {
         let runfile = self.view.server.serving.runfile().cloned();
         spawn_blocking(move || {
             let health = runfile.and_then(|runfile| Monitor::at(&runfile.host, runfile.port).health().ok());
-            let settings = hooks::settings_file(|name| std::env::var_os(name));
-            let hooks_installed = settings.is_some_and(|settings| hooks::are_installed(&settings));
+            let hooks_installed = hooks::are_installed(&home, &|name| std::env::var_os(name));
             let looked = Looked { ports: ports::look(&home), health, hooks_installed };
             // As above.
             let _ = events.send(Event::Looked(Box::new(looked)));
@@ -444,13 +444,18 @@ impl Controller {
         self.tray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the dashboard, or a session in it.
+    /// Opens the dashboard, or a part of it.
     fn open(&mut self, link: Link) {
         if let Some(runfile) = self.view.server.serving.runfile() {
             let mut target = dashboard(runfile);
-            if let Link::Session(session) = link {
-                target.set_fragment(Some(&route(&session)));
-                or_log("open the session", self.window.go_to(target));
+            let fragment = match link {
+                Link::Dashboard => None,
+                Link::Settings => Some("/settings".to_owned()),
+                Link::Session(session) => Some(route(&session)),
+            };
+            if fragment.is_some() {
+                target.set_fragment(fragment.as_deref());
+                or_log("open a part of the dashboard", self.window.go_to(target));
             }
         }
         self.open_window();

@@ -76,6 +76,7 @@ pub(crate) enum Item {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     OpenDashboard,
+    OpenSettings,
     OpenSession(String),
     OpenInBrowser,
     CopyUrl,
@@ -248,7 +249,7 @@ fn capture(view: &TrayView) -> Item {
 
 fn hooks(view: &TrayView) -> Item {
     let label = if view.hooks_installed { "Hooks: installed" } else { "Hooks: not installed yet…" };
-    Item::button(label, Action::OpenDashboard)
+    Item::button(label, Action::OpenSettings)
 }
 
 fn quit(serving: &Serving) -> &'static str {

@@ -43,7 +43,6 @@ mod discovery;
 mod error;
 mod follow;
 mod history;
-pub mod hooks;
 pub mod legacy;
 mod lock;
 mod monitor;

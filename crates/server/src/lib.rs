@@ -35,6 +35,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ::socketioxide::SocketIo;
 use axum::Router;
 use protocol::Timestamp;
+use protocol::hooks::{Hooks, HooksOrder};
 use protocol::instance::Instance;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -45,6 +46,7 @@ pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;
 pub use listen::Listeners;
+pub use state::HooksError;
 use state::{AppState, Instances};
 use store::Store;
 pub use tls::Certificate;
@@ -142,6 +144,7 @@ impl Server {
             started: Instant::now(),
             started_at: Timestamp::from_system(SystemTime::now()),
             instances: Arc::new(Vec::new),
+            hooks: None,
             ended: watch::Sender::new(None),
             next: Arc::default(),
         };
@@ -153,6 +156,16 @@ impl Server {
     pub fn with_instances(mut self, instances: impl Fn() -> Vec<Instance> + Send + Sync + 'static) -> Self {
         let instances: Instances = Arc::new(instances);
         self.state.instances = instances;
+        self
+    }
+
+    /// Who looks at our hooks in Claude Code's settings and changes them; without it `/api/hooks` is not found.
+    #[must_use]
+    pub fn with_hooks(
+        mut self,
+        desk: impl Fn(Option<HooksOrder>) -> Result<Hooks, HooksError> + Send + Sync + 'static,
+    ) -> Self {
+        self.state.hooks = Some(Arc::new(desk));
         self
     }
 

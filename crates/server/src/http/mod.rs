@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod events;
 mod figures;
+mod hooks;
 mod info;
 mod login;
 mod news;
@@ -51,6 +52,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/sessions/{id}", get(sessions::one))
         .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/instances", get(control::instances))
+        .route(names::HOOKS, get(hooks::look).post(hooks::change))
         .route(names::LOGIN, get(login::by_link).post(login::by_form))
         .route(names::LOGIN_LINK, post(login::new_link))
         .route(names::SHUTDOWN, post(control::shutdown))
