@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("server", &["protocol"]),
     ("client", &["protocol"]),
     ("hook", &["protocol"]),
-    ("host", &["protocol", "server", "client"]),
+    ("host", &["protocol", "claude", "server", "client"]),
     ("claude-mpm-monitor-desktop", &["protocol", "claude", "client", "host", "cli"]),
     ("claude", &["protocol"]),
     ("cli", &["protocol", "claude", "client", "host"]),

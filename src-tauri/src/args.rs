@@ -30,6 +30,7 @@ pub(crate) struct Args {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Link {
     Dashboard,
+    Settings,
     Session(String),
 }
 
@@ -44,11 +45,13 @@ impl FromStr for Link {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let unknown = || format!("expected {SCHEME}://session/ID or {SCHEME}://, not {text:?}");
+        let unknown =
+            || format!("expected {SCHEME}://session/ID, {SCHEME}://settings or {SCHEME}://, not {text:?}");
         let url = Url::parse(text).map_err(|_| unknown())?;
         let path: Vec<&str> = url.path().split('/').filter(|part| !part.is_empty()).collect();
         match (url.scheme(), url.host_str().unwrap_or_default(), path.as_slice()) {
             (SCHEME, "", []) => Ok(Self::Dashboard),
+            (SCHEME, "settings", []) => Ok(Self::Settings),
             (SCHEME, "session", [id]) if id.len() <= SESSION_ID_BYTES_MAX => Ok(Self::Session(decoded(id))),
             _ => Err(unknown()),
         }
@@ -83,6 +86,7 @@ mod tests {
             ("claude-mpm://session/a%20b%2F", session("a b/")),
             ("claude-mpm://session/50%", session("50%")),
             ("claude-mpm://", Some(Link::Dashboard)),
+            ("claude-mpm://settings", Some(Link::Settings)),
             ("claude-mpm://session", None),
             ("claude-mpm://session/a/b", None),
             ("claude-mpm://settings/x", None),

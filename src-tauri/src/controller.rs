@@ -237,8 +237,8 @@ impl Controller {
     async fn act(&mut self, action: Action) {
         match action {
             Action::OpenDashboard => self.open(Link::Dashboard),
+            Action::OpenSettings => self.open(Link::Settings),
             Action::OpenSession(session) => self.open(Link::Session(session)),
-            Action::OpenSettings => self.open_at(Some("/settings")),
             Action::OpenInBrowser => {
                 if let Some(url) = self.public_url() {
                     or_log("open the browser", open::that_detached(url));
@@ -463,20 +463,19 @@ impl Controller {
         self.tray.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the dashboard, or a session in it.
+    /// Opens the dashboard, or a part of it.
     fn open(&mut self, link: Link) {
-        match link {
-            Link::Dashboard => self.open_at(None),
-            Link::Session(session) => self.open_at(Some(&route(&session))),
-        }
-    }
-
-    /// Opens the dashboard where it was left, or at a route of its own.
-    fn open_at(&mut self, route: Option<&str>) {
-        if let (Some(runfile), Some(route)) = (self.view.server.serving.runfile(), route) {
+        if let Some(runfile) = self.view.server.serving.runfile() {
             let mut target = dashboard(runfile);
-            target.set_fragment(Some(route));
-            or_log("go there", self.window.go_to(target));
+            let fragment = match link {
+                Link::Dashboard => None,
+                Link::Settings => Some("/settings".to_owned()),
+                Link::Session(session) => Some(route(&session)),
+            };
+            if fragment.is_some() {
+                target.set_fragment(fragment.as_deref());
+                or_log("open a part of the dashboard", self.window.go_to(target));
+            }
         }
         self.open_window();
     }

@@ -1,8 +1,9 @@
 //! How our hooks in Claude Code's settings fare, as the tray says it. Only looked at, never changed.
 
 use std::ffi::OsString;
+use std::path::Path;
 
-use claude::{Configuration, Hooks, Report};
+use claude::{Sender, Setup};
 use protocol::paths::Home;
 
 /// How the hooks are.
@@ -17,22 +18,21 @@ pub(crate) enum HooksState {
 
 /// Looks at the settings of this user.
 pub(crate) fn look(home: &Home, var: &dyn Fn(&str) -> Option<OsString>) -> HooksState {
-    let Some(configuration) = Configuration::from_env(var) else { return HooksState::Missing };
-    let usual = Home::from_env(|name| var(name).filter(|_| name != "CLAUDE_MPM_HOME"));
-    let hooks = Hooks::of(home, usual.as_ref() == Some(home));
+    let Some(setup) = Setup::from_env(home, var) else { return HooksState::Missing };
     // No project: only what holds everywhere.
-    let nowhere = configuration.folder().parent().unwrap_or(configuration.folder());
-    let report = Report::make(&hooks, &configuration, nowhere, None);
-    if report.commands().is_empty() {
+    let look = setup.look(Path::new("/"), None);
+    let mut called = look.handlers.iter().flat_map(|file| &file.handlers);
+    if called.all(|handler| handler.sender == Sender::Other) {
         return HooksState::Missing;
     }
-    let fatal = report.problems.into_iter().find(|problem| problem.is_fatal);
+    let fatal = look.report.problems.into_iter().find(|problem| problem.is_fatal);
     fatal.map_or(HooksState::Installed, |problem| HooksState::Broken(problem.text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use claude::Hooks;
     use serde_json::json;
 
     #[test]

@@ -3,33 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use serde::Serialize;
-
-/// Whose settings a file holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// The user's, for all projects.
-    User,
-    /// The project's, shared by all who work on it.
-    Project,
-    /// The user's in one project.
-    Local,
-    /// The organisation's.
-    Managed,
-}
-
-impl Scope {
-    /// The word for people.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::User => "user",
-            Self::Project => "project",
-            Self::Local => "local",
-            Self::Managed => "managed",
-        }
-    }
-}
+use protocol::hooks::Scope;
 
 /// The folders of one user.
 #[derive(Clone, Debug)]

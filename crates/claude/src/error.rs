@@ -60,6 +60,23 @@ pub enum Error {
 }
 
 impl Error {
+    /// What the user can do about it.
+    pub fn way_out(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::NoVersion(_) => {
+                "install Claude Code, or name its version: claude-mpm-monitor hooks install --claude-version 2.1.240"
+            }
+            Self::TooOld(_) => "update Claude Code",
+            Self::Invalid { .. } | Self::NotText(_) => "correct the file; nothing was changed",
+            Self::ReadOnly(_) => {
+                "make the file writable, or install for one project: claude-mpm-monitor hooks install --project ."
+            }
+            Self::Foreign(_) => "rename that file",
+            Self::NoBinary(_) => "put claude-mpm-hook beside claude-mpm-monitor",
+            Self::Io { .. } | Self::TooLarge { .. } | Self::Busy(_) => return None,
+        })
+    }
+
     /// For `map_err`.
     pub(crate) fn io(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Configuration, Error, file};
+use crate::{Change, Configuration, Error, file};
 
 /// By this line a file is known as ours.
 const MARK: &str = "<!-- written by `claude-mpm-monitor hooks install --slash-command` -->";
@@ -44,18 +44,27 @@ impl SlashCommand {
         file::write(&self.path, text(program).as_bytes(), 0o644)
     }
 
-    /// Removes the file if it is ours. Returns whether it was there.
+    /// What an uninstall would change: the file goes if it is ours. Nothing is written.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn plan_uninstall(&self) -> Result<Change, Error> {
+        let before = file::read(&self.path)?.filter(|text| text.contains(MARK));
+        Ok(Change { path: self.path.clone(), before, after: None, backup: None })
+    }
+
+    /// Removes the file if it is ours.
     ///
     /// # Errors
     /// When it cannot be read or removed.
-    pub fn uninstall(&self) -> Result<bool, Error> {
-        let is_installed = self.is_installed()?;
-        if is_installed {
+    pub fn uninstall(&self) -> Result<Change, Error> {
+        let change = self.plan_uninstall()?;
+        if !change.is_nothing() {
             file::remove(&self.path)?;
             // Only an empty folder goes.
             let _ = self.path.parent().map(std::fs::remove_dir);
         }
-        Ok(is_installed)
+        Ok(change)
     }
 }
 

@@ -5,71 +5,38 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use protocol::HookEvent;
-use serde::Serialize;
+use protocol::hooks::{HooksFile, HooksProblem, HooksReport, Scope};
 use serde_json::Value;
 
 use crate::{
-    Binary, Configuration, Error, HookCommand, Hooks, Scope, SlashCommand, Version, edit, events, file,
+    Binary, Configuration, Error, Handlers, HookCommand, Hooks, SlashCommand, Version, edit, events, file,
 };
 
 /// Before this version one unknown event name made Claude Code ignore the whole file.
 const FORGIVES_NAMES: Version = Version(2, 1, 101);
 
-/// Everything that can be said without running a hook.
-#[derive(Clone, Debug, Serialize)]
-pub struct Report {
-    /// The version of Claude Code; nothing when it could not be asked.
-    pub claude_version: Option<Version>,
-    /// The executable that the settings name.
-    pub hook: PathBuf,
-    /// The settings files that count in this project.
-    pub files: Vec<FileReport>,
-    /// The slash command's file, when it is installed.
-    pub slash_command: Option<PathBuf>,
-    /// What is wrong or worth knowing, the worst first.
-    pub problems: Vec<Problem>,
-    /// Whether hooks are registered and nothing that we know of keeps them from running.
-    pub is_working: bool,
-}
-
-/// One settings file.
-#[derive(Clone, Debug, Serialize)]
-pub struct FileReport {
-    /// Whose it is.
-    pub scope: Scope,
-    /// Where it lies.
-    pub path: PathBuf,
-    /// Whether there is such a file.
-    pub exists: bool,
-    /// The events that our hook is registered for.
-    pub events: Vec<String>,
-    /// The command lines of ours.
-    #[serde(skip)]
+/// What was seen.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// For whoever asks.
+    pub report: HooksReport,
+    /// Our hooks' command lines in the settings, each once.
     pub commands: Vec<HookCommand>,
+    /// Whom each settings file calls, ours among them.
+    pub handlers: Vec<Handlers>,
 }
 
-/// Something that is wrong or worth knowing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Problem {
-    /// Whether events do not come because of it.
-    pub is_fatal: bool,
-    /// What it is, as a sentence.
-    pub text: String,
-    /// What to do about it.
-    pub way_out: Option<String>,
+fn fatal(text: String, way_out: &str) -> HooksProblem {
+    HooksProblem { is_fatal: true, text, way_out: Some(way_out.to_owned()) }
 }
 
-fn fatal(text: String, way_out: &str) -> Problem {
-    Problem { is_fatal: true, text, way_out: Some(way_out.to_owned()) }
+fn note(text: String, way_out: Option<&str>) -> HooksProblem {
+    HooksProblem { is_fatal: false, text, way_out: way_out.map(str::to_owned) }
 }
 
-fn note(text: String, way_out: Option<&str>) -> Problem {
-    Problem { is_fatal: false, text, way_out: way_out.map(str::to_owned) }
-}
-
-impl Report {
+impl Look {
     /// Looks at everything. `project` is the folder that sessions would run in.
-    pub fn make(
+    pub fn at(
         hooks: &Hooks,
         configuration: &Configuration,
         project: &Path,
@@ -86,35 +53,29 @@ impl Report {
         looked.at_doubles();
         let slash = SlashCommand::of(configuration);
         let slash_command = slash.is_installed().unwrap_or(false).then(|| slash.path().to_owned());
-        let Looked { files, mut problems, .. } = looked;
+        let Looked { files, mut problems, places, commands, handlers, .. } = looked;
         problems.sort_by_key(|problem| !problem.is_fatal);
-        Self {
-            claude_version,
+        let is_installed = !places.is_empty();
+        let report = HooksReport {
+            claude_version: claude_version.map(|version| version.to_string()),
             hook: hooks.command().binary.clone(),
-            is_working: !problems.iter().any(|problem| problem.is_fatal),
+            is_installed,
+            is_working: is_installed && !problems.iter().any(|problem| problem.is_fatal),
             files,
             slash_command,
             problems,
-        }
-    }
-
-    /// The command lines of ours, each once.
-    pub fn commands(&self) -> Vec<HookCommand> {
-        let mut commands: Vec<HookCommand> = Vec::new();
-        for command in self.files.iter().flat_map(|file| &file.commands) {
-            if !commands.contains(command) {
-                commands.push(command.clone());
-            }
-        }
-        commands
+        };
+        Self { report, commands, handlers }
     }
 }
 
 /// What was seen so far.
 #[derive(Default)]
 struct Looked {
-    files: Vec<FileReport>,
-    problems: Vec<Problem>,
+    files: Vec<HooksFile>,
+    problems: Vec<HooksProblem>,
+    commands: Vec<HookCommand>,
+    handlers: Vec<Handlers>,
     /// Event → the places that register a hook of ours for it, with the command lines there.
     places: BTreeMap<String, Vec<(String, String)>>,
     /// Places with hooks of claude-mpm itself.
@@ -134,7 +95,10 @@ impl Looked {
         let mut ours = Vec::new();
         if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
             match serde_json::from_str::<Value>(text) {
-                Ok(settings) => self.at_switches(scope, &path, &settings),
+                Ok(settings) => {
+                    self.at_switches(scope, &path, &settings);
+                    self.handlers.push(Handlers::of(&path, &settings));
+                }
                 Err(error) => {
                     let way_out = "Claude Code ignores the file: correct it.";
                     self.problems
@@ -149,13 +113,12 @@ impl Looked {
         self.register(&path.display().to_string(), &ours);
         let mut events: Vec<String> = ours.iter().map(|(event, _)| event.clone()).collect();
         events.dedup();
-        let mut commands: Vec<HookCommand> = Vec::new();
         for (_, command) in ours {
-            if !commands.contains(&command) {
-                commands.push(command);
+            if !self.commands.contains(&command) {
+                self.commands.push(command);
             }
         }
-        self.files.push(FileReport { scope, path, exists: text.is_some(), events, commands });
+        self.files.push(HooksFile { scope, path, exists: text.is_some(), events });
     }
 
     /// The settings that switch hooks off.
@@ -226,11 +189,7 @@ impl Looked {
 
     fn at_binary(&mut self, hooks: &Hooks) {
         let install = "Run 'claude-mpm-monitor hooks install'.";
-        let named: BTreeSet<PathBuf> =
-            self.files.iter().flat_map(|file| &file.commands).map(|command| command.binary.clone()).collect();
-        if named.is_empty() && self.places.is_empty() {
-            self.problems.push(fatal("No hooks are installed.".to_owned(), install));
-        }
+        let named: BTreeSet<PathBuf> = self.commands.iter().map(|command| command.binary.clone()).collect();
         for binary in &named {
             if !crate::version::is_executable(binary) {
                 self.problems.push(fatal(format!("The hook {} is missing.", binary.display()), install));
@@ -251,8 +210,8 @@ impl Looked {
     fn at_versions(&mut self, version: Option<Version>) {
         let install = Some("Run 'claude-mpm-monitor hooks install'.");
         let Some(version) = version else {
-            let text = "Claude Code could not be asked for its version; is it installed?".to_owned();
-            self.problems.push(note(text, None));
+            let text = "Claude Code could not be asked for its version.".to_owned();
+            self.problems.push(note(text, Some("Install Claude Code, or put claude on your PATH.")));
             return;
         };
         let known = match events::registrations(version, &[]) {

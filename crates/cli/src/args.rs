@@ -49,6 +49,7 @@ pub(crate) enum Verb {
     /// Let the system run the monitor as a service
     Service(Service),
     /// Show what happens, live, one line an event
+    #[command(visible_alias = "watch")]
     Tail(Tail),
     /// Write events to a file: JSONL, CSV or an HTML report
     Export(Export),
@@ -345,6 +346,9 @@ pub(crate) struct Health {
     /// Port of the monitor to check [default: all of yours]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
+    /// Connect to the WebSocket API as well, and subscribe to it; a port here means the same as with --port
+    #[arg(long, value_name = "PORT", conflicts_with = "port", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) websocket: Option<Option<u16>>,
     /// Print a JSON array for programs
     #[arg(long)]
     pub(crate) json: bool,

@@ -1,10 +1,9 @@
 //! `diagnose`: what is on a port, what lies around, where hooks send, and what to do about it.
 
-use std::path::PathBuf;
-
-use client::hooks::{self, HookSettings, Sender};
+use claude::{Handler, Handlers, Look, Sender, local_port};
 use client::legacy::{self, PidFile, Style};
 use client::{Legacy, Lock, Probe, runfiles};
+use protocol::hooks::HooksProblem;
 use protocol::names;
 use serde::Serialize;
 
@@ -103,7 +102,7 @@ impl Diagnosis {
         let (case, mut findings) = servers(port, &found, &rivals, context);
         findings.extend(files(port, &found, &pid_files, context)?);
         findings.extend(environment(port, context));
-        findings.extend(hook_settings(port, context));
+        findings.extend(hooks(port, context)?);
         let owner = client::owner(port);
         Ok(Self {
             port,
@@ -270,41 +269,37 @@ fn elsewhere(variables: &[(String, String)], port: u16) -> Option<(&str, &str)> 
         Some((set.0.as_str(), set.1.as_str()))
     };
     if let Some((name, url)) = value(URL_VARIABLE) {
-        return (hooks::local_port(url) != Some(port)).then_some((name, url));
+        return (local_port(url) != Some(port)).then_some((name, url));
     }
     let (name, text) = PORT_VARIABLES.iter().find_map(|name| value(name))?;
     (text.trim().parse() != Ok(port)).then_some((name, text))
 }
 
-/// Who Claude Code calls, and whether it sends here.
-fn hook_settings(port: u16, context: &Context<'_, '_>) -> Vec<Finding> {
-    let user = ["HOME", "USERPROFILE"].iter().find_map(|name| (context.var)(name)).map(PathBuf::from);
-    let project = std::env::current_dir().unwrap_or_default();
-    let mut findings = Vec::new();
-    let mut senders = 0;
-    for path in hooks::paths(user.as_deref(), &project) {
-        match hooks::read(&path) {
-            Ok(None) => {}
-            Ok(Some(settings)) => {
-                senders += settings.hooks.iter().filter(|hook| sends_here(hook, port)).count();
-                findings.extend(settings_findings(&settings, port));
-            }
-            Err(error) => {
-                let remedy = format!("repair {}: Claude Code cannot read it either", path.display());
-                findings.push(Finding::problem(Area::Hooks, error.to_string(), remedy));
-            }
-        }
-    }
-    if senders == 0 {
+/// What keeps Claude Code from calling hooks, whom it calls, and whether that sends here.
+fn hooks(port: u16, context: &Context<'_, '_>) -> anyhow::Result<Vec<Finding>> {
+    let setup = crate::hooks::setup(context)?;
+    let here = std::env::current_dir().unwrap_or_default();
+    let Look { report, handlers, .. } = setup.look(&here, setup.version().ok());
+    let mut findings: Vec<Finding> = report.problems.into_iter().map(Finding::from).collect();
+    findings.extend(handlers.iter().flat_map(|file| handler_findings(file, port)));
+    let mut all = handlers.iter().flat_map(|file| &file.handlers);
+    if !all.any(|handler| sends_here(handler, port)) {
         let text = "No hook sends Claude Code's events to this monitor";
         let remedy = "connect Claude Code with 'claude-mpm-monitor hooks install'";
         findings.push(Finding::problem(Area::Hooks, text, remedy));
     }
-    findings
+    Ok(findings)
 }
 
-fn sends_here(hook: &hooks::Hook, port: u16) -> bool {
-    match (hook.sender, hook.port) {
+impl From<HooksProblem> for Finding {
+    fn from(HooksProblem { text, way_out, .. }: HooksProblem) -> Self {
+        // What needs nothing done is worth knowing all the same.
+        Self { area: Area::Hooks, problem: way_out.is_some(), text, remedy: way_out }
+    }
+}
+
+fn sends_here(handler: &Handler, port: u16) -> bool {
+    match (handler.sender, handler.port) {
         (_, Some(named)) => named == port,
         (Sender::Ours, None) => true,
         (Sender::ClaudeMpm, None) => port == names::DEFAULT_PORT,
@@ -312,14 +307,10 @@ fn sends_here(hook: &hooks::Hook, port: u16) -> bool {
     }
 }
 
-fn settings_findings(settings: &HookSettings, port: u16) -> Vec<Finding> {
-    let path = settings.path.display();
+fn handler_findings(file: &Handlers, port: u16) -> Vec<Finding> {
+    let path = file.path.display();
     let mut findings = Vec::new();
-    if settings.disabled {
-        let text = format!("{path} switches every hook off (disableAllHooks)");
-        findings.push(Finding::problem(Area::Hooks, text, format!("remove disableAllHooks from {path}")));
-    }
-    if let Some((name, value)) = elsewhere(&settings.environment, port) {
+    if let Some((name, value)) = elsewhere(&file.environment, port) {
         let text = format!("{path} sets {name}={value}: hooks send there, not to port {port}");
         findings.push(Finding::problem(
             Area::Hooks,
@@ -327,13 +318,13 @@ fn settings_findings(settings: &HookSettings, port: u16) -> Vec<Finding> {
             format!("remove {name} from {path}, or change it"),
         ));
     }
-    let mut calls: Vec<&str> = settings.hooks.iter().map(|hook| hook.call.as_str()).collect();
+    let mut calls: Vec<&str> = file.handlers.iter().map(|handler| handler.call.as_str()).collect();
     calls.sort_unstable();
     calls.dedup();
     for call in calls {
-        let hooks: Vec<_> = settings.hooks.iter().filter(|hook| hook.call == call).collect();
-        let Some(first) = hooks.first() else { continue };
-        let events: Vec<_> = hooks.iter().map(|hook| hook.event.as_str()).collect();
+        let handlers: Vec<_> = file.handlers.iter().filter(|handler| handler.call == call).collect();
+        let Some(first) = handlers.first() else { continue };
+        let events: Vec<_> = handlers.iter().map(|handler| handler.event.as_str()).collect();
         let events = events.join(", ");
         findings.push(match (first.sender, first.port) {
             _ if sends_here(first, port) => {

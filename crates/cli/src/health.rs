@@ -1,6 +1,8 @@
-//! `health`: whether the monitors that run are well, for people, scripts and containers.
+//! `health`: whether the monitors that run are well, for people, scripts and containers; with `--websocket` also
+//! whether the WebSocket API of each takes a client.
 
-use serde_json::json;
+use client::{Error, Monitor, WebSocketCheck};
+use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::args::Health;
@@ -8,34 +10,25 @@ use crate::context::Context;
 use crate::status::{Found, Server, duration, is_well};
 
 pub(crate) fn run(health: &Health, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let Found { servers, .. } = Found::look(health.port, context)?;
+    let port = health.port.or(health.websocket.flatten());
+    let Found { servers, .. } = Found::look(port, context)?;
+    let examined: Vec<Examined<'_>> =
+        servers.iter().map(|server| Examined::new(server, health.websocket.is_some())).collect();
     if health.json {
-        let servers: Vec<_> = servers
-            .iter()
-            .map(|server| {
-                let ill = ill(server);
-                json!({
-                    "port": server.runfile.port,
-                    "healthy": ill.is_none(),
-                    "reason": ill,
-                    "health": server.health,
-                })
-            })
-            .collect();
-        context.terminal.say(serde_json::to_string_pretty(&servers)?);
-    }
-    if servers.is_empty() {
-        if !health.json {
-            not_running(health.port, context);
-        }
-        return Ok(Exit::NotRunning);
-    }
-    if !health.json {
-        for server in &servers {
-            context.terminal.say(line(server));
+        let all: Vec<Value> = examined.iter().map(Examined::json).collect();
+        context.terminal.say(serde_json::to_string_pretty(&all)?);
+    } else if examined.is_empty() {
+        not_running(port, context);
+    } else {
+        for one in &examined {
+            context.terminal.say(one.line());
         }
     }
-    Ok(if servers.iter().all(|server| ill(server).is_none()) { Exit::Done } else { Exit::Failed })
+    Ok(match examined.as_slice() {
+        [] => Exit::NotRunning,
+        all if all.iter().all(|one| one.ill.is_none()) => Exit::Done,
+        _ => Exit::Failed,
+    })
 }
 
 fn not_running(port: Option<u16>, context: &mut Context<'_, '_>) {
@@ -47,25 +40,70 @@ fn not_running(port: Option<u16>, context: &mut Context<'_, '_>) {
     context.terminal.error(format_args!("Server on port {port} is not running"), Some(&way_out));
 }
 
-/// What is wrong with a server, if anything.
-fn ill(server: &Server) -> Option<String> {
-    match &server.health {
-        None => Some("it does not answer".to_owned()),
-        Some(health) if is_well(health) => None,
-        Some(health) => Some(format!("its store is {}", health.store)),
-    }
+/// One server and what was found out.
+struct Examined<'a> {
+    server: &'a Server,
+    /// What its WebSocket API answered, when that was asked for and it answers at all.
+    websocket: Option<Result<WebSocketCheck, Error>>,
+    /// What is wrong, if anything.
+    ill: Option<String>,
 }
 
-fn line(server: &Server) -> String {
-    let port = server.runfile.port;
-    match (ill(server), &server.health) {
-        (None, Some(health)) => format!(
+impl<'a> Examined<'a> {
+    fn new(server: &'a Server, with_websocket: bool) -> Self {
+        let answers = server.health.is_some();
+        let websocket = (with_websocket && answers).then(|| Monitor::of(&server.runfile).check_websocket());
+        let ill = match (&server.health, &websocket) {
+            (None, _) => Some("it does not answer".to_owned()),
+            (Some(health), _) if !is_well(health) => Some(format!("its store is {}", health.store)),
+            (Some(_), Some(Err(error))) => Some(format!("its WebSocket API fails: {error}")),
+            (Some(_), _) => None,
+        };
+        Self { server, websocket, ill }
+    }
+
+    fn json(&self) -> Value {
+        let mut value = json!({
+            "port": self.server.runfile.port,
+            "healthy": self.ill.is_none(),
+            "reason": self.ill,
+            "health": self.server.health,
+        });
+        match &self.websocket {
+            None => {}
+            Some(Ok(check)) => {
+                value["websocket"] = json!({
+                    "url": check.url,
+                    "milliseconds": check.took.as_secs_f64() * 1000.0,
+                    "claude_status": check.claude_status,
+                    "connected_clients": check.connected_clients,
+                });
+            }
+            Some(Err(error)) => value["websocket"] = json!({ "error": error.to_string() }),
+        }
+        value
+    }
+
+    fn line(&self) -> String {
+        let port = self.server.runfile.port;
+        let (None, Some(health)) = (&self.ill, &self.server.health) else {
+            let reason = self.ill.as_deref().unwrap_or_default();
+            return format!("✗ Server on port {port} is not healthy: {reason}");
+        };
+        let mut line = format!(
             "✓ Server on port {port} is healthy (pid {}, version {}, up {}, {} clients)",
-            server.runfile.pid,
+            self.server.runfile.pid,
             health.version,
             duration(health.uptime),
             health.clients_connected
-        ),
-        (reason, _) => format!("✗ Server on port {port} is not healthy: {}", reason.unwrap_or_default()),
+        );
+        if let Some(Ok(check)) = &self.websocket {
+            let WebSocketCheck { url, took, claude_status, .. } = check;
+            line += &format!(
+                "\n✓ WebSocket API at {url} takes clients ({:.1} ms; Claude {claude_status})",
+                took.as_secs_f64() * 1000.0
+            );
+        }
+        line
     }
 }

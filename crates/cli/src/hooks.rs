@@ -6,11 +6,8 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use claude::{
-    Binary, Change, Configuration, Error, HookCommand, Hooks, Report, SlashCommand, Version, registrations,
-};
+use claude::{Change, HookCommand, Look, Setup, Version, registrations};
 use client::{Monitor, Part, Probe, Query};
-use protocol::paths::Home;
 use protocol::stream::Filter;
 use serde_json::json;
 
@@ -34,44 +31,33 @@ pub(crate) fn run(verb: &HooksVerb, context: &mut Context<'_, '_>) -> anyhow::Re
     }
 }
 
-/// Claude Code and our hooks, as this user has them.
+/// This user's Claude Code, without which there are no hooks to speak of.
+pub(crate) fn setup(context: &Context<'_, '_>) -> anyhow::Result<Setup> {
+    Setup::from_env(&context.home, context.var)
+        .context("could not find Claude Code's configuration folder: set HOME or CLAUDE_CONFIG_DIR")
+}
+
+/// This user's Claude Code, seen from a folder.
 struct Desk {
-    configuration: Configuration,
-    hooks: Hooks,
-    binary: Binary,
+    setup: Setup,
     here: PathBuf,
 }
 
 impl Desk {
     fn new(context: &Context<'_, '_>) -> anyhow::Result<Self> {
-        let configuration = Configuration::from_env(context.var)
-            .context("could not find Claude Code's configuration folder: set HOME or CLAUDE_CONFIG_DIR")?;
-        // The hook looks in the user's home folder unless a variable says otherwise, and Claude Code need not be
-        // started with that variable.
-        let usual = Home::from_env(|name| (context.var)(name).filter(|_| name != "CLAUDE_MPM_HOME"));
-        let hooks = Hooks::of(&context.home, usual.as_ref() == Some(&context.home));
         let here = std::env::current_dir().context("could not find the current folder")?;
-        Ok(Self { configuration, hooks, binary: Binary::of(&context.home), here })
-    }
-
-    fn settings(&self, project: Option<&Path>) -> PathBuf {
-        project.map_or_else(|| self.configuration.user_settings(), Configuration::local_settings)
+        Ok(Self { setup: setup(context)?, here })
     }
 
     fn install(&self, install: &HooksInstall, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-        let settings = self.settings(install.project.as_deref());
-        let version = match install.claude_version {
-            Some(version) => version,
-            None => ask(context)?,
-        };
+        let settings = self.setup.settings(install.project.as_deref());
+        let version = install.claude_version.map_or_else(|| self.setup.version(), Ok)?;
         let registrations = registrations(version, &install.with)?;
         if install.dry_run {
-            show(&self.hooks.plan_install(&settings, &registrations)?, context);
+            show(&self.setup.plan_install(&settings, &registrations)?, context);
             return Ok(Exit::Done);
         }
-        // The settings must never name a hook that is not there.
-        self.binary.install(&Binary::shipped()?)?;
-        let change = self.hooks.install(&settings, &registrations)?;
+        let change = self.setup.install(&settings, &registrations)?;
         let path = settings.display();
         if change.is_nothing() {
             context.terminal.say(format_args!("✓ Hooks are installed already in {path}"));
@@ -80,11 +66,11 @@ impl Desk {
             context
                 .terminal
                 .say(format_args!("✓ {count} hook events of Claude Code {version} installed in {path}"));
-            context.terminal.say(format_args!("  - Hook: {}", self.binary.path().display()));
+            context.terminal.say(format_args!("  - Hook: {}", self.setup.binary().path().display()));
             backup(&change, context);
         }
         if install.slash_command {
-            let slash = SlashCommand::of(&self.configuration);
+            let slash = self.setup.slash_command();
             slash.install(&program(context)?)?;
             context.terminal.say(format_args!("✓ /mpm-monitor installed in {}", slash.path().display()));
         }
@@ -95,65 +81,45 @@ impl Desk {
     }
 
     fn uninstall(&self, uninstall: &HooksUninstall, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-        let mut files = vec![self.settings(uninstall.project.as_deref())];
-        if uninstall.project.is_none() {
-            files.extend(self.hooks.recorded());
-            files.dedup();
+        let project = uninstall.project.as_deref();
+        let changes = match uninstall.dry_run {
+            true => self.setup.plan_uninstall(project)?,
+            false => self.setup.uninstall(project)?,
+        };
+        if changes.is_empty() {
+            let settings = self.setup.settings(project);
+            context.terminal.say(format_args!("No hooks of the monitor in {}", settings.display()));
         }
-        let mut changed = 0;
-        for settings in &files {
-            let change = match uninstall.dry_run {
-                true => self.hooks.plan_uninstall(settings)?,
-                false => self.hooks.uninstall(settings)?,
-            };
-            if change.is_nothing() {
-                continue;
-            }
-            changed += 1;
+        for change in &changes {
             if uninstall.dry_run {
-                show(&change, context);
+                show(change, context);
                 continue;
             }
             let what = if change.after.is_some() { "Hooks removed from" } else { "Removed" };
-            context.terminal.say(format_args!("✓ {what} {}", settings.display()));
-            backup(&change, context);
-        }
-        if changed == 0 {
-            context.terminal.say(format_args!("No hooks of the monitor in {}", files[0].display()));
-        }
-        if uninstall.dry_run {
-            return Ok(Exit::Done);
-        }
-        if self.hooks.recorded().is_empty() {
-            self.binary.uninstall()?;
-        }
-        let slash = SlashCommand::of(&self.configuration);
-        if uninstall.project.is_none() && slash.uninstall()? {
-            context.terminal.say(format_args!("✓ Removed {}", slash.path().display()));
+            context.terminal.say(format_args!("✓ {what} {}", change.path.display()));
+            backup(change, context);
         }
         Ok(Exit::Done)
     }
 
-    fn report(
-        &self,
-        project: Option<&Path>,
-        version: Option<Version>,
-        context: &mut Context<'_, '_>,
-    ) -> Report {
-        let version = version.or_else(|| ask(context).ok());
-        Report::make(&self.hooks, &self.configuration, project.unwrap_or(&self.here), version)
+    fn look(&self, project: Option<&Path>, version: Option<Version>) -> Look {
+        let version = version.or_else(|| self.setup.version().ok());
+        self.setup.look(project.unwrap_or(&self.here), version)
     }
 
     fn status(&self, status: &HooksStatus, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-        let report = self.report(status.project.as_deref(), status.claude_version, context);
+        let report = self.look(status.project.as_deref(), status.claude_version).report;
         let exit = if report.is_working { Exit::Done } else { Exit::Failed };
         if status.json {
             context.terminal.say(serde_json::to_string_pretty(&report)?);
             return Ok(exit);
         }
-        context.terminal.say(if report.is_working { "Hooks are installed" } else { "Hooks do not work" });
-        let version =
-            report.claude_version.map_or_else(|| "not found".to_owned(), |version| version.to_string());
+        context.terminal.say(match (report.is_installed, report.is_working) {
+            (_, true) => "Hooks are installed",
+            (true, false) => "Hooks do not work",
+            (false, false) => "Hooks are not installed; run 'claude-mpm-monitor hooks install'",
+        });
+        let version = report.claude_version.as_deref().unwrap_or("not found");
         context.terminal.say(format_args!("  - Claude Code: {version}"));
         for file in report.files.iter().filter(|file| file.exists) {
             let (scope, path) = (file.scope.as_str(), file.path.display());
@@ -178,8 +144,7 @@ impl Desk {
 
     fn test(&self, test: &HooksTest, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
         let folder = test.project.as_deref().unwrap_or(&self.here);
-        let report = self.report(Some(folder), test.claude_version, context);
-        let commands = report.commands();
+        let Look { report, commands, .. } = self.look(Some(folder), test.claude_version);
         if commands.is_empty() {
             context.terminal.error("no hooks are installed", Some("run 'claude-mpm-monitor hooks install'"));
             return Ok(Exit::Failed);
@@ -283,13 +248,6 @@ fn fault(output: &Output) -> Option<String> {
         .or_else(|| printed("standard error", &output.stderr))
 }
 
-/// The version of the installed Claude Code.
-fn ask(context: &mut Context<'_, '_>) -> Result<Version, Error> {
-    let claude =
-        claude::find(context.var).ok_or_else(|| Error::NoVersion("claude is not on your PATH".to_owned()))?;
-    claude::installed(&claude)
-}
-
 /// This user's monitors that answer.
 fn monitors(context: &Context<'_, '_>) -> anyhow::Result<Vec<Monitor>> {
     let runfiles = client::runfiles::list(&context.home).context("could not list the monitors that run")?;
@@ -327,18 +285,5 @@ fn show(change: &Change, context: &mut Context<'_, '_>) {
 fn backup(change: &Change, context: &mut Context<'_, '_>) {
     if let Some(backup) = &change.backup {
         context.terminal.say(format_args!("  - Backup: {}", backup.display()));
-    }
-}
-
-/// The way out of a failure.
-pub(crate) fn suggestion(error: &Error) -> Option<&'static str> {
-    match error {
-        Error::NoVersion(_) => Some("install Claude Code, or name its version with --claude-version 2.1.240"),
-        Error::TooOld(_) => Some("update Claude Code"),
-        Error::Invalid { .. } | Error::NotText(_) => Some("correct the file; nothing was changed"),
-        Error::ReadOnly(_) => Some("make the file writable, or install with --project"),
-        Error::Foreign(_) => Some("rename that file"),
-        Error::NoBinary(_) => Some("put claude-mpm-hook beside claude-mpm-monitor"),
-        _ => None,
     }
 }

@@ -91,7 +91,7 @@ pub fn run<A: Into<OsString> + Clone>(
             let suggestion = error
                 .downcast_ref()
                 .and_then(launch::suggestion)
-                .or_else(|| error.downcast_ref().and_then(hooks::suggestion));
+                .or_else(|| error.downcast_ref().and_then(claude::Error::way_out));
             context.terminal.error(format_args!("{error:#}"), suggestion);
             Exit::Failed
         }

@@ -132,6 +132,11 @@ impl Monitor {
         &self.url
     }
 
+    /// What proves to it who asks.
+    pub(crate) fn secret(&self) -> Option<&str> {
+        self.secret.as_deref()
+    }
+
     /// Who serves and how it fares.
     ///
     /// # Errors

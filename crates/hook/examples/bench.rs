@@ -1,9 +1,11 @@
 //! Measures what a hook costs Claude Code: wall time of whole processes, from start to exit, each variant in
-//! turn so that whatever else the machine does hits all alike.
+//! turn so that whatever else the machine does hits all alike. The installed command is measured as Claude Code runs
+//! it, by a shell, beside a shell that becomes the same baseline.
 //!
 //! `cargo build --release -p hook --bins --examples && target/release/examples/bench [RUNS]`
 
 use std::error::Error;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -12,6 +14,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use claude::HookCommand;
 use protocol::paths::Home;
 use protocol::{Runfile, Timestamp};
 
@@ -29,7 +32,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 /// One row of the table.
 struct Variant {
     name: &'static str,
-    program: PathBuf,
+    /// The program and its arguments.
+    line: Vec<OsString>,
     home: PathBuf,
     input: Vec<u8>,
     times: Vec<Duration>,
@@ -50,19 +54,26 @@ fn main() -> Result<()> {
     let line = r"    let answer = compute(the, question);\n";
     let content = line.repeat(LARGE_BYTES / line.len());
     let large = format!(r#"{{"cwd":"/p","content":"{content}"}}"#).into_bytes();
-    let variant = |name, program: &Path, home: &Path, input: &Vec<u8>| Variant {
+    let variant = |name, line: &[&OsStr], home: &Path, input: &Vec<u8>| Variant {
         name,
-        program: program.to_owned(),
+        line: line.iter().map(|&word| word.to_owned()).collect(),
         home: home.to_owned(),
         input: input.clone(),
         times: Vec::new(),
     };
+    let bare = format!("exec '{}'", baseline.display());
+    let installed = HookCommand { binary: hook.canonicalize()?, home: None }.line();
+    let (baseline, hook) = ([baseline.as_os_str()], [hook.as_os_str()]);
+    let [bare, installed] = [&bare, &installed].map(|line| ["sh", "-c", line].map(OsStr::new));
     let mut variants = [
         variant("reads stdin, does nothing", &baseline, &up, &small),
         variant("hook, server up", &hook, &up, &small),
         variant("hook, server down: spool", &hook, &down, &small),
         variant("reads 1 MiB, does nothing", &baseline, &up, &large),
         variant("hook, 1 MiB, server up", &hook, &up, &large),
+        variant("reads stdin, by a shell", &bare, &up, &small),
+        variant("installed command, server up", &installed, &up, &small),
+        variant("installed command, spool", &installed, &down, &small),
     ];
     for run in 0..WARM_UP + runs {
         for variant in &mut variants {
@@ -81,8 +92,9 @@ fn main() -> Result<()> {
 }
 
 fn time_of_one_run(variant: &Variant) -> Result<Duration> {
-    let mut command = Command::new(&variant.program);
-    command.env_clear().env("CLAUDE_MPM_HOME", &variant.home);
+    let (program, arguments) = variant.line.split_first().ok_or("no program")?;
+    let mut command = Command::new(program);
+    command.args(arguments).env_clear().env("CLAUDE_MPM_HOME", &variant.home);
     command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
     let start = Instant::now();
     let mut child = command.spawn()?;
@@ -95,7 +107,7 @@ fn time_of_one_run(variant: &Variant) -> Result<Duration> {
 }
 
 fn print(variants: &mut [Variant]) {
-    println!("{:<28} {:>9} {:>9} {:>9}  {:>6}", "", "median", "p95", "max", "ratio");
+    println!("{:<30} {:>9} {:>9} {:>9}  {:>6}", "", "median", "p95", "max", "ratio");
     let mut base = Duration::ZERO;
     for variant in variants {
         variant.times.sort();
@@ -105,7 +117,7 @@ fn print(variants: &mut [Variant]) {
         }
         let ms = |time: Duration| format!("{:.2} ms", time.as_secs_f64() * 1e3);
         let ratio = at(50).as_secs_f64() / base.as_secs_f64();
-        println!("{:<28} {:>9} {:>9} {:>9}  {ratio:>6.2}", variant.name, ms(at(50)), ms(at(95)), ms(at(100)));
+        println!("{:<30} {:>9} {:>9} {:>9}  {ratio:>6.2}", variant.name, ms(at(50)), ms(at(95)), ms(at(100)));
     }
 }
 

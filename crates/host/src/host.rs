@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use claude::Setup;
 use client::token::TokenError;
 use client::{Lock, Owner, Supervised, Supervision, runfiles};
 use protocol::configuration::Place;
@@ -15,6 +16,7 @@ use server::{Config, Ended, Listeners, Server, Stopped};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::hooks;
 use crate::instances::Neighbours;
 
 /// How long the start waits for the lock: whoever only looks at it holds it for an instant.
@@ -208,7 +210,12 @@ impl Plan {
             None => Server::bind(config).await,
         };
         let server = server.map_err(start_error)?;
-        let server = server.with_instances(Neighbours { home: self.home.clone() });
+        let mut server = server.with_instances(Neighbours { home: self.home.clone() });
+        if let Some(setup) = Setup::from_env(&self.home, &|name| std::env::var_os(name)) {
+            // Without a project nothing more is known than what counts everywhere.
+            let folder = PathBuf::from(self.project.clone().unwrap_or_else(|| "/".to_owned()));
+            server = server.with_hooks(move |order| hooks::answer(&setup, &folder, order));
+        }
         let runfile = self.runfile(&server, port);
         runfiles::write(&self.home, &runfile)
             .map_err(|source| StartError::Files { path: self.home.runfile(port), source })?;

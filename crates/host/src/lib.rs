@@ -2,6 +2,7 @@
 //! command line in the foreground and by the desktop app.
 
 mod connect;
+mod hooks;
 mod host;
 mod instances;
 mod key;

@@ -9,6 +9,7 @@ pub mod error;
 pub mod event;
 pub mod figures;
 pub mod health;
+pub mod hooks;
 pub mod ingest;
 pub mod instance;
 pub mod kind;

@@ -33,6 +33,9 @@ pub const RESTART: &str = "/api/restart";
 /// Pauses and resumes the keeping of events; the runfile's control token is required.
 pub const CAPTURE: &str = "/api/capture";
 
+/// Our hooks in Claude Code's settings: how they fare (GET), install and uninstall (POST).
+pub const HOOKS: &str = "/api/hooks";
+
 /// Where a browser logs in: with a code from [`LOGIN_LINK`], or by its user with the token.
 pub const LOGIN: &str = "/login";
 

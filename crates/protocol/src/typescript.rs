@@ -12,6 +12,9 @@ use crate::detail::{
 };
 use crate::figures::{Bucket, Figures, Share, Spread};
 use crate::health::{CaptureHealth, ClientInfo, HealthStats};
+use crate::hooks::{
+    Hooks, HooksAction, HooksFile, HooksOrder, HooksProblem, HooksReport, PlannedChange, Scope,
+};
 use crate::instance::Instance;
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status, Tokens};
 use crate::spool::SpoolHealth;
@@ -87,6 +90,14 @@ fn generated() -> String {
         Spread,
         Share,
         ClientInfo,
+        Hooks,
+        PlannedChange,
+        HooksOrder,
+        HooksAction,
+        HooksReport,
+        HooksFile,
+        Scope,
+        HooksProblem,
         ErrorBody
     );
     out

@@ -37,6 +37,7 @@ use std::time::{Duration, Instant, SystemTime};
 use ::socketioxide::SocketIo;
 use axum::Router;
 use protocol::Timestamp;
+use protocol::hooks::{Hooks, HooksOrder};
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
@@ -48,6 +49,7 @@ use hub::Hub;
 pub use instances::{Answer, Call, CallError, Instances};
 pub use listen::Listeners;
 use state::AppState;
+pub use state::HooksError;
 use store::Store;
 pub use tls::Certificate;
 
@@ -145,6 +147,7 @@ impl Server {
             started_at: Timestamp::from_system(SystemTime::now()),
             instances: Arc::new(instances::Alone),
             calls: Arc::new(Semaphore::new(http::CALLS_MAX)),
+            hooks: None,
             ended: watch::Sender::new(None),
             next: Arc::default(),
         };
@@ -155,6 +158,16 @@ impl Server {
     #[must_use]
     pub fn with_instances(mut self, instances: impl Instances) -> Self {
         self.state.instances = Arc::new(instances);
+        self
+    }
+
+    /// Who looks at our hooks in Claude Code's settings and changes them; without it `/api/hooks` is not found.
+    #[must_use]
+    pub fn with_hooks(
+        mut self,
+        desk: impl Fn(Option<HooksOrder>) -> Result<Hooks, HooksError> + Send + Sync + 'static,
+    ) -> Self {
+        self.state.hooks = Some(Arc::new(desk));
         self
     }
 

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
 
 use protocol::health::HealthStats;
+use protocol::hooks::{Hooks, HooksOrder};
 use protocol::instance::{Instance, InstanceInfo};
 use protocol::{Health, Timestamp, names};
 use tokio::sync::{Semaphore, watch};
@@ -24,6 +25,21 @@ use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
 use crate::token::Tokens;
 use crate::websocket::WebSockets;
+
+/// Looks at our hooks in Claude Code's settings and, when ordered, changes them; provided by the host, who knows
+/// where they are. Blocks on the disk.
+pub(crate) type HooksDesk = Arc<dyn Fn(Option<HooksOrder>) -> Result<Hooks, HooksError> + Send + Sync>;
+
+/// Why the hooks are as they were.
+#[derive(Debug, thiserror::Error)]
+pub enum HooksError {
+    /// What would be changed is not what the user was shown.
+    #[error("the settings were changed meanwhile; look at the difference again")]
+    Changed,
+    /// The reason, and the way out where there is one.
+    #[error("{0}")]
+    Failed(String),
+}
 
 /// Handles to everything a door needs.
 #[derive(Clone)]
@@ -45,6 +61,8 @@ pub(crate) struct AppState {
     pub instances: Arc<dyn Instances>,
     /// Calls to other servers that run.
     pub calls: Arc<Semaphore>,
+    /// None where the host manages no hooks.
+    pub hooks: Option<HooksDesk>,
     pub ended: watch::Sender<Option<Ended>>,
     /// The port to serve after a restart, when it is another one.
     pub next: Arc<Mutex<Listeners>>,

@@ -7,6 +7,8 @@ import type {
   ErrorBody,
   Figures,
   Health,
+  Hooks,
+  HooksOrder,
   Instance,
   Row,
   Seq,
@@ -187,6 +189,21 @@ export async function postEvent(event: unknown): Promise<void> {
     headers: { 'content-type': 'application/json' },
     body: JSON.stringify(event),
   });
+}
+
+/** Our hooks in Claude Code's settings, and what an install or uninstall would change. */
+export async function fetchHooks(): Promise<Hooks> {
+  return (await (await request('/api/hooks', {})).json()) as Hooks;
+}
+
+/** Makes a change of hooks that was shown; answers how they fare afterwards. */
+export async function changeHooks(order: HooksOrder): Promise<Hooks> {
+  const response = await request('/api/hooks', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(order),
+  });
+  return (await response.json()) as Hooks;
 }
 
 function searchOf(query: object): URLSearchParams {

@@ -1349,6 +1349,130 @@ version: string | null,
 connected_at: Timestamp, };
 
 /**
+ * How the hooks fare, and what could be done.
+ */
+export type Hooks = { 
+/**
+ * How they fare.
+ */
+report: HooksReport, 
+/**
+ * What an install for this user would change.
+ */
+install: PlannedChange, 
+/**
+ * What an uninstall would change.
+ */
+uninstall: PlannedChange, };
+
+/**
+ * A change of settings that was planned and not made.
+ */
+export type PlannedChange = { 
+/**
+ * The files, as a unified diff; empty when there is nothing to change.
+ */
+diff: string, 
+/**
+ * Why it cannot be made, and what to do about it.
+ */
+problem: string | null, };
+
+/**
+ * What to do with the hooks: the body of `POST /api/hooks`.
+ */
+export type HooksOrder = { 
+/**
+ * Which of the two.
+ */
+action: HooksAction, 
+/**
+ * The diff that the user was shown. When it would be another one by now, nothing is changed.
+ */
+diff: string, };
+
+/**
+ * The two changes.
+ */
+export type HooksAction = "install" | "uninstall";
+
+/**
+ * Everything that can be said without running a hook.
+ */
+export type HooksReport = { 
+/**
+ * The version of Claude Code; nothing when it could not be asked.
+ */
+claude_version: string | null, 
+/**
+ * The executable that the settings name.
+ */
+hook: string, 
+/**
+ * The settings files that count.
+ */
+files: Array<HooksFile>, 
+/**
+ * The slash command's file, when it is installed.
+ */
+slash_command: string | null, 
+/**
+ * What is wrong or worth knowing, the worst first.
+ */
+problems: Array<HooksProblem>, 
+/**
+ * Whether our hook is registered for any event.
+ */
+is_installed: boolean, 
+/**
+ * Whether it is, and nothing that we know of keeps it from running.
+ */
+is_working: boolean, };
+
+/**
+ * One settings file.
+ */
+export type HooksFile = { 
+/**
+ * Whose it is.
+ */
+scope: Scope, 
+/**
+ * Where it lies.
+ */
+path: string, 
+/**
+ * Whether there is such a file.
+ */
+exists: boolean, 
+/**
+ * The events that our hook is registered for.
+ */
+events: Array<string>, };
+
+/**
+ * Whose settings a file holds.
+ */
+export type Scope = "user" | "project" | "local" | "managed";
+
+/**
+ * Something that is wrong or worth knowing.
+ */
+export type HooksProblem = { 
+/**
+ * Whether events do not come because of it.
+ */
+is_fatal: boolean, 
+/**
+ * What it is, as a sentence.
+ */
+text: string, 
+/**
+ * What to do about it.
+ */
+way_out: string | null, };
+
+/**
  * `{"code","message"}`. Clients branch on `code`; `message` is for people and may change.
  */
 export type ErrorBody = { 

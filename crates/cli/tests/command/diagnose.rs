@@ -70,11 +70,14 @@ fn the_page_names_what_was_found_and_what_to_do() {
         "=".repeat(60)
     );
     assert!(page.out.starts_with(&start), "{page:?}");
-    let to_do = format!(
-        "\nWhat to do:\n  1. start one with 'claude-mpm-monitor start --port {port}'\n  \
-         2. connect Claude Code with 'claude-mpm-monitor hooks install'\n"
+    let (_, to_do) = page.out.split_once("\nWhat to do:\n").unwrap();
+    let to_do: Vec<&str> = to_do.lines().collect();
+    assert_eq!(
+        to_do.first(),
+        Some(&&*format!("  1. start one with 'claude-mpm-monitor start --port {port}'"))
     );
-    assert!(page.out.contains(&to_do), "{page:?}");
+    let last = to_do.last().unwrap();
+    assert!(last.ends_with(". connect Claude Code with 'claude-mpm-monitor hooks install'"), "{page:?}");
     let other = desk.run(&format!("diagnose --port {}", free_port()));
     assert!(!other.out.contains(&format!("on port {port}\n")), "{other:?}");
 }
@@ -114,7 +117,7 @@ fn hooks_that_send_elsewhere_are_named_and_those_that_send_here_are_well() {
     }));
     let found = diagnosed(&desk);
     for (text, remedy) in [
-        ("switches every hook off", "remove disableAllHooks"),
+        ("\"disableAllHooks\" is true in ", "Remove that setting."),
         ("sets CLAUDE_MPM_SOCKETIO_PORT=4001", "remove CLAUDE_MPM_SOCKETIO_PORT"),
         ("claude-mpm's hook claude-hook sends to port 8765 (Stop)", "CLAUDE_MPM_SOCKETIO_PORT="),
         ("curl http://localhost:4000/events sends to port 4000 (PreToolUse)", "change "),
@@ -127,7 +130,7 @@ fn hooks_that_send_elsewhere_are_named_and_those_that_send_here_are_well() {
     assert!(page.out.contains("/opt/claude-mpm-hook sends here (Stop)\n"), "{page:?}");
     assert!(!page.out.contains("No hook sends"), "{page:?}");
     fs::write(&settings, "{ half").unwrap();
-    assert!(has_problem(&diagnosed(&desk), "settings.json as a JSON object", "repair "));
+    assert!(has_problem(&diagnosed(&desk), "settings.json is no valid JSON: ", "correct it"));
     let mut elsewhere = desk.command(&format!("diagnose --port {port}"));
     let elsewhere =
         Ran::from(elsewhere.env("CLAUDE_MPM_MONITOR_URL", "http://box.lan:8765").output().unwrap());

@@ -197,8 +197,18 @@ fn health_says_whether_each_monitor_is_well() {
     assert_eq!(desk.run(&format!("health --port {}", free_port())).code, Some(3), "another port is not it");
     let json: serde_json::Value = serde_json::from_str(&desk.run("health --json").out).unwrap();
     assert_eq!((&json[0]["healthy"], &json[0]["health"]["pid"]), (&true.into(), &server.pid().into()));
+    let said = format!("✓ WebSocket API at ws://localhost:{port}/ws takes clients (");
+    for line in ["health --websocket".to_owned(), format!("health --websocket {port}")] {
+        let well = desk.run(&line);
+        assert_eq!(well.code, Some(0), "{well:?}");
+        assert!(well.out.lines().nth(1).is_some_and(|line| line.starts_with(&said)), "{well:?}");
+    }
+    let json: serde_json::Value = serde_json::from_str(&desk.run("health --websocket --json").out).unwrap();
+    assert_eq!(json[0]["websocket"]["claude_status"], "stopped", "no session runs: {json}");
+    let elsewhere = desk.run(&format!("health --websocket {}", free_port()));
+    assert_eq!(elsewhere.code, Some(3), "{elsewhere:?}");
     server.signal(rustix::process::Signal::STOP);
-    let ill = desk.run("health");
+    let ill = desk.run("health --websocket");
     server.signal(rustix::process::Signal::CONT);
     assert_eq!(ill.code, Some(1), "{ill:?}");
     assert_eq!(ill.out, format!("✗ Server on port {port} is not healthy: it does not answer\n"));

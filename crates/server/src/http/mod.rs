@@ -5,6 +5,7 @@ mod control;
 mod error;
 mod events;
 mod figures;
+mod hooks;
 mod info;
 mod instances;
 mod login;
@@ -58,6 +59,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/instances/{port}/stop", post(instances::stop))
         .route("/api/instances/{port}/restart", post(instances::restart))
         .route("/instances/{port}/{*route}", get(instances::read).post(instances::tell))
+        .route(names::HOOKS, get(hooks::look).post(hooks::change))
         .route(names::LOGIN, get(login::by_link).post(login::by_form))
         .route(names::LOGIN_LINK, post(login::new_link))
         .route(names::SHUTDOWN, post(control::shutdown))

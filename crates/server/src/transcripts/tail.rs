@@ -136,4 +136,23 @@ mod tests {
         write!(file, "end\nlast\n").unwrap();
         assert_eq!(look(&mut tail), ["last"], "the end of the long line is no line");
     }
+    #[test]
+    fn a_file_of_gigabytes_is_read_a_piece_at_a_look() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.jsonl");
+        let mut file = File::create(&path).unwrap();
+        write!(file, "first\n").unwrap();
+        // A hole takes no room on the disk, and is a line far too long.
+        file.seek(SeekFrom::Start(2 * 1024 * 1024 * 1024)).unwrap();
+        write!(file, "\nlast\n").unwrap();
+        let mut tail = Tail::new(path);
+        let (mut lines, mut looks) = (Vec::new(), 1);
+        while tail.look(|line| lines.push(String::from_utf8_lossy(line).into_owned())).unwrap() {
+            looks += 1;
+            // The largest piece that was read, and a little for the line that crosses its end.
+            assert!(tail.offset <= looks * (LOOK_BYTES_MAX + LINE_BYTES_MAX as u64 + 1), "{looks} looks");
+        }
+        assert_eq!(lines, ["first", "last"]);
+        assert!(looks >= 100, "{looks} looks");
+    }
 }

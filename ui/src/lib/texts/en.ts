@@ -247,7 +247,7 @@ export const en = {
     sending: 'Sending…',
     failed: (message: string) => `The test event was not taken: ${message}`,
     steps: {
-      hook: 'Let Claude Code report: put this into ~/.claude/settings.json, with the path of claude-mpm-hook on your machine. Running sessions take it up at once.',
+      hook: 'Let Claude Code report; running sessions take part at once',
       test: 'See that the way through works',
       demo: 'Or watch a recorded session',
     },
@@ -490,11 +490,6 @@ export const en = {
     notifyMissing: 'This browser has no notifications.',
     notifyTest: 'Send a test notification',
     notifyTestText: 'This is how a session asks for you.',
-    hooks: 'Hooks',
-    hooksText: 'Events of the last day by how they came in.',
-    hooksNone: 'No hook has reported for a day.',
-    hooksSource: 'Source',
-    hooksLast: 'Newest',
     configuration: 'Configuration',
     configurationText:
       'What this monitor runs with, and who chose it. Changes go into the configuration file and apply after a restart.',
@@ -527,6 +522,34 @@ export const en = {
     diagnosticsText: 'Version, health and counters, without contents of events.',
     copyDiagnostics: 'Copy diagnostics',
     browser: 'Browser',
+  },
+
+  hooks: {
+    title: 'Hooks',
+    text: 'Events of the last day by how they came in.',
+    none: 'No hook has reported for a day.',
+    source: 'Source',
+    newest: 'Newest',
+    states: {
+      working: 'Claude Code reports to the monitor',
+      broken: 'Hooks are installed, but they do not work',
+      missing: 'Claude Code does not report yet',
+    },
+    version: (version: string | null) =>
+      version === null ? 'Claude Code was not found' : `Claude Code ${version}`,
+    scopes: { user: 'Your', project: 'The project’s', local: 'Your project', managed: 'Managed' },
+    file: (whose: string, events: number) => `${whose} settings, ${plural(events, 'event', 'events')}:`,
+    install: 'Connect Claude Code…',
+    update: 'Repair…',
+    uninstall: 'Disconnect…',
+    changes: 'What changes',
+    explain: {
+      install: 'This is added to your settings; nothing else in the file changes, and a backup is kept.',
+      uninstall: 'This is taken out again; nothing else in the file changes.',
+    },
+    apply: 'Make this change',
+    applying: 'Changing…',
+    cancel: 'Cancel',
   },
 
   notify: {

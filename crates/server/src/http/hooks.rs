@@ -1,0 +1,46 @@
+//! Our hooks in Claude Code's settings, for the dashboard: how they fare, and the two changes. What they are and
+//! where they lie is known by the host alone.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::extract::rejection::BytesRejection;
+use protocol::hooks::{Hooks, HooksOrder};
+
+use super::ApiError;
+use crate::HooksError;
+use crate::state::AppState;
+
+/// How the hooks fare, and what an install or uninstall would change.
+pub(super) async fn look(State(app): State<AppState>) -> Result<Json<Hooks>, ApiError> {
+    ask(app, None).await
+}
+
+/// Carries out a change that the user has seen; answers how the hooks fare afterwards.
+pub(super) async fn change(
+    State(app): State<AppState>,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Json<Hooks>, ApiError> {
+    let order: HooksOrder = serde_json::from_slice(&body?).map_err(|error| {
+        let message =
+            format!("expected {{\"action\":\"install\" or \"uninstall\",\"diff\":what GET showed}}: {error}");
+        ApiError::bad_request("invalid_json", message)
+    })?;
+    ask(app, Some(order)).await
+}
+
+async fn ask(app: AppState, order: Option<HooksOrder>) -> Result<Json<Hooks>, ApiError> {
+    let Some(desk) = app.hooks else {
+        return Err(ApiError::not_found("no_hooks", "this server does not manage hooks"));
+    };
+    // It reads and writes files, and may start a process.
+    let answer = tokio::task::spawn_blocking(move || desk(order)).await;
+    let answer = answer.unwrap_or_else(|crash| Err(HooksError::Failed(crash.to_string())));
+    answer.map(Json).map_err(|error| {
+        let code = match error {
+            HooksError::Changed => "settings_changed",
+            HooksError::Failed(_) => "hooks_not_changed",
+        };
+        ApiError::conflict(code, error.to_string())
+    })
+}
