@@ -5,6 +5,7 @@
 mod dashboard;
 mod demo;
 mod diagnose;
+mod examples;
 mod flags;
 #[cfg(unix)]
 mod hooks;
