@@ -8,7 +8,8 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use e2e::{output, program, repository};
+use e2e::{output, program, raw, repository};
+use protocol::paths::Home;
 
 /// The user of the runtime image.
 const NONROOT: u32 = 65_532;
@@ -61,6 +62,7 @@ impl Root {
         let home = root.inside(home);
         fs::create_dir_all(&home).expect("a folder can be made");
         fs::set_permissions(&home, fs::Permissions::from_mode(0o700)).expect("it is ours");
+        fs::write(Home::at(&home).config(), r#"{ "require_token": true }"#).expect("it is ours");
         chown(&home, Some(NONROOT), Some(NONROOT)).expect("this test must run as root, as chroot does");
         root
     }
@@ -76,7 +78,8 @@ impl Root {
     }
 
     /// A command inside, as the image's user with the image's environment and nothing else; on loopback, for without
-    /// an engine the network is that of this machine, which a test does not open to others.
+    /// an engine the network is that of this machine, which a test does not open to others. There as beyond it
+    /// everybody needs the token when the configuration says so.
     fn command(&self, image: &Image, port: u16, words: &[String]) -> Command {
         let mut command = Command::new("/usr/sbin/chroot");
         command.arg(format!("--userspec={NONROOT}:{NONROOT}")).arg(self.0.path()).args(words);
@@ -84,6 +87,12 @@ impl Root {
         command.env("CLAUDE_MPM_SOCKETIO_HOST", "localhost");
         command
     }
+}
+
+/// The status of an answer to a program outside.
+fn status(port: u16, path: &str, headers: &str) -> u16 {
+    let request = format!("GET {path} HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+    raw(port, request).unwrap_or_else(|| panic!("no answer to {path}")).status
 }
 
 /// A started container; it ends with the value.
@@ -128,6 +137,17 @@ fn what_the_image_starts_passes_its_own_health_check_and_stops_when_told() {
         std::thread::sleep(Duration::from_millis(20));
     }
     assert!(said().contains("profile=\"docker\""), "its log goes to where the engine reads it: {}", said());
+    // Everybody else shows the token, with this profile as with any; the health check found it.
+    let home = Home::at(root.inside(&image.environment["CLAUDE_MPM_HOME"]));
+    let token = fs::read_to_string(home.token()).expect("it was made");
+    let bearer = format!("host: localhost\r\nauthorization: Bearer {}\r\n", token.trim());
+    for path in ["/api/events", "/stats"] {
+        assert_eq!(status(port, path, "host: localhost\r\n"), 401, "{path}: {}", said());
+        assert_eq!(status(port, path, &bearer), 200, "{path}: {}", said());
+    }
+    let rebound = bearer.replace("localhost", "evil.example");
+    assert_eq!(status(port, "/api/events", &rebound), 403, "only under its own names");
+    assert!(said().contains("This link logs one browser in"), "its log shows the way in: {}", said());
     let pid = container.0.id().to_string();
     assert!(output(Command::new("kill").args(["-TERM", &pid]), b"").status.success());
     assert!(container.0.wait().expect("it is ours").success(), "{}", said());

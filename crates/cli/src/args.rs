@@ -9,6 +9,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use claude::Extra;
 use host::{Flags, Profile};
 
+use crate::examples::{EXAMPLES, Examples};
 use crate::service::args::Service;
 
 /// Watch Claude Code sessions live.
@@ -123,7 +124,12 @@ const GROUPS: &[(&str, &[&str])] = &[
 pub(crate) fn command() -> clap::Command {
     let command = Arguments::command();
     let groups = grouped(&command);
-    command
+    let with_examples = |command: clap::Command, examples: &Examples| {
+        command.mut_subcommand(examples.verb, |verb| verb.after_help(examples.text()))
+    };
+    EXAMPLES
+        .iter()
+        .fold(command, with_examples)
         .help_template("{about-with-newline}\n{usage-heading} {usage}{after-help}\n\nOptions:\n{options}")
         .after_help(groups)
 }
@@ -388,9 +394,6 @@ pub(crate) struct Status {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Examples:\n  claude-mpm-monitor logs\n  claude-mpm-monitor logs --follow --lines 100"
-)]
 pub(crate) struct Logs {
     /// Port of the monitor whose log to show [default: the configured port, else 8765]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -404,11 +407,7 @@ pub(crate) struct Logs {
 }
 
 #[derive(Debug, Args)]
-#[command(
-    args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  claude-mpm-monitor config\n  claude-mpm-monitor config --port 9000 --json\n  \
-                  claude-mpm-monitor config init"
-)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Config {
     #[command(subcommand)]
     pub(crate) verb: Option<ConfigVerb>,
@@ -464,16 +463,6 @@ pub(crate) struct Wanted {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  claude-mpm-monitor tail                          the last 10 events, then what happens
-  claude-mpm-monitor tail -n 100 --no-follow       the last 100, and no more
-  claude-mpm-monitor tail --errors                 failures of all sessions
-  claude-mpm-monitor tail --tool Bash --project .  what is run here
-  claude-mpm-monitor tail --json | jq .summary     for programs: one JSON object a line
-
-Times are those of your time zone. Secrets are masked. Restarts of the monitor are followed, and nothing is missed.
-Ctrl-C ends it.")]
 pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) which: Which,
@@ -500,16 +489,6 @@ pub(crate) struct Tail {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  claude-mpm-monitor export > events.jsonl                      everything, one JSON object a line
-  claude-mpm-monitor export -o report.html --session 3f0c       a report of one session, to be shown to others
-  claude-mpm-monitor export -o failures.csv --errors --from 7d  for a spreadsheet
-  claude-mpm-monitor export --query 'tax rounding' --limit 20   the last 20 events with these words
-  claude-mpm-monitor export --raw -o backup.jsonl               to be imported elsewhere, as it is
-
-Secrets (keys, tokens, passwords, private keys) are masked where they can be recognised; look through what you give
-away all the same. The file appears when it is whole, readable by you alone.")]
 pub(crate) struct Export {
     #[command(flatten)]
     pub(crate) which: Which,
@@ -553,14 +532,6 @@ pub(crate) enum Format {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  claude-mpm-monitor import backup.jsonl           what `export --raw` wrote
-  ssh box claude-mpm-monitor export --raw | claude-mpm-monitor import -
-  claude-mpm-monitor import hooks.ndjson           payloads of Claude Code's hooks, one a line
-
-Events keep their ids and times. What is stored already is not stored again, so an import that was interrupted can
-simply be repeated.")]
 pub(crate) struct Import {
     #[command(flatten)]
     pub(crate) which: Which,
@@ -573,10 +544,6 @@ pub(crate) struct Import {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  claude-mpm-monitor open                  the dashboard
-  claude-mpm-monitor open --session 3f0c   one session in it; the beginning of its id is enough")]
 pub(crate) struct Open {
     #[command(flatten)]
     pub(crate) which: Which,
@@ -586,12 +553,6 @@ pub(crate) struct Open {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  claude-mpm-monitor completions bash > ~/.local/share/bash-completion/completions/claude-mpm-monitor
-  claude-mpm-monitor completions zsh > \"${fpath[1]}/_claude-mpm-monitor\"
-  claude-mpm-monitor completions fish > ~/.config/fish/completions/claude-mpm-monitor.fish
-  claude-mpm-monitor completions powershell >> $PROFILE")]
 pub(crate) struct Completions {
     /// The shell
     #[arg(value_name = "SHELL")]
@@ -779,6 +740,7 @@ fn speed(text: &str) -> Result<f64, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::examples::{PROGRAM, whole};
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -786,22 +748,32 @@ mod tests {
     }
 
     #[test]
-    fn the_help_shows_every_verb_once_and_every_verb_that_reads_or_writes_events_has_examples() {
+    fn the_help_shows_every_verb_once() {
         let help = grouped(&Arguments::command());
         for verb in command().get_subcommands() {
             let expected = usize::from(!verb.is_hide_set());
             let lines = help.lines().filter(|line| line.starts_with(&format!("  {} ", verb.get_name())));
             assert_eq!(lines.count(), expected, "{}: {help}", verb.get_name());
         }
-        for verb in ["tail", "export", "import", "open", "completions"] {
-            let verb = command().find_subcommand(verb).cloned().unwrap();
-            let examples = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
-            for line in examples.lines().filter(|line| line.starts_with("  claude-mpm-monitor ")) {
-                let arguments = line.trim().split("  ").next().unwrap().split(['>', '|']).next().unwrap();
-                let arguments = arguments.replace("'tax rounding'", "words");
-                assert!(Arguments::try_parse_from(arguments.split_whitespace()).is_ok(), "{line}");
+    }
+
+    #[test]
+    fn the_help_of_every_verb_ends_with_examples_and_each_can_be_typed() {
+        for verb in command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+            let help = verb.get_after_help().map(ToString::to_string).unwrap_or_default();
+            assert!(help.starts_with("Examples:\n  "), "{}: {help}", verb.get_name());
+        }
+        for Examples { verb, commands, .. } in EXAMPLES {
+            for (command, _) in *commands {
+                let line = whole(command);
+                let ours = line.rsplit('|').find(|part| part.contains(PROGRAM)).unwrap();
+                let ours = &ours[ours.find(PROGRAM).unwrap()..];
+                let ours = ours.split(" > ").next().unwrap().split(" >> ").next().unwrap();
+                let words = ours.replace("'tax rounding'", "words");
+                let parsed = parse(words.split_whitespace().map(OsString::from));
+                assert!(parsed.is_ok(), "{line}: {parsed:?}");
+                assert!(ours.starts_with(&format!("{PROGRAM} {verb}")), "{line} is an example of {verb}");
             }
-            assert!(examples.starts_with("Examples:\n"), "{verb}");
         }
     }
 

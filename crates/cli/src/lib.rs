@@ -9,6 +9,7 @@ mod context;
 mod demo;
 mod desktop;
 mod diagnose;
+mod examples;
 mod export;
 mod find_port;
 mod health;

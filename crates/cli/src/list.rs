@@ -3,7 +3,7 @@
 use crate::Exit;
 use crate::args::List;
 use crate::context::Context;
-use crate::status::{Found, Server, duration};
+use crate::status::{Found, Server, crashed_state, duration};
 
 /// The columns, with the width of each but the last.
 const HEADING: [(&str, usize); 6] =
@@ -15,7 +15,7 @@ pub(crate) fn run(list: &List, context: &mut Context<'_, '_>) -> anyhow::Result<
         context.terminal.answer(&found.json());
         return Ok(Exit::Done);
     }
-    if found.servers.is_empty() && found.legacy.is_empty() {
+    if found.servers.is_empty() && found.legacy.is_empty() && found.crashed.is_empty() {
         context.terminal.say("Monitor is not running");
         return Ok(Exit::Done);
     }
@@ -35,6 +35,12 @@ pub(crate) fn run(list: &List, context: &mut Context<'_, '_>) -> anyhow::Result<
             unknown(),
             dashboard,
         ]));
+    }
+    for (port, record) in &found.crashed {
+        let unknown = || "-".to_owned();
+        let state = crashed_state(record).to_owned();
+        let mode = "background".to_owned();
+        context.terminal.say(row(&[port.to_string(), unknown(), mode, state, unknown(), unknown()]));
     }
     Ok(Exit::Done)
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Probe;
-use host::{Host, LogFile, LogLevel, Settings, StartError};
+use host::{Host, LogLevel, Settings, StartError};
 use protocol::Runfile;
 use protocol::paths::Home;
 use tokio::sync::oneshot;
@@ -92,9 +92,10 @@ fn start_log(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     let log = log.log_internal_errors(false);
     // A second server in one process, as in tests, keeps the first one's log.
     let _ = if settings.log_to_file && !supervised {
-        let path = settings.log_path(home, settings.config.port);
-        let file = LogFile::open(&path, settings.log_limits)
-            .with_context(|| format!("could not open the log {}", path.display()))?;
+        let port = settings.config.port;
+        let file = settings.open_log(home, port);
+        let file = file
+            .with_context(|| format!("could not open the log {}", settings.log_path(home, port).display()))?;
         log.with_writer(io::stderr.and(Mutex::new(file))).try_init()
     } else {
         log.with_writer(io::stderr).try_init()

@@ -181,16 +181,20 @@ fn crashed(port: Option<u16>, servers: &[Server], context: &Context<'_, '_>) -> 
     records
 }
 
-/// A background server that crashed, as programs read it.
-fn crashed_json(port: u16, record: &Supervision) -> Value {
-    let status = match record.state {
+/// What a background server that crashed does, in a word.
+pub(crate) fn crashed_state(record: &Supervision) -> &'static str {
+    match record.state {
         Supervised::GaveUp => "crashed",
         Supervised::Serving | Supervised::Restarting => "restarting",
-    };
+    }
+}
+
+/// A background server that crashed, as programs read it.
+fn crashed_json(port: u16, record: &Supervision) -> Value {
     json!({
         "port": port,
         "pid": null,
-        "status": status,
+        "status": crashed_state(record),
         "mode": "background",
         "restarts": record.restarts,
         "last_crash": record.last_crash,

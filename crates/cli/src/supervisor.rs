@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Process;
-use host::{LogFile, SupervisionEnd, Supervisor};
+use host::{SupervisionEnd, Supervisor};
 
 use crate::Exit;
 use crate::args::{PortChoice, Start};
@@ -27,9 +27,10 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
     let settings = context.settings(&start.listen.flags(port))?;
     let port = settings.config.port;
     let host = settings.config.host.clone();
-    let path = settings.log_path(&context.home, port);
-    let log = LogFile::open(&path, settings.log_limits)
-        .with_context(|| format!("could not open the log {}", path.display()))?;
+    let log = settings.open_log(&context.home, port);
+    let log = log.with_context(|| {
+        format!("could not open the log {}", settings.log_path(&context.home, port).display())
+    })?;
     let exe = std::env::current_exe().context("could not find this executable")?;
     let arguments = |port| {
         let role = ["start", "--foreground", "--role=server"].map(OsString::from);

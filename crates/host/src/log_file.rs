@@ -1,10 +1,14 @@
 //! A log on disk that never outgrows its limits: when a file is full, it gets a number behind its name, and
-//! the oldest one goes.
+//! the oldest one goes; and logs of ports that nobody serves any more go when they are many.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use client::{Lock, Supervision};
+use protocol::paths::Home;
 
 /// How much log is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,6 +99,44 @@ impl Write for LogFile {
     }
 }
 
+/// How many ports' logs are kept, the one that is opened among them; those of monitors that run are kept in any case.
+const PORTS_KEPT: usize = 10;
+
+/// Opens the log of a server on a port in its user's home. Logs of other ports go when there are too many of them, those
+/// that were written longest ago first.
+///
+/// # Errors
+/// As [`LogFile::open`].
+pub(crate) fn open_of_port(home: &Home, port: u16, limits: LogLimits) -> io::Result<LogFile> {
+    let path = home.log(port);
+    let log = LogFile::open(&path, limits)?;
+    let mut others = other_ports(&path, home);
+    others.sort();
+    others.reverse();
+    // A server that has moved writes on where it began.
+    let supervised: Vec<_> = Supervision::list(home).into_iter().map(|(_, record)| record.log).collect();
+    let is_written = |port| Lock::is_held(home, port) || supervised.contains(&home.log(port));
+    for (_, other) in others.into_iter().skip(PORTS_KEPT - 1).filter(|(_, other)| !is_written(*other)) {
+        for part in log_parts(&home.log(other)) {
+            // Whoever removed it before us, or keeps it from us, will be there the next time.
+            let _ = fs::remove_file(part);
+        }
+    }
+    Ok(log)
+}
+
+/// The ports that have a log beside this one, and when each was written.
+fn other_ports(path: &Path, home: &Home) -> Vec<(SystemTime, u16)> {
+    let Some(Ok(entries)) = path.parent().map(fs::read_dir) else { return Vec::new() };
+    let port = |path: &Path| {
+        let name = path.file_name()?.to_str()?;
+        let port: u16 = name.strip_prefix("monitor-")?.strip_suffix(".log")?.parse().ok()?;
+        Some((fs::metadata(home.log(port)).ok()?.modified().ok()?, port))
+    };
+    let others = entries.filter_map(Result::ok).map(|entry| entry.path()).filter(|other| other != path);
+    others.filter_map(|other| port(&other)).collect()
+}
+
 /// The files of a log that exist, the oldest first.
 pub fn log_parts(path: &Path) -> Vec<PathBuf> {
     let numbered = (1..).map(|number| part(path, number)).take_while(|part| part.exists());
@@ -180,6 +222,25 @@ mod tests {
             writeln!(log, "line {number}").unwrap();
         }
         assert_eq!(texts(&path), ["line 3\n"]);
+    }
+
+    #[test]
+    fn logs_of_ports_that_nobody_serves_any_more_are_bounded() {
+        let folder = tempfile::tempdir().unwrap();
+        let home = Home::at(folder.path());
+        let served = Lock::take_within(&home, 9000, std::time::Duration::ZERO).unwrap().unwrap();
+        for port in 9000..9020 {
+            let mut log = open_of_port(&home, port, SMALL).unwrap();
+            log.write_all(&[b'x'; 45]).unwrap();
+            // Files of one moment would have no order.
+            let at = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(port.into());
+            File::options().append(true).open(home.log(port)).unwrap().set_modified(at).unwrap();
+        }
+        let kept: Vec<_> = (9000..9020).filter(|port| !log_parts(&home.log(*port)).is_empty()).collect();
+        assert_eq!(kept.first(), Some(&9000), "its monitor runs");
+        assert_eq!(kept[1..], (9010..9020).collect::<Vec<_>>(), "the newest");
+        assert_eq!(fs::read_dir(home.log(9000).parent().unwrap()).unwrap().count(), 3 * kept.len());
+        drop(served);
     }
 
     #[cfg(unix)]

@@ -18,7 +18,7 @@ use serde_json::{Map, Value};
 use server::Config;
 
 use crate::key::{KEYS, Key};
-use crate::log_file::LogLimits;
+use crate::log_file::{self, LogFile, LogLimits};
 use crate::profile::{Detected, Profile};
 use crate::{Tls, TlsError};
 
@@ -390,6 +390,17 @@ impl Settings {
             origin: self.origin(key.name),
         };
         KEYS.iter().map(setting).collect()
+    }
+
+    /// Opens the log of a server on that port.
+    ///
+    /// # Errors
+    /// When the folder or the file cannot be made.
+    pub fn open_log(&self, home: &Home, port: u16) -> io::Result<LogFile> {
+        match &self.log_file_path {
+            Some(path) => LogFile::open(path, self.log_limits),
+            None => log_file::open_of_port(home, port, self.log_limits),
+        }
     }
 
     /// The log file of a server on that port.

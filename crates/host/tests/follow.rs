@@ -146,6 +146,42 @@ async fn a_follower_that_may_look_three_times_ends_after_that() {
     .await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_follower_that_finds_the_runfile_shows_the_token_after_a_restart_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let home = Home::at(folder.path());
+    let (first, second) = (free_port(), free_port());
+    let start = async |port| {
+        let config = Config { host: "127.0.0.1".to_owned(), port, require_token: true, ..Config::default() };
+        Host::start(config, home.clone(), None).await.unwrap()
+    };
+    let host = start(first).await;
+    let stranger =
+        blocking(move || Monitor::at("127.0.0.1", first).history(&Query::default(), Part::Newest, 1));
+    assert!(matches!(stranger.await, Err(Error::Refused { status: 401, .. })), "the token is asked for");
+    let found = {
+        let home = home.clone();
+        blocking(move || client::discover(&home, |_| None)).await
+    };
+    let monitor = client::best(&found, folder.path()).unwrap().monitor.clone();
+    let sender = monitor.clone();
+    blocking(move || sender.post_event(&prompt("one")).unwrap()).await;
+    let follow = Follow::new(monitor, Query::default(), Start::Newest(1)).in_home(&home);
+    let follower = hears(Follower::start(follow), vec![event(1, "one"), Said::CaughtUp]).await;
+    host.stop().await.unwrap();
+    let follower = hears(follower, vec![Said::Lost]).await;
+    let host = start(second).await;
+    let follower = hears(follower, vec![Said::Back(format!("http://127.0.0.1:{second}"))]).await;
+    let sender = Monitor::of(&host.runfile());
+    blocking(move || sender.post_event(&prompt("two")).unwrap()).await;
+    hears(follower, vec![event(2, "two")]).await;
+    host.stop().await.unwrap();
+}
+
+fn prompt(text: &str) -> String {
+    format!(r#"{{"hook_event_name":"UserPromptSubmit","session_id":"s","prompt":"{text}"}}"#)
+}
+
 /// A monitor that answers one question: that it moves.
 fn moving(to: &str, epoch: &str) -> u16 {
     let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();

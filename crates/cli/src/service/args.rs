@@ -9,9 +9,6 @@ use host::Profile;
 use crate::args::profile;
 
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  claude-mpm-monitor service install\n  \
-                  claude-mpm-monitor service install --print\n  \
-                  sudo claude-mpm-monitor service install --mode system --environment production")]
 pub(crate) struct Service {
     #[command(subcommand)]
     pub(crate) verb: ServiceVerb,

@@ -99,7 +99,19 @@ fn version_and_service_answer() {
     let desk = Desk::new();
     let version = document(&desk.run("version --json"), 0);
     let text = format!("{} {}\n", version["name"].as_str().unwrap(), version["version"].as_str().unwrap());
-    assert_eq!(desk.run("version").out, text);
+    assert_eq!((desk.run("version").out, desk.run("--version").out), (text.clone(), text));
     let service = document(&desk.run("service status --json"), 3);
     assert_eq!(service, json!({ "installed": false, "mode": "user", "files": [], "system": null }));
+}
+
+#[test]
+fn an_import_answers_with_what_became_of_the_lines() {
+    let desk = Desk::new();
+    let (_server, _) = desk.serve("", desk.port);
+    let file = desk.path("events.jsonl");
+    std::fs::write(&file, "{\"hook_event_name\":\"Stop\",\"session_id\":\"s\"}\n[1]\n").unwrap();
+    let line = format!("import {} --json", file.display());
+    let tally = document(&desk.run(&line), 1);
+    assert_eq!(tally, json!({ "stored": 1, "duplicates": 0, "refused": 1 }));
+    assert_eq!(document(&desk.run(&line), 1)["duplicates"], 1, "each event once");
 }

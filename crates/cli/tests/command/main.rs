@@ -5,6 +5,8 @@
 mod dashboard;
 mod demo;
 mod diagnose;
+mod examples;
+mod flags;
 #[cfg(unix)]
 mod hooks;
 mod json;

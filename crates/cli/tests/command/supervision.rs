@@ -103,6 +103,9 @@ fn three_crashes_in_a_row_end_it_and_status_says_why() {
     let crashed: serde_json::Value = serde_json::from_str(&programs.out).unwrap();
     assert_eq!((&crashed[0]["port"], &crashed[0]["status"]), (&desk.port.into(), &"crashed".into()));
     assert_eq!(crashed[0]["last_crash"]["reason"], "signal: 9 (SIGKILL)");
+    let list = desk.run("list").out;
+    let words: Vec<_> = list.lines().nth(1).unwrap().split_whitespace().collect();
+    assert_eq!(words, [&desk.port.to_string(), "-", "background", "crashed", "-", "-"], "{list}");
     assert_eq!(crashed[0]["log"], desk.home.log(desk.port).to_str().unwrap());
     let start = desk.run("start");
     assert_eq!(start.code, Some(0), "{start:?}");

@@ -141,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("t.jsonl");
         let mut file = File::create(&path).unwrap();
-        write!(file, "first\n").unwrap();
+        writeln!(file, "first").unwrap();
         // A hole takes no room on the disk, and is a line far too long.
         file.seek(SeekFrom::Start(2 * 1024 * 1024 * 1024)).unwrap();
         write!(file, "\nlast\n").unwrap();
