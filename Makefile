@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test test-interop lint bench soak package
+.PHONY: run test test-interop test-package lint bench soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -12,13 +12,16 @@ test: # every check there is; what CI runs
 test-interop: # beside the real claude-mpm, installed from its package registry
 	@scripts/test-interop $(ARGS)
 
+test-package: # builds the .deb, installs it into an empty folder, and runs the desktop tests with it
+	@scripts/test-package $(ARGS)
+
 lint: # formatting and static checks only
 	@scripts/lint
 
 bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for a minute
 	@scripts/bench $(ARGS)
 
-soak: # kill a server under load, 500 times or ARGS times, and count what is there
+soak: # kill a server under load, 500 times or ARGS times, and restart the desktop app's a thousand times
 	@scripts/soak $(ARGS)
 
 package: # packages of the desktop app with all programs, into target/release/bundle

@@ -69,6 +69,9 @@ fn trouble(view: &TrayView) -> String {
         _ => ("The monitor is starting".to_owned(), "The dashboard comes in a moment.".to_owned()),
     };
     let mut body = format!("<h1>{}</h1><p>{}</p>", escaped(&title), escaped(&text));
+    if matches!(view.server.serving, Serving::Failed { retry_in: None, .. }) {
+        body += "<p class=hint>Nothing is lost meanwhile: what hooks send waits on disk.</p>";
+    }
     if let Some(refused) = &view.server.refused {
         let _ = write!(body, "<p class=refused>{}</p>", escaped(&sentence(refused)));
     }
@@ -122,8 +125,9 @@ fn button(target: &str, label: &str, is_main: bool) -> String {
 
 fn document(title: &str, body: &str) -> String {
     const STYLE: &str = include_str!("page.css");
+    const MARK: &str = include_str!("../../icons/app.svg");
     format!(
-        "<!doctype html><html lang=en><meta charset=utf-8><title>{}</title><style>{STYLE}</style><main>{body}</main>",
+        "<!doctype html><html lang=en><meta charset=utf-8><title>{}</title><style>{STYLE}</style><main>{MARK}{body}</main>",
         escaped(title)
     )
 }

@@ -92,7 +92,7 @@ fn held(pid: &Value) -> (usize, usize, usize) {
 }
 
 #[test]
-fn two_hundred_restarts_and_moves_leak_nothing() {
+fn restarts_and_moves_leak_nothing() {
     let rounds = std::env::var("DESKTOP_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
     let (app, _host, tray) = serving();
     let (mut port, mut health) = (app.port(), app.wait_for_server(app.port()));

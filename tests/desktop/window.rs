@@ -85,6 +85,7 @@ fn without_a_tray_closing_the_window_quits() {
     app.start(&[]);
     app.wait_for_server(app.port());
     app.screen().wait_for(TITLE);
+    eventually("the page's process", || (app.pages() == 1).then_some(()));
     app.screen().close(TITLE);
     assert!(app.wait_for_end().success());
     app.wait_for_silence(app.port());

@@ -44,8 +44,7 @@ impl App {
     }
 
     fn at(home: Arc<TempDir>, port: u16, bus: Option<Bus>) -> Self {
-        let executable = std::env::var_os("DESKTOP_APP").map_or_else(|| program(DESKTOP), PathBuf::from);
-        Self { screen: Screen::start(), bus, home, executable, port, child: None }
+        Self { screen: Screen::start(), bus, home, executable: program(DESKTOP), port, child: None }
     }
 
     /// Starts it, with `--port` and these arguments.

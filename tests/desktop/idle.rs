@@ -1,0 +1,134 @@
+//! What the app costs while nothing happens: its processor time against that of an idle window of the same toolkit,
+//! and its memory with the window shown, hidden, and freed. `IDLE_SECONDS` is how long each state is watched.
+
+use std::fs;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use desktop_e2e::{App, TITLE, TrayHost, eventually};
+use serde_json::json;
+
+/// How long is watched when nobody says: two of the looks that the app takes at ports and hooks.
+const SECONDS: u64 = 60;
+
+/// After a change, before the watching begins.
+const SETTLE: Duration = Duration::from_secs(5);
+
+/// The argument with which this program is the idle window.
+const WINDOW: &str = "window";
+
+fn main() {
+    if std::env::args().nth(1).as_deref() == Some(WINDOW) {
+        return window();
+    }
+    let seconds = std::env::var("IDLE_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SECONDS);
+    let period = Duration::from_secs(seconds);
+    let mut app = App::new();
+    app.prefers(&json!({"free_window_after_s": seconds + 30, "told_of_tray": true}));
+    let host = TrayHost::start(app.bus());
+    app.start(&[]);
+    let tray = host.tray();
+    app.wait_for_server(app.port());
+    app.screen().wait_for(TITLE);
+    eventually("the page", || (app.pages() == 1).then_some(()));
+    let window = Window::start(&app);
+    std::thread::sleep(SETTLE);
+
+    println!("{:<32}{:>16}{:>12}", "", "CPU, ms a minute", "memory");
+    let (pid, other) = (app.pid(), window.0.id());
+    report("an idle window of the toolkit", used(other, period), other);
+    report("the app, its window shown", used(pid, period), pid);
+    app.screen().close(TITLE);
+    app.screen().wait_without(TITLE);
+    std::thread::sleep(SETTLE);
+    let both = std::thread::scope(|scope| {
+        let baseline = scope.spawn(|| used(other, period));
+        (used(pid, period), baseline.join().expect("it was watched"))
+    });
+    report("the app, hidden", both.0, pid);
+    eventually("the end of the page", || (app.pages() == 0).then_some(()));
+    std::thread::sleep(SETTLE);
+    report("the app, its page freed", used(pid, period), pid);
+    let share = 100.0 * both.0 / 60_000.0;
+    println!("hidden: {share:.2} % of one core, {:.1} times the idle window", both.0 / both.1.max(0.1));
+    tray.click("Quit");
+    app.wait_for_end();
+}
+
+fn report(what: &str, ms: f64, pid: u32) {
+    println!("{what:<32}{ms:>16.1}{:>8.1} MiB", memory(pid));
+}
+
+/// Milliseconds of processor time a minute that a process and its children use.
+fn used(pid: u32, period: Duration) -> f64 {
+    let before = time_ns(pid);
+    std::thread::sleep(period);
+    // Threads and processes that ended took their time with them.
+    let ns = time_ns(pid).saturating_sub(before);
+    ns as f64 / 1e6 * 60.0 / period.as_secs_f64()
+}
+
+/// The processor time so far, in nanoseconds.
+fn time_ns(pid: u32) -> u64 {
+    let thread = |entry: fs::DirEntry| {
+        let text = fs::read_to_string(entry.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    let of = |pid: u32| {
+        let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+        threads.filter_map(thread).sum::<u64>()
+    };
+    family(pid).into_iter().map(of).sum()
+}
+
+/// The memory in MiB, each shared page divided among those who share it.
+fn memory(pid: u32) -> f64 {
+    let kib = |pid: u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("Pss:"));
+        line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<f64>().ok()).unwrap_or(0.0)
+    };
+    family(pid).into_iter().map(kib).sum::<f64>() / 1024.0
+}
+
+/// A process and all that it started.
+fn family(pid: u32) -> Vec<u32> {
+    let mut family = vec![pid];
+    let mut next = 0;
+    while let Some(&parent) = family.get(next) {
+        let threads = fs::read_dir(format!("/proc/{parent}/task")).into_iter().flatten().flatten();
+        for thread in threads {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            family.extend(children.split_whitespace().filter_map(|pid| pid.parse::<u32>().ok()));
+        }
+        next += 1;
+    }
+    family
+}
+
+/// The idle window, as a process of its own.
+struct Window(Child);
+
+impl Window {
+    fn start(app: &App) -> Self {
+        let mut command = Command::new(std::env::current_exe().expect("this program has a path"));
+        app.settle(&mut command);
+        Self(command.arg(WINDOW).stdin(Stdio::null()).spawn().expect("the window can be started"))
+    }
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn window() {
+    use gtk::prelude::*;
+    gtk::init().expect("a display");
+    let window = gtk::Window::new(gtk::WindowType::Toplevel);
+    window.set_title("idle");
+    window.show_all();
+    gtk::main();
+}
