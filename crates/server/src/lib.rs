@@ -15,6 +15,7 @@ mod hub;
 mod ingest;
 mod instances;
 mod listen;
+mod metrics;
 mod peer;
 mod rate;
 mod security;
