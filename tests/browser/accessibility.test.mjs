@@ -37,10 +37,12 @@ for (const look of [{ theme: 'light' }, { theme: 'dark' }, { theme: 'contrast' }
   test(`every view is accessible: ${JSON.stringify(look)}`, async (t) => {
     const monitor = await startMonitor(t);
     await seedAll(monitor);
+    await seedAll(await startMonitor(t, { home: monitor.home }));
     const found = [];
     for (const [hash, ready] of VIEWS) {
       const page = await openPage(monitor, { hash, ...look });
       await at(page, ready).first().waitFor();
+      await at(page, 'switcher').waitFor();
       found.push(...(await violations(page)).map((violation) => `${hash} ${violation}`));
       await page.context().close();
     }

@@ -15,7 +15,9 @@ import { chromium } from 'playwright-core';
 export const PATIENCE_MS = 15_000;
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
-const PROGRAM = join(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'claude-mpm-monitor');
+/** The monitor: that of the tests, or one that was built already. */
+export const PROGRAM =
+  process.env.BENCH_PROGRAM ?? join(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'claude-mpm-monitor');
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 // Nothing that a browser does by itself: only the page may cause traffic.
 const SWITCHES = [
@@ -29,10 +31,9 @@ const SWITCHES = [
 
 let browser;
 before(async () => {
-  execFileSync('cargo', ['build', '--quiet', '--bins'], {
-    cwd: REPOSITORY,
-    stdio: 'inherit',
-  });
+  if (process.env.BENCH_PROGRAM === undefined) {
+    execFileSync('cargo', ['build', '--quiet', '--bins'], { cwd: REPOSITORY, stdio: 'inherit' });
+  }
   const executablePath = process.env.CHROMIUM ?? PATHS.find(existsSync);
   assert.ok(executablePath, 'no Chromium found: `scripts/setup test` installs it');
   browser = await chromium.launch({ executablePath, args: SWITCHES });
