@@ -89,7 +89,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            config: Config::default(),
+            config: Config { own_events: true, ..Config::default() },
             tls: false,
             tls_cert: None,
             tls_key: None,

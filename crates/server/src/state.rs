@@ -19,6 +19,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::listen::Listeners;
+use crate::own::OwnEvents;
 use crate::rate::Rates;
 use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
@@ -51,6 +52,7 @@ pub(crate) struct AppState {
     pub hub: Hub,
     pub ingest: Ingest,
     pub clients: Clients,
+    pub own: OwnEvents,
     pub websockets: WebSockets,
     pub spool: Tally,
     pub id: Arc<str>,
