@@ -20,7 +20,7 @@ fn tool(name: &str, input: Value, response: Value) -> Value {
 
 /// The summaries of what a query finds, in the dashboard's language.
 fn found(monitor: &Monitor, query: &str) -> Vec<String> {
-    let events = monitor.events(&format!("query={}", query.replace(' ', "%20"))).events;
+    let events = monitor.events(&format!("query={}", query.replace(' ', "%20").replace('"', "%22"))).events;
     events.into_iter().map(|event| event.summary).collect()
 }
 

@@ -15,6 +15,9 @@ pub const HEALTH: &str = "/health";
 /// Who is serving, and who is connected.
 pub const STATUS: &str = "/status";
 
+/// For Prometheus: what the server tells of itself.
+pub const METRICS: &str = "/metrics";
+
 /// Events in (POST) and history out (GET).
 pub const EVENTS: &str = "/api/events";
 

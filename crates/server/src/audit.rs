@@ -75,6 +75,11 @@ impl Audit {
         ledger.latest.push_back(Refused { at, code, address, what });
     }
 
+    /// How many of each kind.
+    pub(crate) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.lock().counts.clone()
+    }
+
     pub(crate) fn summary(&self) -> Summary {
         let ledger = self.lock();
         Summary { counts: ledger.counts.clone(), latest: ledger.latest.clone() }

@@ -63,6 +63,19 @@ pub(crate) enum Transport {
     WebSocket,
 }
 
+impl Transport {
+    /// What it is called.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::WebSocket => "websocket",
+            Self::SocketIo(socket) => match socket.transport_type() {
+                TransportType::Websocket => "socket.io websocket",
+                TransportType::Polling => "socket.io polling",
+            },
+        }
+    }
+}
+
 impl Client {
     /// A connection that came with this request.
     pub(crate) fn of(request: &Parts, transport: Transport, now: Timestamp) -> Self {
@@ -79,22 +92,16 @@ impl Client {
     }
 
     fn info(&self, id: &str) -> ClientInfo {
-        let (transport, namespace) = match &self.transport {
-            Transport::WebSocket => ("websocket", None),
-            Transport::SocketIo(socket) => {
-                let transport = match socket.transport_type() {
-                    TransportType::Websocket => "socket.io websocket",
-                    TransportType::Polling => "socket.io polling",
-                };
-                (transport, Some(socket.ns().to_owned()))
-            }
+        let namespace = match &self.transport {
+            Transport::WebSocket => None,
+            Transport::SocketIo(socket) => Some(socket.ns().to_owned()),
         };
         ClientInfo {
             id: id.to_owned(),
             kind: kind(self.kind.as_deref(), self.agent.as_deref()),
             name: self.name.clone(),
             address: self.address.map(|address| address.to_string()).unwrap_or_default(),
-            transport: transport.to_owned(),
+            transport: self.transport.name().to_owned(),
             namespace,
             version: self.version.clone(),
             connected_at: self.connected_at,

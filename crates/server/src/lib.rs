@@ -14,6 +14,7 @@ mod http;
 mod hub;
 mod ingest;
 mod listen;
+mod metrics;
 mod own;
 mod peer;
 mod rate;

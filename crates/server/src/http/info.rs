@@ -7,13 +7,16 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::header;
+use axum::response::IntoResponse;
 use protocol::health::Status;
 use protocol::{Health, Timestamp};
 use serde_json::{Value, json};
 
 use super::ApiError;
-use crate::compatibility;
 use crate::state::AppState;
+use crate::store::Store;
+use crate::{compatibility, metrics};
 
 pub(super) async fn health(State(app): State<AppState>) -> Json<Health> {
     Json(app.health())
@@ -62,6 +65,13 @@ pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
         "store": health.store,
         "spool": health.spool,
     }))
+}
+
+/// For Prometheus.
+pub(super) async fn metrics(State(app): State<AppState>) -> impl IntoResponse {
+    // A store that cannot be read has no size, and all the rest is worth knowing then.
+    let store_bytes = app.read(Store::bytes).await.ok();
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&app, store_bytes))
 }
 
 /// `POST /compatibility {"client_version"}`, whatever the Content-Type.

@@ -42,6 +42,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/version", get(info::version))
         .route("/version.json", get(info::version_json))
         .route("/stats", get(info::stats))
+        .route(names::METRICS, get(info::metrics))
         .route("/compatibility", post(info::compatibility))
         .route("/api/config", get(info::config))
         .route("/api/working-directory", get(info::working_directory))

@@ -22,7 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::figures::Figures;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
@@ -30,6 +30,7 @@ use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::config::Config;
 use crate::error::Error;
+use crate::metrics::Costs;
 use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
 pub(crate) use terms::Terms;
@@ -116,6 +117,7 @@ struct Shared {
     trouble: Arc<Mutex<Option<String>>>,
     /// What the user should know until the next start.
     notice: Option<String>,
+    costs: Costs,
 }
 
 impl Store {
@@ -129,8 +131,9 @@ impl Store {
             schema::open(&config.database, config.durability).map_err(failed)?;
         let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
         let trouble = Arc::new(Mutex::new(None));
-        let writer =
-            Writer::new(connection, config, publish, trouble.clone()).map_err(|e| failed(e.to_string()))?;
+        let costs = Costs::default();
+        let writer = Writer::new(connection, config, publish, trouble.clone(), costs.clone());
+        let writer = writer.map_err(|e| failed(e.to_string()))?;
         let last_seq = AtomicU64::new(writer.last_seq().0);
         let (jobs, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
@@ -141,6 +144,7 @@ impl Store {
             epoch,
             writer: Mutex::new(None),
             trouble,
+            costs,
             notice: set_aside.map(|path| {
                 format!(
                     "the database was damaged; it was set aside as {} and a new one begun",
@@ -172,7 +176,7 @@ impl Store {
         let kib = u32::try_from((bytes / 1024).clamp(1, QUEUE_KIB_MAX)).unwrap_or(u32::MAX);
         let (reply, answer) = oneshot::channel();
         let events = events.into_iter().map(|event| Prepared::of(event, received_at)).collect();
-        let job = Job::Append { events, reply };
+        let job = Job::Append { events, since: Instant::now(), reply };
         let place = self.shared.queue.clone().try_acquire_many_owned(kib);
         let store = self.clone();
         let queued = match place {
@@ -208,6 +212,14 @@ impl Store {
     /// [`StoreError`] when the database refuses.
     pub(crate) fn figures(&self, query: &Query) -> Result<Figures, StoreError> {
         self.shared.readers.with(|connection| figures::figures(connection, query))
+    }
+
+    /// Its size, in bytes. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn bytes(&self) -> Result<u64, StoreError> {
+        self.shared.readers.with(|connection| Ok(retention::bytes(connection)?))
     }
 
     /// One event with its payload. Blocks on the disk.
@@ -264,6 +276,11 @@ impl Store {
     /// The newest committed position.
     pub(crate) fn last_seq(&self) -> Seq {
         Seq(self.shared.last_seq.load(Ordering::Acquire))
+    }
+
+    /// What storing costs.
+    pub(crate) fn costs(&self) -> &Costs {
+        &self.shared.costs
     }
 
     /// Identity of this database: positions of another one mean nothing here.

@@ -18,6 +18,7 @@ use super::duplicates::{Duplicates, Link};
 use super::sessions::Sessions;
 use super::{Appended, Committed, Publication, Publish, StoreError, lock, retention, schema, search};
 use crate::config::Config;
+use crate::metrics::Costs;
 
 /// Most events in one commit: large enough that the commit's cost vanishes, small enough to answer soon.
 const GROUP_EVENTS_MAX: usize = 4096;
@@ -41,7 +42,7 @@ const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
 /// What the writer can be asked to do.
 pub(super) enum Job {
     /// Store events.
-    Append { events: Vec<Prepared>, reply: oneshot::Sender<Result<Appended, StoreError>> },
+    Append { events: Vec<Prepared>, since: Instant, reply: oneshot::Sender<Result<Appended, StoreError>> },
     /// Note that somebody has seen a session as it is now; answers whether there is one.
     Read { session: SessionId, reply: oneshot::Sender<Result<bool, StoreError>> },
     /// Write what is known of sessions; answers when that is done, or not to be done.
@@ -50,7 +51,13 @@ pub(super) enum Job {
     Index { up_to: Seq, reply: oneshot::Sender<()> },
 }
 
-type Reply = oneshot::Sender<Result<Appended, StoreError>>;
+/// Who waits for an answer.
+struct Waiting {
+    reply: oneshot::Sender<Result<Appended, StoreError>>,
+    /// How many of the group's events are its own.
+    events: usize,
+    since: Instant,
+}
 
 pub(super) struct Writer {
     connection: Connection,
@@ -69,6 +76,7 @@ pub(super) struct Writer {
     /// Searches that wait for the index, by the position they need.
     searches: Vec<(Seq, oneshot::Sender<()>)>,
     database: PathBuf,
+    costs: Costs,
 }
 
 /// An event on its way into the log: all but its position is settled.
@@ -107,6 +115,7 @@ impl Writer {
         config: &Config,
         publish: Publish,
         trouble: Arc<Mutex<Option<String>>>,
+        costs: Costs,
     ) -> rusqlite::Result<Self> {
         let last_seq =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
@@ -128,6 +137,7 @@ impl Writer {
             trouble,
             searches: Vec::new(),
             database: config.database.clone(),
+            costs,
         })
     }
 
@@ -232,15 +242,15 @@ impl Writer {
 
     /// Takes a job and everything that waits behind it, and commits it as one group.
     fn take_group(&mut self, first: Job, jobs: &Receiver<Job>, committed: &impl Fn(Seq)) {
-        let mut replies: Vec<(Reply, usize)> = Vec::new();
+        let mut waiting = Vec::new();
         let mut events: Vec<Prepared> = Vec::new();
         let mut reads = Vec::new();
         let mut saves = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
             match job {
-                Job::Append { events: mut more, reply } => {
-                    replies.push((reply, more.len()));
+                Job::Append { events: mut more, since, reply } => {
+                    waiting.push(Waiting { reply, events: more.len(), since });
                     if events.is_empty() { events = more } else { events.append(&mut more) }
                 }
                 Job::Read { session, reply } => reads.push((session, reply)),
@@ -250,7 +260,7 @@ impl Writer {
             }
             next = if events.len() < GROUP_EVENTS_MAX { jobs.try_recv().ok() } else { None };
         }
-        self.store(events, replies, committed);
+        self.store(events, waiting, committed);
         // After the events that came before them: what was seen is what was stored.
         for (session, reply) in reads {
             let _ = reply.send(self.mark_read(&session));
@@ -266,19 +276,21 @@ impl Writer {
         }
     }
 
-    fn store(&mut self, mut group: Vec<Prepared>, replies: Vec<(Reply, usize)>, committed: &impl Fn(Seq)) {
+    fn store(&mut self, mut group: Vec<Prepared>, waiting: Vec<Waiting>, committed: &impl Fn(Seq)) {
         if group.is_empty() {
-            return answer(replies, &[]);
+            return answer(waiting, &[]);
         }
+        let started = Instant::now();
         match self.commit(&mut group) {
             Ok(sessions) => {
                 committed(self.last_seq);
+                self.note_costs(&waiting, group.len(), started);
                 lock(&self.trouble).take();
                 let outcomes: Vec<Outcome> = group.iter().map(|event| event.outcome).collect();
                 let stored = group.into_iter().filter(|event| matches!(event.outcome, Outcome::Stored(_)));
                 let events = stored.map(Prepared::into_event).collect();
                 (self.publish)(Publication::Committed(Committed { events, sessions }));
-                answer(replies, &outcomes);
+                answer(waiting, &outcomes);
             }
             Err(error) => {
                 tracing::error!(%error, "could not store events");
@@ -287,11 +299,19 @@ impl Writer {
                 }
                 *lock(&self.trouble) = Some(error.to_string());
                 let error = StoreError::from(error);
-                for (reply, _) in replies {
+                for Waiting { reply, .. } in waiting {
                     let _ = reply.send(Err(error.clone()));
                 }
                 (self.publish)(Publication::Unstored(group.into_iter().map(unstored).collect()));
             }
+        }
+    }
+
+    fn note_costs(&self, waiting: &[Waiting], events: usize, started: Instant) {
+        let now = Instant::now();
+        self.costs.committed(events, now - started);
+        for waited in waiting {
+            self.costs.appended(now - waited.since);
         }
     }
 
@@ -404,9 +424,9 @@ enum Outcome {
 }
 
 /// Each sender learns about its own events.
-fn answer(replies: Vec<(Reply, usize)>, outcomes: &[Outcome]) {
+fn answer(waiting: Vec<Waiting>, outcomes: &[Outcome]) {
     let mut rest = outcomes;
-    for (reply, count) in replies {
+    for Waiting { reply, events: count, .. } in waiting {
         let (own, others) = rest.split_at(count);
         rest = others;
         let stored = own.iter().filter(|outcome| matches!(outcome, Outcome::Stored(_))).count();
