@@ -25,16 +25,16 @@ fn change(setup: &Setup, action: HooksAction, shown: &str) -> Result<(), HooksEr
         HooksAction::Install => plan_install(setup).map(|change| vec![change]),
         HooksAction::Uninstall => setup.plan_uninstall(None),
     };
-    if diff(&planned.map_err(failed)?) != shown {
+    if diff(&planned.map_err(|error| failed(&error))?) != shown {
         return Err(HooksError::Changed);
     }
     let made = match action {
-        HooksAction::Install => {
-            setup.install(&setup.settings(None), &defaults(setup).map_err(failed)?).map(|change| vec![change])
-        }
+        HooksAction::Install => setup
+            .install(&setup.settings(None), &defaults(setup).map_err(|error| failed(&error))?)
+            .map(|change| vec![change]),
         HooksAction::Uninstall => setup.uninstall(None),
     };
-    for Change { path, backup, .. } in made.map_err(failed)? {
+    for Change { path, backup, .. } in made.map_err(|error| failed(&error))? {
         tracing::info!(?action, settings = %path.display(), ?backup, "changed Claude Code's settings");
     }
     Ok(())
@@ -60,8 +60,8 @@ fn diff(changes: &[Change]) -> String {
     changes.iter().filter(|change| !change.is_nothing()).map(Change::diff).collect()
 }
 
-fn failed(error: Error) -> HooksError {
-    HooksError::Failed(told(&error))
+fn failed(error: &Error) -> HooksError {
+    HooksError::Failed(told(error))
 }
 
 fn told(error: &Error) -> String {
