@@ -490,7 +490,7 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 37] = [
+        let cases: [(Value, Check); 38] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -549,7 +549,7 @@ mod tests {
     #[test]
     fn no_environment_variable_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(&str, &str, Check); 17] = [
+        let cases: [(&str, &str, Check); 18] = [
             ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
             ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
