@@ -5,16 +5,16 @@ use e2e::{Library, Monitor, Socket, WebSocket};
 use serde_json::{Value, json};
 
 /// A hook of one session.
-fn hook(name: &str, more: Value) -> Value {
+fn hook(name: &str, more: &Value) -> Value {
     let mut hook = json!({ "session_id": "s-1", "cwd": "/home/dev/shop", "hook_event_name": name });
     hook.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     hook
 }
 
-fn tool(name: &str, input: Value, response: Value) -> Value {
+fn tool(name: &str, input: &Value, response: &Value) -> Value {
     hook(
         "PostToolUse",
-        json!({ "tool_name": name, "tool_use_id": name, "tool_input": input, "tool_response": response }),
+        &json!({ "tool_name": name, "tool_use_id": name, "tool_input": input, "tool_response": response }),
     )
 }
 
@@ -29,14 +29,14 @@ fn every_category_is_in_the_stream_and_can_be_asked_for_alone() {
     let monitor = Monitor::start();
     let mut stream = Socket::connect(&monitor, Library::Node);
     let events = [
-        hook("SubagentStart", json!({ "agent_id": "a1", "agent_type": "Explore" })),
-        tool("Bash", json!({ "command": "git commit -m done" }), json!({ "stdout": "1 file changed" })),
-        tool("Bash", json!({ "command": "cargo test" }), json!({ "stdout": "test result: ok. 3 passed" })),
-        tool("Write", json!({ "file_path": "/home/dev/shop/tax.rs", "content": "x" }), json!({})),
-        hook("FileChanged", json!({ "file_path": "/home/dev/shop/.envrc", "event": "change" })),
+        hook("SubagentStart", &json!({ "agent_id": "a1", "agent_type": "Explore" })),
+        tool("Bash", &json!({ "command": "git commit -m done" }), &json!({ "stdout": "1 file changed" })),
+        tool("Bash", &json!({ "command": "cargo test" }), &json!({ "stdout": "test result: ok. 3 passed" })),
+        tool("Write", &json!({ "file_path": "/home/dev/shop/tax.rs", "content": "x" }), &json!({})),
+        hook("FileChanged", &json!({ "file_path": "/home/dev/shop/.envrc", "event": "change" })),
         hook(
             "ConfigChange",
-            json!({ "source": "user_settings", "file_path": "/home/dev/.claude/settings.json" }),
+            &json!({ "source": "user_settings", "file_path": "/home/dev/.claude/settings.json" }),
         ),
         json!({ "type": "memory:updated", "data": { "session_id": "s-1", "agent_id": "engineer" } }),
     ];
