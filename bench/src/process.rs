@@ -66,7 +66,8 @@ impl Server {
             Program::Monitor(path) => {
                 let mut command = Command::new(path);
                 command.args(["start", "--foreground", "--host", "127.0.0.1", "--port", &port.to_string()]);
-                command.env("CLAUDE_MPM_HOME", place.home.path());
+                // What is counted are the events that the bench sends.
+                command.env("CLAUDE_MPM_HOME", place.home.path()).env("CLAUDE_MPM_OWN_EVENTS", "false");
                 command
             }
             Program::Bare => {

@@ -54,6 +54,8 @@ export async function startMonitor(t, at) {
       ...Object.fromEntries(Object.entries(process.env).filter(own)),
       HOME: home,
       CLAUDE_MPM_HOME: home,
+      // What the tests count are the events that they send.
+      CLAUDE_MPM_OWN_EVENTS: 'false',
     },
     stdio: ['ignore', out, out],
   });

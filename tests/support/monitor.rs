@@ -26,6 +26,8 @@ const POLL: Duration = Duration::from_millis(10);
 pub struct Monitor {
     home: Arc<TempDir>,
     arguments: Vec<String>,
+    /// Whether it keeps its own events beside those that the test sends.
+    own_events: bool,
     port: u16,
     child: Child,
     agent: ureq::Agent,
@@ -35,6 +37,7 @@ pub struct Monitor {
 pub struct Crashed {
     home: Arc<TempDir>,
     arguments: Vec<String>,
+    own_events: bool,
     port: u16,
 }
 
@@ -51,12 +54,21 @@ impl Monitor {
 
     /// Starts one in this home, which others may share, on a free port and with these arguments.
     pub fn start_with(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
+        Self::start_as(home, arguments, false)
+    }
+
+    /// Starts one that keeps its own events, too: its start and stop, and who connects and leaves.
+    pub fn start_with_own_events() -> Self {
+        Self::start_as(&Arc::new(TempDir::new().expect("a temporary folder can be made")), &[], true)
+    }
+
+    fn start_as(home: &Arc<TempDir>, arguments: &[&str], own_events: bool) -> Self {
         let agent = agent();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         for _ in 0..PORT_TRIES {
             let port = free_port();
-            if let Some(child) = serve(&agent, home.path(), port, &arguments) {
-                return Self { home: home.clone(), arguments, port, child, agent };
+            if let Some(child) = serve(&agent, home.path(), port, &arguments, own_events) {
+                return Self { home: home.clone(), arguments, own_events, port, child, agent };
             }
         }
         panic!("no monitor could be started");
@@ -65,7 +77,16 @@ impl Monitor {
     /// Ends it as a crash would, without a word.
     pub fn crash(mut self) -> Crashed {
         self.end();
-        Crashed { home: self.home.clone(), arguments: self.arguments.clone(), port: self.port }
+        self.remains()
+    }
+
+    fn remains(&self) -> Crashed {
+        Crashed {
+            home: self.home.clone(),
+            arguments: self.arguments.clone(),
+            own_events: self.own_events,
+            port: self.port,
+        }
     }
 
     /// Ends it as its user does, and claims that it ends well.
@@ -231,7 +252,7 @@ impl Crashed {
 
     /// Starts another one and ends it as a crash would at that moment, whether it answers yet or not.
     pub fn crash_when(self, moment: impl Fn() -> bool) -> Self {
-        let mut child = spawn(self.home.path(), self.port, &self.arguments);
+        let mut child = spawn(self.home.path(), self.port, &self.arguments, self.own_events);
         let start = Instant::now();
         while !moment() && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_micros(200));
@@ -247,10 +268,10 @@ impl Crashed {
     /// Starts another one in the same home on the same port.
     pub fn restart(self) -> Monitor {
         let agent = agent();
-        let Self { home, arguments, port } = self;
-        let child = serve(&agent, home.path(), port, &arguments);
+        let Self { home, arguments, own_events, port } = self;
+        let child = serve(&agent, home.path(), port, &arguments, own_events);
         let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(home.path(), port)));
-        Monitor { home, arguments, port, child, agent }
+        Monitor { home, arguments, own_events, port, child, agent }
     }
 }
 
@@ -317,22 +338,31 @@ pub fn settle(command: &mut Command, home: &Path) {
     command
         .env("CLAUDE_MPM_HOME", home)
         .env("HOME", home)
+        // What the tests count are the events that they send.
+        .env("CLAUDE_MPM_OWN_EVENTS", "false")
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY");
     command.current_dir(home);
 }
 
 /// Starts a monitor and waits until it answers; `None` when it cannot have the port.
-fn serve(agent: &ureq::Agent, home: &Path, port: u16, arguments: &[String]) -> Option<Child> {
-    let mut child = spawn(home, port, arguments);
+fn serve(
+    agent: &ureq::Agent,
+    home: &Path,
+    port: u16,
+    arguments: &[String],
+    own_events: bool,
+) -> Option<Child> {
+    let mut child = spawn(home, port, arguments, own_events);
     answers(agent, home, port, &mut child).then_some(child)
 }
 
-fn spawn(home: &Path, port: u16, arguments: &[String]) -> Child {
+fn spawn(home: &Path, port: u16, arguments: &[String], own_events: bool) -> Child {
     let log = File::create(log_file(home, port)).expect("a log can be made");
     our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
         .args(arguments)
+        .env("CLAUDE_MPM_OWN_EVENTS", own_events.to_string())
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)

@@ -70,6 +70,8 @@ impl Line {
         let unreachable = |reason: String| Error::Unreachable { url: url.clone(), reason };
         let mut request =
             url.as_str().into_client_request().map_err(|error| unreachable(error.to_string()))?;
+        let agent = HeaderValue::from_static(concat!("claude-mpm-monitor/", env!("CARGO_PKG_VERSION")));
+        request.headers_mut().insert(header::USER_AGENT, agent);
         if let Some(secret) = monitor.secret() {
             let bearer = HeaderValue::try_from(format!("Bearer {secret}"));
             let bearer = bearer.map_err(|error| unreachable(error.to_string()))?;

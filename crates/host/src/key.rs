@@ -281,6 +281,14 @@ pub(crate) const KEYS: &[Key] = &[
         show: |settings| json!(settings.config.retention_mib),
     },
     Key {
+        name: "own_events",
+        about: "Whether the monitor's own events are kept: its start and stop, and who connects and leaves",
+        environment: &["CLAUDE_MPM_OWN_EVENTS"],
+        expected: "true or false",
+        apply: |value, settings| set(truth(value), &mut settings.config.own_events),
+        show: |settings| json!(settings.config.own_events),
+    },
+    Key {
         name: "durability",
         about: "What an acknowledged event survives: a \"crash\" of the server, or the loss of \"power\" too (slower)",
         environment: &[],

@@ -104,7 +104,7 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
-            config: Config::default(),
+            config: Config { own_events: true, ..Config::default() },
             tls: false,
             tls_cert: None,
             tls_key: None,
@@ -543,7 +543,7 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 43] = [
+        let cases: [(Value, Check); 44] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -566,6 +566,7 @@ mod tests {
             (json!({"ping_timeout": 20}), |s| s.config.ping_timeout_s == 20),
             (json!({"retention_days": 0}), |s| s.config.retention_days == 0),
             (json!({"retention_mib": 5}), |s| s.config.retention_mib == 5),
+            (json!({"own_events": false}), |s| !s.config.own_events),
             (json!({"durability": "power"}), |s| s.config.durability == Durability::Power),
             (json!({"log_level": "DEBUG"}), |s| s.log_level == Some(LogLevel::Debug)),
             (json!({"log_level": "WARNING"}), |s| s.log_level == Some(LogLevel::Warn)),
@@ -609,7 +610,7 @@ mod tests {
     #[test]
     fn no_environment_variable_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(&str, &str, Check); 19] = [
+        let cases: [(&str, &str, Check); 20] = [
             ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
             ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
@@ -621,6 +622,7 @@ mod tests {
             ("CLAUDE_MPM_DEFAULT_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_MONITOR_LOG_TO_FILE", "1", |s| s.log_to_file),
             ("CLAUDE_MPM_MONITOR_DASHBOARD", "off", |s| !s.config.dashboard),
+            ("CLAUDE_MPM_OWN_EVENTS", "off", |s| !s.config.own_events),
             ("CLAUDE_MPM_DASHBOARD_PORT", "9001", |s| s.config.dashboard_port == Some(9001)),
             ("CLAUDE_MPM_SOCKETIO_MODE", "client", |s| s.deployment_mode == DeploymentMode::Client),
             ("CLAUDE_MPM_SOCKETIO_AUTO_START", "false", |s| !s.auto_start),

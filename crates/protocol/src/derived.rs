@@ -9,7 +9,7 @@ use crate::{Event, Kind, Timestamp, legacy};
 
 /// Groups of that API's names, written `group.name` or `group:name`. Events that come under such a name are
 /// passed on under it.
-const GROUPS: &[&str] = &["session", "claude", "agent", "todo", "memory", "ticket", "system"];
+const GROUPS: &[&str] = &["session", "claude", "agent", "todo", "memory", "ticket", "system", "client"];
 
 /// What only a server says of itself; an event of that name is somebody's claim, not our state.
 const RESERVED: &[&str] = &["system.status", "system.gap", "system.shutdown", "system.restart"];

@@ -84,11 +84,13 @@ pub enum Source {
     Otlp,
     /// A Claude Code transcript.
     Transcript,
+    /// The monitor itself.
+    Monitor,
 }
 
 impl Source {
     /// Every source, in the order of its stored code.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Hook,
         Self::MpmHook,
         Self::Http,
@@ -97,6 +99,7 @@ impl Source {
         Self::Run,
         Self::Otlp,
         Self::Transcript,
+        Self::Monitor,
     ];
 
     /// The name on the wire.
@@ -110,6 +113,7 @@ impl Source {
             Self::Run => "run",
             Self::Otlp => "otlp",
             Self::Transcript => "transcript",
+            Self::Monitor => "monitor",
         }
     }
 

@@ -13,6 +13,7 @@ use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 use tokio::sync::watch;
 
+use crate::own::OwnEvents;
 use crate::peer::Peer;
 
 /// Connections that are listed for people.
@@ -22,13 +23,14 @@ const LISTED_MAX: usize = 1000;
 const AGENT_CHARS_MAX: usize = 200;
 
 /// Connections, by an id that their transport gives.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Clients {
     shared: Arc<Shared>,
 }
 
 #[derive(Default)]
 struct Shared {
+    own: OwnEvents,
     connected: Mutex<BTreeMap<String, Client>>,
     changed: watch::Sender<()>,
     served: AtomicU64,
@@ -126,14 +128,24 @@ fn kind(registered: Option<&str>, agent: Option<&str>) -> String {
 }
 
 impl Clients {
+    /// Connections that come and go are told there.
+    pub(crate) fn new(own: OwnEvents) -> Self {
+        Self { shared: Arc::new(Shared { own, ..Shared::default() }) }
+    }
+
     pub(crate) fn joined(&self, id: &str, client: Client) {
+        self.shared.own.connected(&client.info(id));
         self.lock().insert(id.to_owned(), client);
         self.shared.served.fetch_add(1, Ordering::Relaxed);
         self.shared.changed.send_replace(());
     }
 
-    pub(crate) fn left(&self, id: &str) {
-        self.lock().remove(id);
+    /// `trouble` is why it was disconnected, when it did not simply go.
+    pub(crate) fn left(&self, id: &str, trouble: Option<&str>) {
+        let client = self.lock().remove(id);
+        if let Some(client) = client {
+            self.shared.own.disconnected(&client.info(id), trouble);
+        }
         self.shared.changed.send_replace(());
     }
 

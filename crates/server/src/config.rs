@@ -68,6 +68,9 @@ pub struct Config {
     pub retention_mib: u64,
     /// What an acknowledged event survives.
     pub durability: Durability,
+    /// Whether the monitor's own events are kept: its start and stop, and who connects and leaves. Whoever embeds a
+    /// server asks for them.
+    pub own_events: bool,
     /// Whether events are kept; the same switch over all restarts.
     pub capture: Capture,
     /// What `GET /api/settings` answers; nothing else looks at it.
@@ -104,6 +107,7 @@ impl Default for Config {
             retention_days: 30,
             retention_mib: 2048,
             durability: Durability::Crash,
+            own_events: false,
             capture: Capture::default(),
             configuration: Configuration::default(),
         }

@@ -16,6 +16,7 @@ mod ingest;
 mod instances;
 mod listen;
 mod metrics;
+mod own;
 mod peer;
 mod rate;
 mod security;
@@ -61,6 +62,7 @@ pub struct Server {
     listeners: Vec<TcpListener>,
     tls: Option<tls::Tls>,
     control_token: Arc<str>,
+    told: own::Told,
     state: AppState,
 }
 
@@ -130,6 +132,8 @@ impl Server {
         let control_token: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
         let websockets = websocket::WebSockets::new(config.instance_info(port));
         let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
+        let (own, told) = own::OwnEvents::new();
+        let own = if config.own_events { own } else { own::OwnEvents::default() };
         let state = AppState {
             ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
             tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
@@ -138,7 +142,8 @@ impl Server {
             config: Arc::new(config),
             store,
             hub,
-            clients: clients::Clients::default(),
+            clients: clients::Clients::new(own.clone()),
+            own,
             websockets,
             spool: spool::Tally::default(),
             id: id.into(),
@@ -151,7 +156,7 @@ impl Server {
             ended: watch::Sender::new(None),
             next: Arc::default(),
         };
-        Ok(Self { listeners, tls, control_token, state })
+        Ok(Self { listeners, tls, control_token, told, state })
     }
 
     /// How this user's other servers are found and reached; without it `/api/instances` knows only this one.
@@ -202,9 +207,11 @@ impl Server {
     /// # Errors
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
-        let Self { listeners, tls, state, .. } = self;
+        let Self { listeners, tls, told, state, .. } = self;
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let following = transcripts::Following::start(&state);
+        own::store(told, state.ingest.clone());
+        state.own.started(&state);
         let (layer, io) = socketio::layer(&state);
         let door = Arc::new(door(&state, layer, tls));
         websocket::start(&state).await;
@@ -275,6 +282,7 @@ async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<()>, draining:
         tracing::debug!("requests that were never finished were cut off");
         serving.shutdown().await;
     }
+    state.own.stopped(ended).await;
     let store = state.store.clone();
     let closed = tokio::task::spawn_blocking(move || {
         draining.end();

@@ -20,6 +20,7 @@ use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::instances::Instances;
 use crate::listen::Listeners;
+use crate::own::OwnEvents;
 use crate::rate::Rates;
 use crate::spool::Tally;
 use crate::store::{Page, Query, Store, StoreError};
@@ -49,6 +50,7 @@ pub(crate) struct AppState {
     pub hub: Hub,
     pub ingest: Ingest,
     pub clients: Clients,
+    pub own: OwnEvents,
     pub websockets: WebSockets,
     pub spool: Tally,
     pub id: Arc<str>,

@@ -38,7 +38,7 @@ export type Kind = string;
 /**
  * Who sent an event: the door it came by, or the sender that named itself.
  */
-export type Source = "hook" | "mpm_hook" | "http" | "socketio" | "websocket" | "run" | "otlp" | "transcript";
+export type Source = "hook" | "mpm_hook" | "http" | "socketio" | "websocket" | "run" | "otlp" | "transcript" | "monitor";
 
 /**
  * A stored event without its payload: what lists show and what is broadcast live.

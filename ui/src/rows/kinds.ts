@@ -57,6 +57,10 @@ const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
   ['token_usage_updated', { icon: 'gauge', tone: 'quiet', label: kinds.token_usage_updated }],
   ['hook_execution', { icon: 'gear', tone: 'quiet', label: kinds.hook_execution }],
   ['command_acknowledged', { icon: 'check', tone: 'quiet', label: kinds.command_acknowledged }],
+  ['system.started', { icon: 'play', tone: 'quiet', label: kinds['system.started'] }],
+  ['system.stopped', { icon: 'stop', tone: 'quiet', label: kinds['system.stopped'] }],
+  ['client.connected', { icon: 'link', tone: 'quiet', label: kinds['client.connected'] }],
+  ['client.disconnected', { icon: 'link', tone: 'quiet', label: kinds['client.disconnected'] }],
   ['assistant_response', { icon: 'message', tone: 'plain', label: kinds.assistant_response }],
 ]);
 

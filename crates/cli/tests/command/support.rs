@@ -57,6 +57,8 @@ impl Desk {
             .env("CLAUDE_MPM_HOME", self.home.folder())
             .env("HOME", self.folder.path())
             .env("CLAUDE_MPM_SOCKETIO_PORT", self.port.to_string())
+            // What the tests count are the events that they send.
+            .env("CLAUDE_MPM_OWN_EVENTS", "false")
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .current_dir(self.folder.path())

@@ -10,6 +10,7 @@ use serde_json::{Value, json, to_value};
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler;
+use socketioxide::socket::DisconnectReason;
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
@@ -144,8 +145,8 @@ fn greet(socket: &SocketRef, app: &AppState, version: &str) {
     emit(socket, "dashboard:welcome", &welcome);
 }
 
-async fn disconnect(socket: SocketRef, io: SocketIo, State(app): State<AppState>) {
-    app.clients.left(socket.id.as_str());
+async fn disconnect(socket: SocketRef, io: SocketIo, State(app): State<AppState>, reason: DisconnectReason) {
+    app.clients.left(socket.id.as_str(), super::trouble(reason));
     feed::stop(&socket);
     count_changed(&io, &app).await;
 }

@@ -15,6 +15,7 @@ use std::time::Duration;
 use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::layer::SocketIoLayer;
+use socketioxide::socket::DisconnectReason;
 
 use crate::state::AppState;
 
@@ -36,6 +37,16 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     legacy::open(&io, state);
     stream::open(&io);
     (layer, io)
+}
+
+/// Why a connection ended, when its client did not simply go. A page that is closed breaks its connection.
+fn trouble(reason: DisconnectReason) -> Option<&'static str> {
+    match reason {
+        DisconnectReason::HeartbeatTimeout => Some("the client did not answer a ping"),
+        DisconnectReason::PacketParsingError => Some("the client sent something that is no packet"),
+        DisconnectReason::MultipleHttpPollingError => Some("the client polled twice at a time"),
+        _ => None,
+    }
 }
 
 /// Disconnects everybody whenever the token has become another one; who has the new one comes back.

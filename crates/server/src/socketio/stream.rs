@@ -8,6 +8,7 @@ use serde_json::json;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef, State};
 use socketioxide::handler::ConnectHandler;
+use socketioxide::socket::DisconnectReason;
 
 use super::args::Args;
 use super::{access, feed};
@@ -41,8 +42,8 @@ async fn connect(socket: SocketRef, State(app): State<AppState>) {
     socket.on_disconnect(disconnect);
 }
 
-async fn disconnect(socket: SocketRef, State(app): State<AppState>) {
-    app.clients.left(&client_id(&socket));
+async fn disconnect(socket: SocketRef, State(app): State<AppState>, reason: DisconnectReason) {
+    app.clients.left(&client_id(&socket), super::trouble(reason));
     feed::stop(&socket);
 }
 

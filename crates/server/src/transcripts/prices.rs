@@ -18,17 +18,43 @@ pub(super) struct Prices {
     models: Vec<Price>,
 }
 
-/// US dollars per million tokens.
 #[derive(Clone, Debug, Deserialize)]
 struct Price {
     model: String,
+    #[serde(flatten)]
+    rates: Rates,
+    /// What a response to a longer prompt costs, where that is another price.
+    long_prompt: Option<LongPrompt>,
+    /// How many times that in fast mode; without it fast mode has no price.
+    fast_times: Option<f64>,
+}
+
+/// US dollars per million tokens.
+#[derive(Clone, Debug, Deserialize)]
+struct Rates {
     input: f64,
     output: f64,
     cache_write_5m: f64,
     cache_write_1h: f64,
     cache_read: f64,
-    /// How many times that in fast mode; without it fast mode has no price.
-    fast_times: Option<f64>,
+}
+
+/// All tokens of a response cost this when its prompt, cached parts included, has more tokens.
+#[derive(Clone, Debug, Deserialize)]
+struct LongPrompt {
+    above_tokens: u64,
+    #[serde(flatten)]
+    rates: Rates,
+}
+
+impl Price {
+    fn rates(&self, tokens: &Tokens) -> &Rates {
+        let prompt = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h + tokens.cache_read;
+        match &self.long_prompt {
+            Some(long) if prompt > long.above_tokens => &long.rates,
+            _ => &self.rates,
+        }
+    }
 }
 
 impl Prices {
@@ -48,12 +74,13 @@ impl Prices {
     pub(super) fn cost_micros(&self, model: &str, tokens: &Tokens) -> Option<u64> {
         let price = self.models.iter().find(|price| is_version_of(model, &price.model))?;
         let times = if tokens.is_fast { price.fast_times? } else { 1.0 };
+        let rates = price.rates(tokens);
         let parts = [
-            (tokens.input, price.input),
-            (tokens.output, price.output),
-            (tokens.cache_write_5m, price.cache_write_5m),
-            (tokens.cache_write_1h, price.cache_write_1h),
-            (tokens.cache_read, price.cache_read),
+            (tokens.input, rates.input),
+            (tokens.output, rates.output),
+            (tokens.cache_write_5m, rates.cache_write_5m),
+            (tokens.cache_write_1h, rates.cache_write_1h),
+            (tokens.cache_read, rates.cache_read),
         ];
         // Dollars per million tokens are millionths of a dollar per token. Prices have at most six digits, so
         // counting in millionths of that is exact until the one rounding at the end.
@@ -98,6 +125,10 @@ mod tests {
         let fast = Tokens { is_fast: true, ..tokens };
         assert_eq!(prices.cost_micros("claude-opus-4-6", &fast), Some(306_003));
         assert_eq!(prices.cost_micros("claude-sonnet-4-5", &fast), None, "no price for fast mode");
+        // 100 + 100 + 500 + 20 + 300, and all of it at five times that for a prompt of 100 001 tokens.
+        assert_eq!(prices.cost_micros("claude-haiku-5-5", &tokens), Some(1020));
+        let long = Tokens { input: 65_900, ..tokens };
+        assert_eq!(prices.cost_micros("claude-haiku-5-5", &long), Some(37_550));
         for unknown in ["claude-opus-4-99", "claude-sonnet-4-5-turbo", "gpt", ""] {
             assert_eq!(prices.cost_micros(unknown, &tokens), None, "{unknown}");
         }

@@ -144,7 +144,7 @@ mod tests {
         writeln!(file, "first").unwrap();
         // A hole takes no room on the disk, and is a line far too long.
         file.seek(SeekFrom::Start(2 * 1024 * 1024 * 1024)).unwrap();
-        write!(file, "\nlast\n").unwrap();
+        writeln!(file, "\nlast").unwrap();
         let mut tail = Tail::new(path);
         let (mut lines, mut looks) = (Vec::new(), 1);
         while tail.look(|line| lines.push(String::from_utf8_lossy(line).into_owned())).unwrap() {

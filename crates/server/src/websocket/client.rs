@@ -59,6 +59,8 @@ pub(super) async fn serve(socket: WebSocket, client: Client, has_token: bool, ap
         () = reached(&mut stage, |stage| stage == Stage::Cut) => Gone::Ended,
     };
     tracing::debug!(client = connection.presence.id, %gone, "a WebSocket client is gone");
+    let is_trouble = matches!(gone, Gone::Silent | Gone::Stuck | Gone::TooLarge | Gone::Broken(_));
+    connection.presence.trouble = is_trouble.then(|| gone.to_string());
 }
 
 async fn reached(stage: &mut watch::Receiver<Stage>, wanted: impl Fn(Stage) -> bool) {
@@ -72,6 +74,8 @@ async fn reached(stage: &mut watch::Receiver<Stage>, wanted: impl Fn(Stage) -> b
 struct Presence {
     app: AppState,
     id: String,
+    /// Why it ends, when the client does not simply go.
+    trouble: Option<String>,
     _open: Open,
 }
 
@@ -80,13 +84,13 @@ impl Presence {
         let id = format!("websocket-{}", uuid::Uuid::new_v4().simple());
         let open = app.websockets.enter();
         app.clients.joined(&id, client);
-        Self { app, id, _open: open }
+        Self { app, id, trouble: None, _open: open }
     }
 }
 
 impl Drop for Presence {
     fn drop(&mut self) {
-        self.app.clients.left(&self.id);
+        self.app.clients.left(&self.id, self.trouble.as_deref());
     }
 }
 

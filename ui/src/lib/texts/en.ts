@@ -663,6 +663,7 @@ export const en = {
     run: 'Run',
     otlp: 'OpenTelemetry',
     transcript: 'Transcript',
+    monitor: 'This monitor',
   },
 
   // Where the monitor's summaries begin with the same words, these are spelled alike: see src/rows/kinds.ts.
@@ -702,6 +703,10 @@ export const en = {
     token_usage_updated: 'Tokens',
     hook_execution: 'Hook ran',
     command_acknowledged: 'Received',
+    'system.started': 'Monitor started',
+    'system.stopped': 'Monitor stopped',
+    'client.connected': 'Client connected',
+    'client.disconnected': 'Client left',
     assistant_response: 'Response',
   },
 };

@@ -640,6 +640,7 @@ export const zhCN: Texts = {
     run: '运行',
     otlp: 'OpenTelemetry',
     transcript: '会话记录',
+    monitor: '本监视器',
   },
 
   kinds: en.kinds,
