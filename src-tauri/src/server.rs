@@ -414,7 +414,6 @@ impl Task {
             Next::RetryIn(rest) => (Some(rest), reason),
             Next::GiveUp { crashes } => (None, format!("it failed {crashes} times in a row: {reason}")),
         };
-        tracing::error!(port, %reason, ?retry_in, "the server failed");
         self.engine = retry_in.map_or(Engine::Off, |rest| Engine::Resting((now + rest).into()));
         self.show(Serving::Failed { port, reason, retry_in });
     }
@@ -424,7 +423,9 @@ impl Task {
     }
 
     fn show(&self, serving: Serving) {
-        tracing::debug!(?serving);
+        if let Serving::Failed { port, reason, retry_in } = &serving {
+            tracing::error!(port, %reason, ?retry_in, "the server is not running");
+        }
         self.publish.send_modify(|view| view.serving = serving);
     }
 }

@@ -245,7 +245,11 @@ fn a_server_that_cannot_start_says_why_and_starts_when_the_reason_is_gone() {
 #[test]
 fn a_port_that_was_chosen_is_served_again_after_the_app_was_quit() {
     let (mut app, host, tray) = serving();
-    let port = move_to_a_free_port(&app, &tray);
+    // None of the menu's: other tests choose among those.
+    let port = e2e::free_port();
+    let second = app.command().args(["--hidden", "--port", &port.to_string()]).status().expect("it starts");
+    assert!(second.success(), "{second}");
+    tray.wait_for_status("the move", |status| status == format!("Running on localhost:{port}"));
     tray.click("Quit");
     assert!(app.wait_for_end().success());
     app.start_with(&["--hidden"]);

@@ -67,7 +67,7 @@ impl Tray {
     /// Waits until the first line is as wanted, and returns it.
     #[track_caller]
     pub fn wait_for_status(&self, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-        eventually(&format!("{what}; it reads {:?}", self.status()), || {
+        eventually(&format!("{what}; at first it read {:?}", self.status()), || {
             Some(self.status()).filter(|s| wanted(s))
         })
     }
