@@ -1,6 +1,6 @@
 // How smooth the dashboard is, beside an empty page in the same run, because a machine without a graphics card draws
 // slowly whatever the page does. Tasks are given by the processor time they used, since on a busy machine their
-// duration says how long others ran; both are printed. `make bench ARGS="--only browser"`. BENCH_PROGRAM is the
+// duration says how long others ran; both are printed. `make bench ARGS="--only browser"`. TEST_PROGRAMS is the
 // monitor; BENCH_SECONDS, BENCH_EVENTS, BENCH_CALLS, BENCH_STORED and BENCH_STORED_LARGE make it shorter.
 import { execFileSync } from 'node:child_process';
 import { closeSync, openSync, writeSync } from 'node:fs';

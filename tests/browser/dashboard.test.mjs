@@ -28,6 +28,15 @@ test('an empty monitor says how to send a first event, and its button sends one'
   await row(page, 1).waitFor();
 });
 
+test('a monitor that only tells of itself still says how to begin', async (t) => {
+  const monitor = await startMonitor(t, undefined, { ownEvents: true });
+  const page = await openPage(monitor, { hash: '' });
+  await at(page, 'first-run').waitFor();
+  await at(page, 'go-stream').click();
+  await row(page, 1).waitFor();
+  assert.equal(await row(page, 1).getAttribute('data-kind'), 'system.started');
+});
+
 test('an event that is posted is on the screen without reloading', async (t) => {
   const monitor = await startMonitor(t);
   const page = await openPage(monitor);

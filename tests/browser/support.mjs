@@ -4,7 +4,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync, openSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { after, before } from 'node:test';
@@ -15,9 +15,10 @@ import { chromium } from 'playwright-core';
 export const PATIENCE_MS = 15_000;
 
 const REPOSITORY = fileURLToPath(new URL('../../', import.meta.url));
-/** The monitor: that of the tests, or one that was built already. */
-export const PROGRAM =
-  process.env.BENCH_PROGRAM ?? join(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target', 'debug', 'claude-mpm-monitor');
+/** Where the programs are that somebody built already; without it they are built here. */
+const BUILT = process.env.TEST_PROGRAMS;
+const TARGET = resolve(REPOSITORY, process.env.CARGO_TARGET_DIR ?? 'target');
+export const PROGRAM = join(BUILT ?? join(TARGET, 'debug'), 'claude-mpm-monitor');
 const PATHS = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
 // Nothing that a browser does by itself: only the page may cause traffic.
 const SWITCHES = [
@@ -31,7 +32,7 @@ const SWITCHES = [
 
 let browser;
 before(async () => {
-  if (process.env.BENCH_PROGRAM === undefined) {
+  if (BUILT === undefined) {
     execFileSync('cargo', ['build', '--quiet', '--bins'], { cwd: REPOSITORY, stdio: 'inherit' });
   }
   const executablePath = process.env.CHROMIUM ?? PATHS.find(existsSync);
@@ -40,8 +41,9 @@ before(async () => {
 });
 after(() => browser?.close());
 
-/** Starts a monitor; with `at`, in the home and on the port of an earlier one. */
-export async function startMonitor(t, at) {
+/** Starts a monitor; with `at`, in the home and on the port of an earlier one. What tests count are the events that
+ * they send: its own are only told when asked for. */
+export async function startMonitor(t, at, { ownEvents = false } = {}) {
   const home = at?.home ?? mkdtempSync(join(tmpdir(), 'monitor-'));
   const port = at?.port ?? (await freePort());
   const url = `http://127.0.0.1:${port}`;
@@ -54,8 +56,7 @@ export async function startMonitor(t, at) {
       ...Object.fromEntries(Object.entries(process.env).filter(own)),
       HOME: home,
       CLAUDE_MPM_HOME: home,
-      // What the tests count are the events that they send.
-      CLAUDE_MPM_OWN_EVENTS: 'false',
+      CLAUDE_MPM_OWN_EVENTS: String(ownEvents),
     },
     stdio: ['ignore', out, out],
   });

@@ -58,6 +58,7 @@ export class Events {
   #scanning = $state(false);
   #following = $state(true);
   #seen = $state<Seq>(0);
+  #heard = false;
   #olderExist = $state(false);
   #older = $state<'idle' | 'loading' | 'failed'>('idle');
 
@@ -84,6 +85,11 @@ export class Events {
   /** How many rows are loaded. */
   get loaded(): number {
     return this.#version >= 0 ? this.#rows.length : 0;
+  }
+
+  /** Whether anybody but the monitor itself has told anything. */
+  get heard(): boolean {
+    return this.#version >= 0 && (this.#heard || this.#olderExist);
   }
 
   /** The query as written. */
@@ -155,6 +161,7 @@ export class Events {
     const wanted = incoming.filter((row) => row.duplicate_of === undefined && row.seq >= floor);
     for (const row of incoming) if (row.duplicate_of !== undefined) this.#remove(row.seq);
     this.#insert(inOrder(wanted));
+    this.#heard ||= wanted.some((row) => row.source !== 'monitor');
     this.#dropOldest();
     this.#version += 1;
     for (const listener of this.#listeners) listener(incoming);
@@ -178,6 +185,7 @@ export class Events {
     this.#generation += 1;
     this.#pending = [];
     this.#rows = [];
+    this.#heard = false;
     this.#shown = this.filtered ? [] : this.#rows;
     this.#seen = 0;
     this.#olderExist = false;

@@ -96,7 +96,11 @@ async fn connect(
     greet(&socket, &app, &version.unwrap_or_else(|| "unknown".to_owned()));
     // History up to a position, then everything after it: nothing between, nothing twice.
     let position = app.hub.latest();
-    let query = Query { before: Some(Seq(position.0 + 1)), limit: HISTORY_ON_CONNECT, ..Query::default() };
+    let query = Query {
+        before: Some(Seq(position.0 + 1)),
+        limit: HISTORY_ON_CONNECT.min(app.config.history_max),
+        ..Query::default()
+    };
     let history = history::read(&app, query).await;
     emit(&socket, "event_history", &history);
     emit(&socket, "history", &history);
