@@ -109,7 +109,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "tests/categories.rs",
         "the_monitor_tells_of_its_own_start_and_stop_and_of_who_connects_and_leaves",
     ),
-    ("durability", "tests/durability.rs", "events_survive_a_kill_with_the_durability_of_power_loss_too"),
+    (
+        "durability",
+        "crates/server/src/store/tests.rs",
+        "durability_decides_whether_a_commit_waits_for_the_disk",
+    ),
     ("log_file_path", "crates/cli/tests/command/logs.rs", "a_log_goes_where_the_user_wants_it"),
     ("log_file_kib", "crates/cli/tests/command/logs.rs", "a_log_stays_under_its_cap_and_its_end_is_shown"),
     ("log_files", "crates/cli/tests/command/logs.rs", "a_log_stays_under_its_cap_and_its_end_is_shown"),

@@ -7,6 +7,7 @@ use protocol::{Row, Source, ingest};
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::config::Durability;
 
 fn config(folder: &Path) -> Config {
     Config { database: folder.join("deep/events.db"), ..Config::default() }
@@ -21,6 +22,20 @@ fn open(config: &Config) -> (Store, mpsc::Receiver<Committed>) {
     };
     let store = Store::open(config, Box::new(publish)).expect("the store opens");
     (store, published)
+}
+
+#[test]
+fn durability_decides_whether_a_commit_waits_for_the_disk() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    // As SQLite counts: 1 leaves it to the system when the log reaches the disk, 2 waits for that.
+    for (durability, expected) in [(Durability::Crash, 1), (Durability::Power, 2)] {
+        let opened = schema::open(&folder.path().join("events.db"), durability).expect("the store opens");
+        let synchronous: i64 = opened
+            .connection
+            .pragma_query_value(None, "synchronous", |row| row.get(0))
+            .expect("SQLite knows the pragma");
+        assert_eq!(synchronous, expected, "{durability:?}");
+    }
 }
 
 fn event(json: &str) -> Incoming {
