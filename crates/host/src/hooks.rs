@@ -14,34 +14,36 @@ pub(crate) fn answer(setup: &Setup, folder: &Path, order: Option<HooksOrder>) ->
     }
     Ok(Hooks {
         report: setup.look(folder, setup.version().ok()).report,
-        install: planned(plan_install(setup).map(|change| vec![change])),
-        uninstall: planned(setup.plan_uninstall(None)),
+        install: planned(plan(setup, HooksAction::Install)),
+        uninstall: planned(plan(setup, HooksAction::Uninstall)),
     })
 }
 
 /// Makes the change that the user was shown, or none.
 fn change(setup: &Setup, action: HooksAction, shown: &str) -> Result<(), HooksError> {
-    let planned = match action {
-        HooksAction::Install => plan_install(setup).map(|change| vec![change]),
-        HooksAction::Uninstall => setup.plan_uninstall(None),
-    };
-    if diff(&planned.map_err(|error| failed(&error))?) != shown {
+    let failed = |error: Error| HooksError::Failed(told(&error));
+    if diff(&plan(setup, action).map_err(failed)?) != shown {
         return Err(HooksError::Changed);
     }
-    let made = match action {
-        HooksAction::Install => setup
-            .install(&setup.settings(None), &defaults(setup).map_err(|error| failed(&error))?)
-            .map(|change| vec![change]),
-        HooksAction::Uninstall => setup.uninstall(None),
-    };
-    for Change { path, backup, .. } in made.map_err(|error| failed(&error))? {
+    for Change { path, backup, .. } in carry_out(setup, action).map_err(failed)? {
         tracing::info!(?action, settings = %path.display(), ?backup, "changed Claude Code's settings");
     }
     Ok(())
 }
 
-fn plan_install(setup: &Setup) -> Result<Change, Error> {
-    setup.plan_install(&setup.settings(None), &defaults(setup)?)
+/// What would be changed. Nothing is written.
+fn plan(setup: &Setup, action: HooksAction) -> Result<Vec<Change>, Error> {
+    match action {
+        HooksAction::Install => Ok(vec![setup.plan_install(&setup.settings(None), &defaults(setup)?)?]),
+        HooksAction::Uninstall => setup.plan_uninstall(None),
+    }
+}
+
+fn carry_out(setup: &Setup, action: HooksAction) -> Result<Vec<Change>, Error> {
+    match action {
+        HooksAction::Install => Ok(vec![setup.install(&setup.settings(None), &defaults(setup)?)?]),
+        HooksAction::Uninstall => setup.uninstall(None),
+    }
 }
 
 /// What this Claude Code understands, without what costs something.
@@ -58,10 +60,6 @@ fn planned(plan: Result<Vec<Change>, Error>) -> PlannedChange {
 
 fn diff(changes: &[Change]) -> String {
     changes.iter().filter(|change| !change.is_nothing()).map(Change::diff).collect()
-}
-
-fn failed(error: &Error) -> HooksError {
-    HooksError::Failed(told(error))
 }
 
 fn told(error: &Error) -> String {

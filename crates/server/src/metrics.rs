@@ -1,10 +1,9 @@
 //! What the server tells of itself to Prometheus: `GET /metrics`, in the text format of OpenMetrics.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
-use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
@@ -97,8 +96,13 @@ fn events(registry: &mut Registry, app: &AppState) {
     count("spool_refused", "Events that hooks could not keep because the spool was full", spool.refused);
     count("spool_rejected", "Spooled files that were no event", spool.rejected);
     gauge(registry, "spool_waiting", "Spooled events that wait to be stored", spool.waiting);
-    gauge(registry, "capture_paused", "1 while the user has paused the capture", paused(app));
-    let requests = Family::<ByCode, prometheus_client::metrics::counter::Counter>::default();
+    gauge(
+        registry,
+        "capture_paused",
+        "1 while the user has paused the capture",
+        health.capture.paused.into(),
+    );
+    let requests = Family::<ByCode, Counter>::default();
     for (code, count) in app.audit.counts() {
         requests.get_or_create(&ByCode { code }).inc_by(count);
     }
@@ -107,10 +111,6 @@ fn events(registry: &mut Registry, app: &AppState) {
         "Requests and connections refused, by the code of the reason",
         requests,
     );
-}
-
-fn paused(app: &AppState) -> u64 {
-    u64::from(app.health().capture.paused)
 }
 
 fn store(registry: &mut Registry, app: &AppState, bytes: Option<u64>) {
@@ -130,12 +130,8 @@ fn store(registry: &mut Registry, app: &AppState, bytes: Option<u64>) {
 
 fn connections(registry: &mut Registry, app: &AppState) {
     let clients = Family::<ByTransport, Gauge>::default();
-    let mut counts: BTreeMap<&'static str, i64> = BTreeMap::new();
     for (_, client) in app.clients.all() {
-        *counts.entry(client.transport.name()).or_default() += 1;
-    }
-    for (transport, count) in counts {
-        clients.get_or_create(&ByTransport { transport }).set(count);
+        clients.get_or_create(&ByTransport { transport: client.transport.name() }).inc();
     }
     registry.register("clients", "Clients that are connected, by transport", clients);
     let served = ConstCounter::new(app.clients.served());
