@@ -83,17 +83,13 @@ fn reason(output: &str, status: &str) -> String {
 
 /// The process that leads the session in which this server was started, usually the shell of a terminal; none when
 /// that is the very command that started it.
-#[cfg(unix)]
 fn session() -> Option<Process> {
-    let leader = rustix::process::getsid(None).ok()?;
-    let is_command = rustix::process::getppid() == Some(leader);
-    Process::find(leader.as_raw_pid().cast_unsigned()).filter(|_| !is_command)
-}
-
-/// Only Unix has such sessions.
-#[cfg(not(unix))]
-fn session() -> Option<Process> {
-    None
+    let leader = Process::session_leader()?;
+    #[cfg(unix)]
+    if leader.pid == std::os::unix::process::parent_id() {
+        return None;
+    }
+    Some(leader)
 }
 
 /// Completes when that process has ended.

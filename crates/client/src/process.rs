@@ -48,6 +48,15 @@ impl Process {
         })
     }
 
+    /// The process that leads the session of this one; `None` when it is gone or outside of the container in which
+    /// this one runs, and on systems without sessions.
+    pub fn session_leader() -> Option<Self> {
+        let (system, own) = look(std::process::id(), &[])?;
+        // The system calls a leader that cannot be seen from here 0.
+        let leader = system.process(own)?.session_id().filter(|leader| leader.as_u32() != 0)?;
+        Self::find(leader.as_u32())
+    }
+
     /// Whether it still runs.
     pub fn is_alive(&self) -> bool {
         is_running(self.identity())
