@@ -284,8 +284,16 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     out
 }
 
-/// Our handlers in a text: event and command. What cannot be read has none.
-pub(crate) fn ours(text: &str) -> Vec<(String, HookCommand)> {
+/// A handler of ours in settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ours {
+    pub(crate) event: String,
+    pub(crate) matcher: Option<String>,
+    pub(crate) command: HookCommand,
+}
+
+/// Our handlers in a text. What cannot be read has none.
+pub(crate) fn ours(text: &str) -> Vec<Ours> {
     let Ok(Some(root)) = parse(text.trim_start_matches(MARK), Grammar::Comments, Path::new("")) else {
         return Vec::new();
     };
@@ -293,9 +301,14 @@ pub(crate) fn ours(text: &str) -> Vec<(String, HookCommand)> {
     let mut found = Vec::new();
     for event in &hooks.properties {
         let groups = event.value.as_array().into_iter().flat_map(|groups| &groups.elements);
-        let handlers = groups.filter_map(|group| group.as_object()?.get_array("hooks"));
-        let commands = handlers.flat_map(|handlers| &handlers.elements).filter_map(command);
-        found.extend(commands.map(|command| (event.name.as_str().to_owned(), command)));
+        for group in groups.filter_map(Value::as_object) {
+            let handlers = group.get_array("hooks").into_iter().flat_map(|handlers| &handlers.elements);
+            found.extend(handlers.filter_map(command).map(|command| Ours {
+                event: event.name.as_str().to_owned(),
+                matcher: group.get_string("matcher").map(|matcher| matcher.value.clone().into_owned()),
+                command,
+            }));
+        }
     }
     found
 }

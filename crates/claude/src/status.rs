@@ -8,6 +8,7 @@ use protocol::HookEvent;
 use protocol::hooks::{HooksFile, HooksProblem, HooksReport, Scope};
 use serde_json::Value;
 
+use crate::edit::Ours;
 use crate::{
     Binary, Configuration, Error, Handlers, HookCommand, Hooks, SlashCommand, Version, edit, events, file,
 };
@@ -111,9 +112,9 @@ impl Looked {
             }
         }
         self.register(&path.display().to_string(), &ours);
-        let mut events: Vec<String> = ours.iter().map(|(event, _)| event.clone()).collect();
+        let mut events: Vec<String> = ours.iter().map(|ours| ours.event.clone()).collect();
         events.dedup();
-        for (_, command) in ours {
+        for Ours { command, .. } in ours {
             if !self.commands.contains(&command) {
                 self.commands.push(command);
             }
@@ -138,8 +139,8 @@ impl Looked {
         self.enabled_plugins.extend(plugins.filter(|(_, on)| **on == true).map(|(name, _)| name.clone()));
     }
 
-    fn register(&mut self, place: &str, ours: &[(String, HookCommand)]) {
-        for (event, command) in ours {
+    fn register(&mut self, place: &str, ours: &[Ours]) {
+        for Ours { event, command, .. } in ours {
             self.places.entry(event.clone()).or_default().push((place.to_owned(), command.line()));
             if event == HookEvent::WorktreeCreate.as_str() {
                 let text = format!(

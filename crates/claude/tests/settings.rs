@@ -56,7 +56,7 @@ fn without(mut settings: Value, line: &str) -> Value {
     let Some(hooks) = settings.get_mut("hooks").and_then(Value::as_object_mut) else { return settings };
     for groups in hooks.values_mut().filter_map(Value::as_array_mut) {
         for group in &mut *groups {
-            if let Some(handlers) = group["hooks"].as_array_mut() {
+            if let Some(handlers) = group.get_mut("hooks").and_then(Value::as_array_mut) {
                 handlers.retain(|handler| handler["command"] != line);
             }
         }
@@ -90,6 +90,8 @@ const TEXTS: &[&str] = &[
     r#"{"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "lint"}]}]}, "z": 1}"#,
     "{\n  \"hooks\": {\n    \"Stop\": [\n      {\n        \"hooks\": [\n          { \"type\": \"command\", \"command\": \"say done\" }\n        ]\n      }\n    ],\n    \"FutureEvent\": [ { \"hooks\": [ { \"type\": \"http\", \"url\": \"http://x\" } ] } ]\n  }\n}\n",
     "{\n      \"a\": 1\n   , \"hooks\"  :  { \"Stop\" : [ {\n\"hooks\":[{\"type\":\"prompt\",\"prompt\":\"ü \\u00fc \\\" {\"}] }\n]\n} }",
+    r#"{"hooks":{"Stop":[null,7,"odd",{},{"hooks":null},{"hooks":"lint"},{"hooks":[null,"lint",{}]}],"Odd":{"a":1}}}"#,
+    "{ \"hooks\": { \"PreToolUse\": [ { \"hooks\": [ { \"type\": \"agent\", \"prompt\": \"look\", \"timeout\": 60 } ] } ] },\n\n\n \"a\": \"\\ud83d\\ude00 😀\" }",
     "{\"a\":[1,2,\n3],\"hooks\":{\"Notification\":[{\"hooks\":[{\"type\":\"mcp_tool\",\"server\":\"s\",\"tool\":\"t\"}]}]}}\n",
 ];
 
@@ -235,6 +237,23 @@ fn a_file_that_is_read_only_is_refused() {
     assert!(matches!(desk.install(), Err(Error::ReadOnly(_))));
     assert_eq!(desk.text().unwrap(), "{}");
     assert!(desk.hooks.plan_install(&desk.settings, &all()).is_ok(), "looking is allowed");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_what_is_no_file_is_refused() {
+    let desk = Desk::with("{}");
+    fs::remove_file(&desk.settings).unwrap();
+    let device = desk.settings.with_file_name("device");
+    std::os::unix::net::UnixListener::bind(&device).unwrap();
+    for target in [device.as_path(), std::path::Path::new("/dev/null"), desk.settings.parent().unwrap()] {
+        std::os::unix::fs::symlink(target, &desk.settings).unwrap();
+        let error = desk.install().unwrap_err();
+        assert!(error.to_string().ends_with("settings.json: it is no regular file"), "{target:?}: {error}");
+        assert_eq!(fs::read_link(&desk.settings).unwrap(), target);
+        assert!(!fs::metadata(&desk.settings).unwrap().is_file());
+        fs::remove_file(&desk.settings).unwrap();
+    }
 }
 
 #[cfg(unix)]

@@ -594,7 +594,7 @@ pub(crate) struct HooksInstall {
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_parser = folder_path)]
     pub(crate) project: Option<PathBuf>,
     /// Register a further event, which costs something: PostToolBatch, MessageDisplay (holds text back until the
-    /// hook returns), Setup, FileChanged=NAME|NAME
+    /// hook returns), Setup, FileChanged=NAME|NAME. Later installs keep it
     #[arg(long, value_name = "EVENT")]
     pub(crate) with: Vec<Extra>,
     /// The version of Claude Code [default: ask it]

@@ -1,14 +1,17 @@
-//! Our hooks in Claude Code's settings, for the dashboard: how they fare, and the two changes. What they are and
-//! where they lie is known by the host alone.
+//! Our hooks in Claude Code's settings, for the dashboard: how they fare, and the two changes, for this server's user
+//! alone. What they are and where they lie is known by the host.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
+use axum::http::HeaderMap;
+use axum::{Extension, Json};
 use protocol::hooks::{Hooks, HooksOrder};
 
 use super::ApiError;
+use super::control::authorise_order;
 use crate::HooksError;
+use crate::peer::Peer;
 use crate::state::AppState;
 
 /// How the hooks fare, and what an install or uninstall would change.
@@ -19,8 +22,11 @@ pub(super) async fn look(State(app): State<AppState>) -> Result<Json<Hooks>, Api
 /// Carries out a change that the user has seen; answers how the hooks fare afterwards.
 pub(super) async fn change(
     State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Hooks>, ApiError> {
+    authorise_order(&app, &peer, &headers)?;
     let order: HooksOrder = serde_json::from_slice(&body?).map_err(|error| {
         let message =
             format!("expected {{\"action\":\"install\" or \"uninstall\",\"diff\":what GET showed}}: {error}");
