@@ -219,6 +219,19 @@ fn settings_that_cannot_be_understood_are_refused_with_the_place_and_left_alone(
 }
 
 #[test]
+fn settings_nested_without_end_are_refused_like_others() {
+    for deep in ["[", "{\"hooks\":", "{\"hooks\":{\"Stop\":["] {
+        let text = format!("{{\"a\": {}", deep.repeat(100_000));
+        let desk = Desk::with(&text);
+        assert!(desk.install().is_err() && desk.uninstall().is_err(), "{deep}");
+        assert_eq!(desk.text().unwrap(), text);
+    }
+    let closed = format!("{{\"a\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let desk = Desk::with(&closed);
+    assert!(desk.install().is_err() && desk.uninstall().is_err());
+}
+
+#[test]
 fn an_uninstall_copes_with_comments_that_came_later() {
     let desk = Desk::with("{\n  \"model\": \"opus\"\n}\n");
     desk.install().unwrap();
@@ -374,9 +387,88 @@ fn any_settings() -> impl Strategy<Value = String> {
     )
 }
 
+/// How many are tried; `FUZZ_CASES` sets another number. Each writes a dozen files to disk.
+fn cases() -> u32 {
+    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
+/// Any JSON, with names in it that mean something here.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::sample::select(vec!["command", "lint", "*", "Bash", "é\n\"", "http"]).prop_map(Value::from),
+    ];
+    let names = vec!["hooks", "PreToolUse", "Stop", "matcher", "type", "command", "args", "a", "\u{1f600}"];
+    leaf.prop_recursive(6, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(prop::sample::select(names.clone()), inner, 0..5)
+                .prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+/// What is found in settings files, an install of ours among it, with pieces replaced; or no JSON at all.
+fn any_text() -> impl Strategy<Value = String> {
+    let desk = Desk::with(SETTINGS_OF_OTHERS);
+    desk.install().unwrap();
+    let installed = desk.text().unwrap();
+    let known = TEXTS.iter().map(|text| (*text).to_owned()).chain([installed]).collect::<Vec<_>>();
+    let splinters =
+        ["", "{", "}", "[", "]", "\"", ",", ":", "// x\n", "\r\n", "\u{feff}", "\"hooks\":{}", "[[[[", "\\"];
+    let damage = prop::collection::vec(
+        (any::<prop::sample::Index>(), 0..12_usize, prop::sample::select(splinters.to_vec())),
+        0..3,
+    );
+    let damaged = (prop::sample::select(known), damage).prop_map(|(text, damages)| {
+        let mut letters: Vec<char> = text.chars().collect();
+        for (at, length, splinter) in damages {
+            let at = at.index(letters.len() + 1);
+            let end = (at + length).min(letters.len());
+            letters.splice(at..end, splinter.chars());
+        }
+        letters.into_iter().collect()
+    });
+    prop_oneof![4 => damaged, 2 => any_json().prop_map(|value| value.to_string()), 1 => ".{0,40}"]
+}
+
+const SETTINGS_OF_OTHERS: &str =
+    "{\n  \"model\": \"opus\",\n  \"hooks\": {\n    \"Stop\": [{ \"hooks\": [] }]\n  }\n}\n";
+
 proptest! {
-    // Each case writes a dozen files to disk.
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn any_text_is_refused_and_left_alone_or_comes_back_to_the_byte(text in any_text()) {
+        let desk = Desk::with(&text);
+        match desk.install() {
+            Err(error) => {
+                prop_assert!(error.to_string().contains("settings.json"), "{}", error);
+                prop_assert_eq!(desk.text().unwrap(), text.clone());
+                // Taking out may be possible where adding is not.
+                if desk.uninstall().is_err() {
+                    prop_assert_eq!(desk.text().unwrap(), text);
+                }
+            }
+            Ok(_) => {
+                let installed = desk.text().unwrap();
+                let settings: Value = serde_json::from_str(installed.trim_start_matches('\u{feff}')).unwrap();
+                prop_assert!(all().iter().all(|one| settings["hooks"][one.event.as_str()].is_array()));
+                prop_assert!(desk.install().unwrap().is_nothing(), "{}", installed);
+                desk.uninstall().unwrap();
+                let left = desk.text().unwrap();
+                // Entries of ours that were there before go, too.
+                if !text.contains("claude-mpm-hook") {
+                    prop_assert_eq!(left, text);
+                } else {
+                    let line = desk.hooks.command().line();
+                    prop_assert!(!left.contains(&json!(line).to_string()), "{}", left);
+                }
+            }
+        }
+    }
+
     #[test]
     fn install_and_uninstall_cancel_out(text in any_settings()) {
         let desk = Desk::with(&text);

@@ -65,9 +65,8 @@ impl Price {
     }
 
     fn rates(&self, tokens: &Tokens) -> &Rates {
-        let prompt = tokens.input + tokens.cache_write_5m + tokens.cache_write_1h + tokens.cache_read;
         match &self.long_prompt {
-            Some(long) if prompt > long.above_tokens => &long.rates,
+            Some(long) if tokens.prompt() > long.above_tokens => &long.rates,
             _ => &self.rates,
         }
     }
@@ -100,12 +99,13 @@ impl Prices {
             (tokens.cache_read, rates.cache_read),
         ];
         // Dollars per million tokens are millionths of a dollar per token. Prices have at most six digits, so
-        // counting in millionths of that is exact until the one rounding at the end.
-        let exact: u128 = parts
-            .iter()
-            .map(|(count, dollars)| u128::from(*count) * (dollars * times * 1e6).round() as u128)
-            .sum();
-        u64::try_from((exact + 500_000) / 1_000_000).ok()
+        // counting in millionths of that is exact until the one rounding at the end. What no number holds has no
+        // price, whoever made it up.
+        let exact = parts.iter().try_fold(500_000_u128, |sum, (count, dollars)| {
+            let rate = (dollars * times * 1e6).round() as u128;
+            sum.checked_add(u128::from(*count).checked_mul(rate)?)
+        });
+        u64::try_from(exact? / 1_000_000).ok()
     }
 }
 
