@@ -89,7 +89,10 @@ fn a_client_that_connects_in_a_loop_does_not_fill_the_store() {
     let monitor = Monitor::start_with_own_events();
     for _ in 0..TIMES {
         let url = format!("ws://127.0.0.1:{}/ws", monitor.port());
-        drop(tungstenite::connect(url).expect("it takes a WebSocket"));
+        let (mut socket, _) = tungstenite::connect(url).expect("it takes a WebSocket");
+        // It leaves while it is still being told things.
+        socket.close(None).expect("it may say goodbye");
+        while socket.read().is_ok() {}
     }
     let started = Instant::now();
     loop {
@@ -103,6 +106,7 @@ fn a_client_that_connects_in_a_loop_does_not_fill_the_store() {
     let page = monitor.wait_for_events("kind=system.stopped&payload=true", 1);
     let clients = monitor.events("kind=client.connected&kind=client.disconnected&limit=1000").events.len();
     assert!((2..TIMES).contains(&clients), "{clients} rows for {TIMES} connections");
+    assert_eq!(monitor.events("kind=client.disconnected&error=true").events.len(), 0, "all said goodbye");
     let stopped = &page.events[0];
     let payload: Value = serde_json::from_str(stopped.payload()).expect("a payload is JSON");
     assert_eq!(payload["skipped_events"], 2 * TIMES - clients, "the rest is counted: {payload}");
