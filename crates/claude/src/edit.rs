@@ -6,7 +6,7 @@ use std::path::Path;
 use jsonc_parser::ast::{Array, Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 
-use crate::json::{Grammar, New, Style, indentation, parse, place};
+use crate::json::{Grammar, MARK, New, Style, indentation, parse, place};
 use crate::{Error, HookCommand, Registration};
 
 /// How long Claude Code may wait for the hook, in seconds; it needs milliseconds.
@@ -14,9 +14,6 @@ const TIMEOUT_S: u32 = 5;
 
 /// A piece of the text and what takes its place.
 type Edit = (Range<usize>, String);
-
-/// What some editors put in front of a text.
-const MARK: char = '\u{feff}';
 
 /// Makes sure that a text is one that Claude Code reads.
 pub(crate) fn check(text: &str, path: &Path) -> Result<(), Error> {

@@ -10,7 +10,7 @@ use protocol::paths::Home;
 
 use crate::{
     Binary, Change, Configuration, Error, Extra, Handlers, Hooks, Look, Registration, SlashCommand, Version,
-    edit, file, registrations, version,
+    edit, file, json, registrations, version,
 };
 
 /// One user's Claude Code.
@@ -138,7 +138,7 @@ impl Setup {
         let files = self.configuration.settings(project).into_iter();
         let read = |path: PathBuf| {
             let text = file::read(&path).ok().flatten()?;
-            Some(Handlers::of(&path, &serde_json::from_str(&text).ok()?))
+            Some(Handlers::of(&path, &json::value(&text).ok()?))
         };
         files.filter_map(|(_, path)| read(path)).collect()
     }

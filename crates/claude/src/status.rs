@@ -11,6 +11,7 @@ use serde_json::Value;
 use crate::edit::Ours;
 use crate::{
     Binary, Configuration, Error, Handlers, HookCommand, Hooks, SlashCommand, Version, edit, events, file,
+    json,
 };
 
 /// Before this version one unknown event name made Claude Code ignore the whole file.
@@ -95,7 +96,7 @@ impl Looked {
         };
         let mut ours = Vec::new();
         if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
-            match serde_json::from_str::<Value>(text) {
+            match json::value(text) {
                 Ok(settings) => {
                     self.at_switches(scope, &path, &settings);
                     self.handlers.push(Handlers::of(&path, &settings));
@@ -154,7 +155,7 @@ impl Looked {
     /// Plugins bring hooks of their own.
     fn at_plugins(&mut self, configuration: &Configuration) {
         let Ok(Some(text)) = file::read(&configuration.plugins()) else { return };
-        let Ok(installed) = serde_json::from_str::<Value>(&text) else { return };
+        let Ok(installed) = json::value(&text) else { return };
         for (name, entries) in installed["plugins"].as_object().into_iter().flatten() {
             let entries = match entries {
                 Value::Array(entries) => entries.as_slice(),
@@ -177,7 +178,7 @@ impl Looked {
     /// In a folder that the user has not said to trust, project hooks do not run.
     fn at_trust(&mut self, configuration: &Configuration, project: &Path) {
         let Ok(Some(text)) = file::read(configuration.state()) else { return };
-        let Ok(state) = serde_json::from_str::<Value>(&text) else { return };
+        let Ok(state) = json::value(&text) else { return };
         let known = &state["projects"][project.to_string_lossy().as_ref()];
         if known["hasTrustDialogAccepted"] == false {
             let text = format!(

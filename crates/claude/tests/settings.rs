@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use claude::{Binary, Error, Hooks, Registration, Version, registrations};
 use proptest::prelude::*;
@@ -312,6 +313,30 @@ fn many_writers_at_once_leave_one_install_and_lose_nothing() {
     assert_eq!(text.matches("exec '").count(), all().len(), "{text}");
     desk.uninstall().unwrap();
     assert_eq!(desk.text().unwrap(), "{\n  \"model\": \"opus\"\n}\n");
+}
+
+#[test]
+fn whoever_reads_meanwhile_never_sees_half_a_file() {
+    let rules: Vec<String> = (0..5_000).map(|at| format!("\"Bash(command {at}:*)\"")).collect();
+    let desk = Desk::with(&json!({ "permissions": { "allow": rules } }).to_string());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut read = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let settings: Value = serde_json::from_str(&desk.text().unwrap()).unwrap();
+                assert_eq!(settings["permissions"]["allow"].as_array().unwrap().len(), 5_000);
+                read += 1;
+            }
+            read
+        });
+        for _ in 0..20 {
+            desk.install().unwrap();
+            desk.uninstall().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
 }
 
 #[test]

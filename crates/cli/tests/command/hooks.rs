@@ -403,3 +403,12 @@ fn what_was_asked_for_once_stays_until_an_uninstall() {
     claude.ok("hooks install");
     assert_eq!(claude.installed().len(), 26);
 }
+
+#[test]
+fn a_mark_that_an_editor_put_in_front_is_no_trouble() {
+    let claude = Claude::new("2.1.240", Some("\u{feff}{\"model\": \"opus\"}\n"));
+    claude.ok("hooks install");
+    assert!(claude.ok("hooks status").starts_with("Hooks are installed\n"));
+    claude.ok("hooks uninstall");
+    assert_eq!(claude.text().as_deref(), Some("\u{feff}{\"model\": \"opus\"}\n"));
+}

@@ -363,3 +363,28 @@ fn find_port_names_a_free_port_and_knows_a_taken_one() {
     assert!((8765..8865).contains(&port), "{ran:?}");
     assert_eq!(desk.run("find-port 0").code, Some(2));
 }
+
+#[test]
+fn programs_on_different_ports_tell_each_its_own_monitor() {
+    let desk = Desk::new();
+    let ports = [desk.port, free_port(), free_port()];
+    let servers: Vec<_> = ports.iter().map(|port| desk.serve(&format!("--port {port}"), *port)).collect();
+    let programs: Vec<Child> = ports
+        .iter()
+        .map(|port| {
+            let mut command = desk.command(&format!("run --port {port} -- sh -c"));
+            command.arg("echo to $CLAUDE_MPM_SERVER_PORT").stdout(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for (program, port) in programs.into_iter().zip(ports) {
+        let shown = String::from_utf8(program.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(shown, format!("to {port}\n"));
+    }
+    for ((_, running), port) in servers.iter().zip(ports) {
+        let query = Query { payload: true, ..Query::default() };
+        let page = running.monitor().history(&query, Part::Newest, 1000).unwrap();
+        let told: Vec<Value> = page.events.iter().map(|event| serde_json::to_value(event).unwrap()).collect();
+        assert_eq!(kinds(&told).iter().filter(|kind| *kind == "session.start").count(), 1, "{port}");
+        assert!(told.iter().all(|event| event["payload"]["instance_info"]["port"] == port), "{port}");
+    }
+}
