@@ -81,8 +81,8 @@ pub(crate) struct Removed {
     pub(crate) handlers: usize,
 }
 
-/// The text without our hooks, and without the lists that they leave empty, but for those that are in
-/// `original` too: what the file was before we came.
+/// The text without our hooks, and without the lists that they leave empty, but for those that were empty in
+/// `original` too: what the file was before we came. Whatever else was in it then and is not now, somebody took out.
 pub(crate) fn remove(text: &str, path: &Path, original: Option<&str>) -> Result<Removed, Error> {
     if let Some(text) = text.strip_prefix(MARK) {
         let original = original.map(|text| text.trim_start_matches(MARK));
@@ -105,7 +105,7 @@ pub(crate) fn remove(text: &str, path: &Path, original: Option<&str>) -> Result<
         let Some(groups) = event.value.as_array() else { continue };
         let before = original_hooks.and_then(|(text, hooks)| {
             let groups = hooks.get_array(event.name.as_str())?;
-            Some(&text[groups.range.start..groups.range.end])
+            Some(if groups.elements.is_empty() { &text[groups.range.start..groups.range.end] } else { "[]" })
         });
         let (removed, emptied) = remove_from_groups(groups, &mut edits);
         handlers += removed;
@@ -121,9 +121,10 @@ pub(crate) fn remove(text: &str, path: &Path, original: Option<&str>) -> Result<
     if gone.iter().all(|gone| *gone) {
         edits.clear();
         match original_hooks {
-            Some((text, before)) => {
+            Some((text, before)) if before.properties.is_empty() => {
                 edits.push((span(hooks.range), text[before.range.start..before.range.end].to_owned()));
             }
+            Some(_) => edits.push((span(hooks.range), "{}".to_owned())),
             None => {
                 let gone: Vec<bool> = (0..root.properties.len()).map(|at| at == hooks_at).collect();
                 edits.extend(delete(span(root.range), &spans(&root), &gone));

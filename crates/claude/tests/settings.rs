@@ -494,6 +494,42 @@ proptest! {
         }
     }
 
+    /// As when Claude Code writes its settings anew: in its own layout, with something changed.
+    #[test]
+    fn what_another_program_writes_anew_is_kept_but_for_our_hooks(text in any_settings(), added in any_json(), at in 0..4_usize) {
+        let desk = Desk::with(&text);
+        desk.install().unwrap();
+        let line = desk.hooks.command().line();
+        let change = |mut settings: Value| {
+            match at {
+                0 => settings["added"] = added.clone(),
+                1 => settings["hooks"]["Notification"] = json!([{ "hooks": [{ "type": "command", "command": "say" }] }]),
+                2 => {
+                    // Somebody takes all other hooks out.
+                    let events = settings.get_mut("hooks").and_then(Value::as_object_mut);
+                    for groups in events.into_iter().flat_map(|events| events.values_mut()) {
+                        let is_ours = |group: &Value| group["hooks"][0]["command"] == line.as_str();
+                        groups.as_array_mut().unwrap().retain(is_ours);
+                    }
+                }
+                _ => {}
+            }
+            settings
+        };
+        let installed: Value = serde_json::from_str(&desk.text().unwrap()).unwrap();
+        let mut rewritten = change(installed.clone());
+        if at == 1 {
+            // It joins our list.
+            rewritten["hooks"]["Notification"].as_array_mut().unwrap().extend(
+                installed["hooks"]["Notification"].as_array().unwrap().iter().cloned()
+            );
+        }
+        fs::write(&desk.settings, serde_json::to_string_pretty(&rewritten).unwrap()).unwrap();
+        desk.uninstall().unwrap();
+        let left: Value = serde_json::from_str(&desk.text().unwrap()).unwrap();
+        prop_assert_eq!(without(left, &line), without(change(serde_json::from_str(&text).unwrap()), &line));
+    }
+
     #[test]
     fn install_and_uninstall_cancel_out(text in any_settings()) {
         let desk = Desk::with(&text);
