@@ -53,6 +53,7 @@ impl Look {
         looked.at_binary(hooks);
         looked.at_versions(claude_version);
         looked.at_doubles();
+        looked.at_http();
         let slash = SlashCommand::of(configuration);
         let slash_command = slash.is_installed().unwrap_or(false).then(|| slash.path().to_owned());
         let Looked { files, mut problems, places, commands, handlers, .. } = looked;
@@ -83,6 +84,8 @@ struct Looked {
     /// Places with hooks of claude-mpm itself.
     mpm: BTreeSet<String>,
     enabled_plugins: BTreeSet<String>,
+    /// Where hooks of the type `http` may post, and who says so; without it, anywhere.
+    http_allowed: Option<(Vec<String>, String)>,
 }
 
 impl Looked {
@@ -135,6 +138,10 @@ impl Looked {
                 format!("\"allowManagedHooksOnly\" is true in {place}: only your organisation's hooks run.");
             self.problems
                 .push(fatal(text, "Ask your administrator to add the hook to the managed settings."));
+        }
+        if let Some(urls) = settings["allowedHttpHookUrls"].as_array() {
+            let (allowed, _) = self.http_allowed.get_or_insert_with(|| (Vec::new(), place.to_string()));
+            allowed.extend(urls.iter().filter_map(|url| Some(url.as_str()?.to_owned())));
         }
         let plugins = settings["enabledPlugins"].as_object().into_iter().flatten();
         self.enabled_plugins.extend(plugins.filter(|(_, on)| **on == true).map(|(name, _)| name.clone()));
@@ -283,6 +290,35 @@ impl Looked {
             self.problems.push(note(text, None));
         }
     }
+
+    /// Hooks that somebody wrote to post here themselves; ours are commands, which no list of addresses limits.
+    fn at_http(&mut self) {
+        let Some((allowed, place)) = &self.http_allowed else { return };
+        let handlers = self.handlers.iter().flat_map(|file| &file.handlers);
+        let refused: BTreeSet<&str> = handlers
+            .filter(|handler| handler.port.is_some() && handler.call.starts_with("http"))
+            .map(|handler| handler.call.as_str())
+            .filter(|url| !allowed.iter().any(|pattern| matches(pattern, url)))
+            .collect();
+        for url in refused {
+            let text =
+                format!("\"allowedHttpHookUrls\" in {place} does not name {url}: no hook posts there.");
+            self.problems.push(note(text, Some("Add the address to that list.")));
+        }
+    }
+}
+
+/// Whether an address is one of a pattern in which `*` stands for anything.
+fn matches(pattern: &str, url: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| url.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
+    for part in between {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
 }
 
 fn is_like(binary: &Path, shipped: &Path) -> bool {
@@ -300,4 +336,65 @@ fn text_names_claude_mpm(text: &str) -> bool {
         "mpm_hook_handler.py",
     ];
     PROGRAMS.iter().any(|program| text.contains(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use protocol::paths::Home;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_organisation_and_claude_code_itself_switch_off_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let configuration = Configuration::at(&at("claude"), &at("managed"));
+        fs::create_dir_all(at("managed/managed-settings.d")).unwrap();
+        fs::create_dir_all(at("claude")).unwrap();
+        let write = |name: &str, value: &Value| fs::write(at(name), value.to_string()).unwrap();
+        write("managed/managed-settings.d/10-hooks.json", &json!({ "allowManagedHooksOnly": true }));
+        let shop = at("shop").display().to_string();
+        write("claude/.claude.json", &json!({ "projects": { shop: { "hasTrustDialogAccepted": false } } }));
+        let http = |url: &str| json!([{ "hooks": [{ "type": "http", "url": url }] }]);
+        write(
+            "claude/settings.json",
+            &json!({
+                "allowManagedHooksOnly": true,
+                "allowedHttpHookUrls": ["http://localhost:*/api/*"],
+                "hooks": {
+                    "Stop": http("http://localhost:8765/api/events"),
+                    "PreToolUse": http("http://127.0.0.1:8765/api/events"),
+                    "PostToolUse": http("https://example.com/"),
+                },
+            }),
+        );
+        let hooks = Hooks::of(&Home::at(at("mpm")), true);
+        let problems = Look::at(&hooks, &configuration, &at("shop"), None).report.problems;
+        let texts: Vec<&str> = problems.iter().map(|problem| problem.text.as_str()).collect();
+        let drop_in = at("managed/managed-settings.d/10-hooks.json");
+        let only = format!("\"allowManagedHooksOnly\" is true in {}: only", drop_in.display());
+        let count = texts.iter().filter(|text| text.contains("allowManagedHooksOnly")).count();
+        assert!(texts[0].starts_with(&only) && count == 1, "the user's own does nothing: {texts:#?}");
+        assert!(texts.iter().any(|text| text.contains("has not been told to trust ")), "{texts:#?}");
+        let refused: Vec<_> = texts.iter().filter(|text| text.contains("allowedHttpHookUrls")).collect();
+        assert!(refused.len() == 1 && refused[0].contains("http://127.0.0.1:8765/"), "{texts:#?}");
+    }
+
+    #[test]
+    fn a_pattern_of_addresses_has_stars() {
+        for (pattern, url, expected) in [
+            ("http://a/b", "http://a/b", true),
+            ("http://a/b", "http://a/bc", false),
+            ("http://a/*", "http://a/", true),
+            ("*", "", true),
+            ("*/api/*s", "http://a/api/events", true),
+            ("*/api/*s", "http://a/api/event", false),
+            ("", "http://a", false),
+        ] {
+            assert_eq!(matches(pattern, url), expected, "{pattern} {url}");
+        }
+    }
 }
