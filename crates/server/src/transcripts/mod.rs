@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::state::AppState;
 use prices::Prices;
+pub use prices::check_prices;
 use tail::Tail;
 use told::{Origin, Teller};
 

@@ -1,6 +1,7 @@
 //! What tokens cost: a table with a date, which the user may replace. A model that is not in it has no price, and
 //! none is guessed.
 
+use std::io::ErrorKind;
 use std::path::Path;
 
 use protocol::Timestamp;
@@ -75,12 +76,10 @@ impl Price {
 impl Prices {
     /// The user's table where there is a good one, else the shipped one.
     pub(super) fn load(own: Option<&Path>) -> Self {
-        let text = own.and_then(|path| Some((path, std::fs::read_to_string(path).ok()?)));
-        if let Some((path, text)) = text {
-            match serde_json::from_str(&text) {
-                Ok(prices) => return prices,
-                Err(error) => tracing::warn!("could not read the prices in {}: {error}", path.display()),
-            }
+        match own.map(read).transpose() {
+            Ok(Some(Some(prices))) => return prices,
+            Ok(None | Some(None)) => {}
+            Err(reason) => tracing::warn!("{reason}; the shipped prices apply"),
         }
         serde_json::from_str(SHIPPED).unwrap_or_else(|_| Self { date: String::new(), models: Vec::new() })
     }
@@ -107,6 +106,24 @@ impl Prices {
         });
         u64::try_from(exact? / 1_000_000).ok()
     }
+}
+
+/// The user's table; nothing when there is no file.
+fn read(path: &Path) -> Result<Option<Prices>, String> {
+    let failed = |reason: String| format!("could not read the prices in {}: {reason}", path.display());
+    match std::fs::read_to_string(path) {
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| failed(error.to_string())),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(failed(error.to_string())),
+    }
+}
+
+/// Looks whether the user's own table of prices can be read, if there is one.
+///
+/// # Errors
+/// A sentence with the file, the place and what is wrong.
+pub fn check_prices(path: &Path) -> Result<(), String> {
+    read(path).map(drop)
 }
 
 /// Whether a model is that one, or a dated version of it. How much it may read at once (`[1m]`) is another matter.
