@@ -7,7 +7,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use claude::{Binary, Error, Hooks, Registration, Version, registrations};
+use claude::{Binary, Error, Hooks, Registration, Setup, Version, registrations};
 use proptest::prelude::*;
 use protocol::paths::Home;
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use tempfile::TempDir;
 /// A home with a settings file to be.
 struct Desk {
     _folder: TempDir,
+    home: Home,
     hooks: Hooks,
     settings: PathBuf,
 }
@@ -25,7 +26,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path().join("mpm"));
         let settings = folder.path().join("claude/settings.json");
-        Self { hooks: Hooks::of(&home, true), settings, _folder: folder }
+        Self { hooks: Hooks::of(&home, true), home, settings, _folder: folder }
     }
 
     fn with(text: &str) -> Self {
@@ -41,6 +42,14 @@ impl Desk {
 
     fn install(&self) -> Result<claude::Change, Error> {
         self.hooks.install(&self.settings, &all())
+    }
+
+    /// How everything fares, as every user of this crate asks.
+    fn look(&self) -> claude::Look {
+        let folder = self.settings.parent().unwrap();
+        let var = |name: &str| (name == "CLAUDE_CONFIG_DIR").then(|| folder.into());
+        let setup = Setup::from_env(&self.home, &var).unwrap();
+        setup.look(std::path::Path::new("/home/dev/shop"), Some(Version(2, 1, 240)))
     }
 
     fn uninstall(&self) -> Result<claude::Change, Error> {
@@ -467,6 +476,8 @@ proptest! {
     #[test]
     fn any_text_is_refused_and_left_alone_or_comes_back_to_the_byte(text in any_text()) {
         let desk = Desk::with(&text);
+        let is_installed = desk.look().report.is_installed;
+        prop_assert!(!is_installed || text.contains("claude-mpm-hook"));
         match desk.install() {
             Err(error) => {
                 prop_assert!(error.to_string().contains("settings.json"), "{}", error);
@@ -480,6 +491,8 @@ proptest! {
                 let installed = desk.text().unwrap();
                 let settings: Value = serde_json::from_str(installed.trim_start_matches('\u{feff}')).unwrap();
                 prop_assert!(all().iter().all(|one| settings["hooks"][one.event.as_str()].is_array()));
+                let seen = desk.look().report;
+                prop_assert!(seen.is_installed && seen.files[0].events.len() >= all().len(), "{:?}", seen);
                 prop_assert!(desk.install().unwrap().is_nothing(), "{}", installed);
                 desk.uninstall().unwrap();
                 let left = desk.text().unwrap();
