@@ -63,6 +63,17 @@ fn who_has_the_token_and_no_login_is_not_yet_the_user() {
     let order = json!({ "action": "install", "diff": "" }).to_string();
     let refused = monitor.post_with("/api/hooks", &[("origin", &url), ("authorization", &token)], order);
     assert_eq!((refused.status, refused.json()["code"].as_str()), (403, Some("user_not_proven")));
+    let told =
+        |authorization: &str| monitor.get_with("/api/hooks", &[("authorization", authorization)]).json();
+    let shown = told(&token);
+    assert_eq!(
+        (&shown["install"]["diff"], &shown["report"]["is_installed"]),
+        (&json!(""), &json!(false)),
+        "{shown}"
+    );
+    assert!(shown["install"]["problem"].as_str().is_some_and(|problem| problem.contains("token link")));
+    let shown = told(&format!("Bearer {}", monitor.control_token()));
+    assert!(shown["install"]["diff"].as_str().is_some_and(|diff| diff.contains("SessionStart")), "{shown}");
     assert_eq!(settings(monitor.home()), None);
 }
 

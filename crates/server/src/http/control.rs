@@ -25,6 +25,10 @@ use crate::state::AppState;
 /// How long a pause may be that ends by itself: a year.
 const PAUSE_MINUTES: RangeInclusive<u64> = 1..=525_600;
 
+/// What is told to who may be anybody.
+pub(super) const NOT_PROVEN: &str = "it is not proven that you are this monitor's user; use the command line, or open \
+                                     the link of `claude-mpm-monitor token link`";
+
 #[derive(Default, Deserialize)]
 struct Shutdown {
     successor_port: Option<u16>,
@@ -132,12 +136,15 @@ pub(super) fn authorise_order(app: &AppState, peer: &Peer, headers: &HeaderMap) 
                        the server's runfile as a Bearer token";
         return Err(ApiError::forbidden("origin_not_allowed", message));
     }
-    if is_this_user(&app.tokens, peer, headers) {
+    if is_proven(app, peer, headers) {
         return Ok(());
     }
-    let message = "it is not proven that you are this monitor's user; use the command line, or open the link of \
-                   `claude-mpm-monitor token link`";
-    Err(ApiError::forbidden("user_not_proven", message))
+    Err(ApiError::forbidden("user_not_proven", NOT_PROVEN))
+}
+
+/// Whether it is this server's user who asks, as far as that can be known.
+pub(super) fn is_proven(app: &AppState, peer: &Peer, headers: &HeaderMap) -> bool {
+    has_control_token(app, headers) || is_this_user(&app.tokens, peer, headers)
 }
 
 fn has_control_token(app: &AppState, headers: &HeaderMap) -> bool {

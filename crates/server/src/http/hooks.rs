@@ -6,17 +6,28 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::HeaderMap;
 use axum::{Extension, Json};
-use protocol::hooks::{Hooks, HooksOrder};
+use protocol::hooks::{Hooks, HooksOrder, PlannedChange};
 
 use super::ApiError;
-use super::control::authorise_order;
+use super::control::{NOT_PROVEN, authorise_order, is_proven};
 use crate::HooksError;
 use crate::peer::Peer;
 use crate::state::AppState;
 
-/// How the hooks fare, and what an install or uninstall would change.
-pub(super) async fn look(State(app): State<AppState>) -> Result<Json<Hooks>, ApiError> {
-    ask(app, None).await
+/// How the hooks fare, and what an install or uninstall would change. The settings that a difference shows are the
+/// user's alone.
+pub(super) async fn look(
+    State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Json<Hooks>, ApiError> {
+    let may_change = is_proven(&app, &peer, &headers);
+    let Json(hooks) = ask(app, None).await?;
+    let hidden = || PlannedChange { diff: String::new(), problem: Some(NOT_PROVEN.to_owned()) };
+    Ok(Json(match may_change {
+        true => hooks,
+        false => Hooks { install: hidden(), uninstall: hidden(), ..hooks },
+    }))
 }
 
 /// Carries out a change that the user has seen; answers how the hooks fare afterwards.
