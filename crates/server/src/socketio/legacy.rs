@@ -283,8 +283,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
 
 async fn register(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
     let request: Value = args.parsed();
-    let text = |name: &str| request[name].as_str().map(str::to_owned);
-    app.clients.register(socket.id.as_str(), text("name"), text("type"));
+    app.clients.register(socket.id.as_str(), request["name"].as_str(), request["type"].as_str());
     let registered = json!({ "name": request["name"], "type": request["type"], "session_id": socket.id });
     answer(&socket, ack, "client:registered", &registered);
 }
