@@ -253,31 +253,101 @@ fn what_is_emitted_right_after_the_connection_is_answered() {
     }
 }
 
+#[test]
+fn a_viewer_that_stops_reading_holds_up_nobody_and_is_told_exactly_what_it_missed() {
+    let monitor = Monitor::start();
+    let mut viewer = open(monitor.port());
+    say_and_hear(&mut viewer, "40/stream,", "40/stream,");
+    say_and_hear(&mut viewer, r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1");
+    let mut client = open(monitor.port());
+    say_and_hear(&mut client, "40", "40");
+    let mut reader = connect(&monitor);
+    subscribe(&mut reader, &json!({"limit": 1}));
+
+    // More than the ring and all buffers on the way hold.
+    let long = "x".repeat(1000);
+    let event = |number| {
+        json!({"hook_event_name": "PreToolUse", "session_id": "s-1", "cwd": long, "agent_type": long,
+               "tool_name": long, "prompt_id": long, "tool_use_id": number})
+    };
+    let (bodies, events) = (5, 2400);
+    for body in 0..bodies {
+        let lines: Vec<_> = (0..events).map(|number| event(body * events + number).to_string()).collect();
+        let reply = monitor.post("/api/events", lines.join("\n"));
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let got = rows(&mut reader, events as usize);
+        assert_eq!(got.last().map(|row| row.seq.0), Some((body + 1) * events), "who reads gets everything");
+    }
+
+    let last = bodies * events;
+    let seqs_of = |data: &Value| data["rows"].as_array().expect("rows").iter().map(seq).collect();
+    assert_all_but_a_gap(&mut viewer, "42/stream,", "events", last, seqs_of);
+    assert_all_but_a_gap(&mut client, "42", "claude_event", last, |data| vec![seq(data)]);
+}
+
+/// Reads on to the last event: everything in order, but for one gap.
+fn assert_all_but_a_gap(
+    socket: &mut Raw,
+    start: &str,
+    name: &str,
+    last: u64,
+    seqs: impl Fn(&Value) -> Vec<u64>,
+) {
+    let (mut next, mut gap) = (1, None);
+    while next <= last {
+        let text = read_until(socket, start);
+        let (event, data): (String, Value) = serde_json::from_str(&text[start.len()..]).expect("an event");
+        if event == name {
+            let got = seqs(&data);
+            assert_eq!(got, range(next, next + got.len() as u64 - 1), "in order");
+            next += got.len() as u64;
+        } else if event == "gap" {
+            assert_eq!((data["from"].as_u64(), gap), (Some(next), None), "once, and at its place: {data}");
+            gap = data["to"].as_u64();
+            next = gap.expect("to") + 1;
+        }
+    }
+    assert!(gap.is_some_and(|to| to < last), "it was too slow for some and not for all: {gap:?}");
+}
+
+fn seq(row: &Value) -> u64 {
+    row["seq"].as_u64().unwrap_or_else(|| panic!("no position: {row}"))
+}
+
 /// Emits as soon as the namespace is open, as no library does on purpose but each may by chance.
-#[track_caller]
 fn visit_in_haste(port: u16) {
+    let mut socket = open(port);
+    say_and_hear(&mut socket, "40/stream,", "40/stream,");
+    say_and_hear(&mut socket, r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1");
+    say_and_hear(&mut socket, "40", "40");
+    say_and_hear(&mut socket, r#"421["get_version"]"#, "431");
+}
+
+/// A connection without a library, that reads only when it is told to.
+type Raw = tungstenite::WebSocket<TcpStream>;
+
+fn open(port: u16) -> Raw {
     let stream = TcpStream::connect(("127.0.0.1", port)).expect("the monitor listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
     let url = format!("ws://localhost:{port}/socket.io/?EIO=4&transport=websocket");
-    let (mut socket, _) = tungstenite::client(url, stream).expect("a connection");
-    for (say, answer) in [
-        ("40/stream,", "40/stream,"),
-        (r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1"),
-        ("40", "40"),
-    ] {
-        socket.send(Message::text(say)).expect("the monitor reads");
-        read_until(&mut socket, answer);
-    }
-    socket.send(Message::text(r#"421["get_version"]"#)).expect("the monitor reads");
-    read_until(&mut socket, "431");
+    tungstenite::client(url, stream).expect("a connection").0
 }
 
 #[track_caller]
-fn read_until(socket: &mut tungstenite::WebSocket<TcpStream>, start: &str) {
+fn say_and_hear(socket: &mut Raw, say: &str, answer: &str) {
+    socket.send(Message::text(say)).expect("the monitor reads");
+    read_until(socket, answer);
+}
+
+/// The next message that starts like this.
+#[track_caller]
+fn read_until(socket: &mut Raw, start: &str) -> String {
     loop {
         let message = socket.read().unwrap_or_else(|cause| panic!("no {start}: {cause}"));
-        if message.to_text().is_ok_and(|text| text.starts_with(start)) {
-            return;
+        if let Ok(text) = message.to_text()
+            && text.starts_with(start)
+        {
+            return text.to_owned();
         }
     }
 }

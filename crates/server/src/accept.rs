@@ -162,8 +162,8 @@ where
         }
     };
     match served {
-        // Between two requests a connection may be idle; its end is no fault.
-        Err(error) if error.is_timeout() && observed.has_asked() => {}
+        // Between two requests a connection may be idle, and a browser's spare one always is; its end is no fault.
+        Err(error) if error.is_timeout() && (observed.has_asked() || !observed.has_heard()) => {}
         Err(error) if error.is_timeout() => {
             door.audit.refused("slow_head", peer.address.ip(), "a connection");
         }
@@ -182,6 +182,7 @@ fn respond(
     let busy = watched.busy();
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(watched.clone());
     let answer = router.call(request);
     async move { Ok(busy.until_sent(answer.await?)) }
 }

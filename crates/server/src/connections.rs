@@ -4,9 +4,11 @@
 mod stream;
 
 use std::collections::HashMap;
+use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 use std::time::Instant;
 
 use axum::body::{Body, HttpBody};
@@ -54,6 +56,10 @@ struct Slot {
     has_asked: AtomicBool,
     /// It is no HTTP connection any more: the WebSocket that it has become pings its client itself.
     is_upgraded: AtomicBool,
+    /// Bytes that came.
+    received: AtomicU64,
+    /// Bytes that the system took for the other end.
+    sent: AtomicU64,
     /// Milliseconds since the server's start at which it became idle.
     idle_since_ms: AtomicU64,
     evicted: Notify,
@@ -101,6 +107,8 @@ impl Connections {
             busy: AtomicUsize::new(0),
             has_asked: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
+            received: AtomicU64::new(0),
+            sent: AtomicU64::new(0),
             idle_since_ms: AtomicU64::new(self.shared.now_ms()),
             evicted: Notify::new(),
         });
@@ -145,6 +153,18 @@ impl Held {
     }
 }
 
+impl Held {
+    fn note_received(&self, bytes: usize) {
+        self.slot.received.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    fn note_sent(&self, written: &Poll<io::Result<usize>>) {
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.slot.sent.fetch_add(*bytes as u64, Ordering::Relaxed);
+        }
+    }
+}
+
 impl Drop for Held {
     fn drop(&mut self) {
         let mut open = self.connections.shared.lock();
@@ -166,6 +186,16 @@ impl Watched {
     /// Whether there ever was a request on it.
     pub(crate) fn has_asked(&self) -> bool {
         self.slot.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether anything ever came. Browsers open connections that they may never need.
+    pub(crate) fn has_heard(&self) -> bool {
+        self.slot.received.load(Ordering::Relaxed) > 0
+    }
+
+    /// Bytes that the system took for the other end so far.
+    pub(crate) fn sent(&self) -> u64 {
+        self.slot.sent.load(Ordering::Relaxed)
     }
 
     /// The connection is not idle until the value is dropped.

@@ -13,12 +13,12 @@ use super::{Busy, Held};
 /// A stream of a counted connection; also after it became a WebSocket's.
 pub(crate) struct Counted<S> {
     stream: S,
-    _held: Held,
+    held: Held,
 }
 
 impl<S> Counted<S> {
     pub(crate) fn new(stream: S, held: Held) -> Self {
-        Self { stream, _held: held }
+        Self { stream, held }
     }
 }
 
@@ -28,13 +28,18 @@ impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.held.note_received(buf.filled().len() - before);
+        read
     }
 }
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(cx, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.held.note_sent(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -42,7 +47,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(cx, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, slices);
+        self.held.note_sent(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

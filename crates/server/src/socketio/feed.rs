@@ -4,14 +4,19 @@
 use std::future::Future;
 use std::time::Duration;
 
+use axum::http::header::UPGRADE;
 use protocol::Session;
 use protocol::stream::Gap;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
 use tokio::task::AbortHandle;
 
+use crate::connections::Watched;
 use crate::hub::{Delivery, Subscriber};
 use crate::state::AppState;
+
+/// Bytes on their way to a client that does not take them: more is not encoded for it.
+const UNREAD_BYTES_MAX: u64 = 1024 * 1024;
 
 /// First and longest pause before a connection that has no room is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
@@ -40,48 +45,86 @@ pub(super) fn stop(socket: &SocketRef) {
     }
 }
 
-/// The next events for a connection, after it was told what it missed. `None` when there will be none.
-pub(super) async fn next(
-    subscriber: &mut Subscriber,
-    count: usize,
-    socket: &SocketRef,
-    app: &AppState,
-) -> Option<Delivery> {
-    let delivery = subscriber.next(count).await?;
-    tell_gap(&delivery, socket, app).await?;
-    Some(delivery)
+/// The way out to one client: sends at the pace at which it reads.
+pub(super) struct Outlet {
+    pub(super) socket: SocketRef,
+    /// Its connection, where that is known: a client that began by polling has had others since.
+    connection: Option<Watched>,
+    /// How much had left when nothing was on its way any more.
+    left: u64,
+    /// What was sent since then.
+    sent: u64,
 }
 
-/// The same, and the sessions that changed, also when no event came.
-pub(super) async fn next_change(
-    subscriber: &mut Subscriber,
-    count: usize,
-    socket: &SocketRef,
-    app: &AppState,
-) -> Option<(Delivery, Vec<Session>)> {
-    let (delivery, changed) = subscriber.next_change(count).await?;
-    tell_gap(&delivery, socket, app).await?;
-    Some((delivery, changed))
-}
-
-async fn tell_gap(delivery: &Delivery, socket: &SocketRef, app: &AppState) -> Option<()> {
-    if let Some(Gap { from, to }) = delivery.gap {
-        app.clients.lost(usize::try_from(to.0 + 1 - from.0).unwrap_or(usize::MAX));
-        send(socket, "gap", &Gap { from, to }).await?;
+impl Outlet {
+    pub(super) fn of(socket: SocketRef) -> Self {
+        let request = socket.req_parts();
+        let is_websocket = request.headers.contains_key(UPGRADE);
+        let connection = request.extensions.get::<Watched>().filter(|_| is_websocket).cloned();
+        let left = connection.as_ref().map_or(0, Watched::sent);
+        Self { socket, connection, left, sent: 0 }
     }
-    Some(())
-}
 
-/// Sends, and waits for room: while a client does not read, its position in the hub stands still, nothing piles
-/// up for it, and what it misses becomes a gap. `None` when the client is gone.
-pub(super) async fn send<T: Serialize + ?Sized>(socket: &SocketRef, event: &str, data: &T) -> Option<()> {
-    let mut pause = PAUSE.0;
-    while socket.connected() {
-        if socket.emit(event, data).is_ok() {
-            return Some(());
+    /// The next events for the client, after it was told what it missed. `None` when there will be none.
+    pub(super) async fn next(
+        &mut self,
+        subscriber: &mut Subscriber,
+        count: usize,
+        app: &AppState,
+    ) -> Option<Delivery> {
+        let delivery = subscriber.next(count).await?;
+        self.tell_gap(&delivery, app).await?;
+        Some(delivery)
+    }
+
+    /// The same, and the sessions that changed, also when no event came.
+    pub(super) async fn next_change(
+        &mut self,
+        subscriber: &mut Subscriber,
+        count: usize,
+        app: &AppState,
+    ) -> Option<(Delivery, Vec<Session>)> {
+        let (delivery, changed) = subscriber.next_change(count).await?;
+        self.tell_gap(&delivery, app).await?;
+        Some((delivery, changed))
+    }
+
+    async fn tell_gap(&mut self, delivery: &Delivery, app: &AppState) -> Option<()> {
+        if let Some(Gap { from, to }) = delivery.gap {
+            app.clients.lost(usize::try_from(to.0 + 1 - from.0).unwrap_or(usize::MAX));
+            self.send("gap", &Gap { from, to }, 0).await?;
         }
-        tokio::time::sleep(pause).await;
-        pause = (pause * 2).min(PAUSE.1);
+        Some(())
     }
-    None
+
+    /// Sends about so many bytes, and waits for room: while a client does not read, its position in the hub stands
+    /// still, nothing piles up for it, and what it misses becomes a gap. `None` when the client is gone.
+    pub(super) async fn send<T: Serialize + ?Sized>(
+        &mut self,
+        event: &str,
+        data: &T,
+        bytes: usize,
+    ) -> Option<()> {
+        let mut pause = PAUSE.0;
+        while self.socket.connected() {
+            if !self.is_stuck() && self.socket.emit(event, data).is_ok() {
+                self.sent += bytes as u64;
+                return Some(());
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSE.1);
+        }
+        None
+    }
+
+    /// Whether too much is on its way that the client has not taken.
+    fn is_stuck(&mut self) -> bool {
+        let Some(connection) = &self.connection else { return false };
+        let left = connection.sent();
+        if left - self.left >= self.sent {
+            // Whatever else went out counts too: from here on it is exact again.
+            (self.left, self.sent) = (left, 0);
+        }
+        self.sent - (left - self.left) > UNREAD_BYTES_MAX
+    }
 }

@@ -7,7 +7,7 @@ use protocol::{Kind, Seq, legacy};
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 
-use super::feed;
+use super::feed::{self, Outlet};
 use crate::config::EventNames;
 use crate::state::AppState;
 
@@ -53,7 +53,8 @@ pub(super) fn start(socket: &SocketRef, app: &AppState, after: Seq) {
 async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
     let mut subscriber = app.hub.subscribe(after);
     let mut sent = 0usize;
-    while let Some(delivery) = feed::next(&mut subscriber, BATCH_EVENTS, &socket, &app).await {
+    let mut outlet = Outlet::of(socket);
+    while let Some(delivery) = outlet.next(&mut subscriber, BATCH_EVENTS, &app).await {
         for event in delivery.events.into_iter().chain(delivery.unstored) {
             if event.row.duplicate_of.is_some() || !wanted.includes(&event.row.kind) {
                 continue;
@@ -62,11 +63,14 @@ async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
                 EventNames::ClaudeEvent => "claude_event",
                 EventNames::Category => legacy::category(&event.row.kind),
             };
-            if feed::send(&socket, name, event.legacy()).await.is_none() {
+            let message = event.legacy();
+            if outlet.send(name, message, message.get().len()).await.is_none() {
                 return;
             }
             sent += 1;
-            if sent.is_multiple_of(POLLING_PACKETS_MAX) && socket.transport_type() == TransportType::Polling {
+            if sent.is_multiple_of(POLLING_PACKETS_MAX)
+                && outlet.socket.transport_type() == TransportType::Polling
+            {
                 tokio::time::sleep(POLLING_PAUSE).await;
             }
         }

@@ -13,8 +13,9 @@ use socketioxide::extract::{AckSender, SocketRef, State};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
 
+use super::access;
 use super::args::Args;
-use super::{access, feed};
+use super::feed::{self, Outlet};
 use crate::clients::{Client, Transport};
 use crate::hub::{Delivery, Subscriber};
 use crate::state::AppState;
@@ -28,6 +29,9 @@ const SNAPSHOT_SESSIONS: usize = 200;
 
 /// At most so many rows in one batch; a client that catches up gets several.
 const BATCH_ROWS_MAX: usize = 1000;
+
+/// What a session takes, about.
+const SESSION_BYTES: usize = 1024;
 
 /// Between two batches: at most 20 a second, and a burst becomes one.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -122,10 +126,9 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
 
 /// Sends what comes, as fast as this client takes it and no faster than the batches allow.
 async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
-    while let Some((delivery, changed)) =
-        feed::next_change(&mut subscriber, BATCH_ROWS_MAX, &socket, &app).await
-    {
-        if send(&socket, &delivery, changed, &filter).await.is_none() {
+    let mut outlet = Outlet::of(socket);
+    while let Some((delivery, changed)) = outlet.next_change(&mut subscriber, BATCH_ROWS_MAX, &app).await {
+        if send(&mut outlet, &delivery, changed, &filter).await.is_none() {
             return;
         }
         tokio::time::sleep(COALESCE).await;
@@ -133,17 +136,24 @@ async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filte
 }
 
 /// One batch and the sessions that changed. `None` when the client is gone.
-async fn send(socket: &SocketRef, delivery: &Delivery, changed: Vec<Session>, filter: &Filter) -> Option<()> {
+async fn send(
+    outlet: &mut Outlet,
+    delivery: &Delivery,
+    changed: Vec<Session>,
+    filter: &Filter,
+) -> Option<()> {
     for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
         let wanted =
             events.iter().filter(|event| event.row.duplicate_of.is_none() && filter.matches(&event.row));
         let rows: Vec<&RawValue> = wanted.map(|event| event.encoded_row()).collect();
         if !rows.is_empty() {
-            feed::send(socket, name, &EncodedBatch { rows }).await?;
+            let bytes = rows.iter().map(|row| row.get().len()).sum();
+            outlet.send(name, &EncodedBatch { rows }, bytes).await?;
         }
     }
     if !changed.is_empty() {
-        feed::send(socket, "sessions", &SessionsChanged { changed }).await?;
+        let bytes = changed.len() * SESSION_BYTES;
+        outlet.send("sessions", &SessionsChanged { changed }, bytes).await?;
     }
     Some(())
 }
