@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 
 import { seedAll, seedSession } from './seed.mjs';
-import { at, openPage, prompt, row, startMonitor } from './support.mjs';
+import { at, failure, openPage, prompt, row, startMonitor } from './support.mjs';
 
 const view = (page, name) => at(page, 'view', `[data-view="${name}"]`);
 const card = (page, end) => at(page, 'session-card', `[data-session="${end}-0000-session"]`);
@@ -292,6 +292,31 @@ test('activity, connections and settings show the live state', async (t) => {
   assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
 });
 
+test('a minute with one failure among many events is not painted as a failed minute', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(...Array.from({ length: 9 }, (_, at) => prompt('s-1', `prompt ${at}`)), failure('s-1', 'exit code 1'));
+  const page = await openPage(monitor, { hash: '#/activity' });
+  const minute = at(page, 'minute').last();
+  await minute.locator('.bad').waitFor({ state: 'attached' });
+  const heights = await minute.locator('rect').evaluateAll((all) => all.map((one) => one.getBoundingClientRect().height));
+  assert.ok(heights[1] > 0 && heights[1] <= heights[0] / 4, `all and failed: ${heights}`);
+  assert.match(await minute.locator('title').textContent(), /10 events · 1 error$/);
+});
+
+test('nothing on the page moves without end, whatever the sessions do', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '' });
+  for (const name of ['overview', 'stream', 'activity', 'metrics', 'connections', 'settings']) {
+    await at(page, `go-${name}`).click();
+    await view(page, name).waitFor();
+    const endless = await page.evaluate(() =>
+      document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime === Infinity).length,
+    );
+    assert.equal(endless, 0, name);
+  }
+});
+
 test('settings show what the monitor runs with, who chose it, and where its files are', async (t) => {
   const monitor = await startMonitor(t);
   const page = await openPage(monitor, { hash: '#/settings' });
@@ -317,6 +342,57 @@ test('an export masks secrets unless its reader chose otherwise', async (t) => {
   await at(page, 'export-unmasked').check();
   await at(page, 'export-masking').getByText(/passwords, keys and tokens as they were sent/).waitFor();
   assert.ok((await save()).includes('EXAMPLEKEY'));
+});
+
+test('details mask secrets until somebody asks to see those of this event', async (t) => {
+  const monitor = await startMonitor(t);
+  const bash = (id) => ({
+    session_id: 's-1',
+    cwd: '/home/dev/shop',
+    hook_event_name: 'PostToolUse',
+    tool_name: 'Bash',
+    tool_use_id: id,
+    tool_input: { command: `deploy ${id}` },
+    tool_response: { stdout: 'AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY', stderr: '' },
+  });
+  await monitor.post(bash('one'), bash('two'), prompt('s-1', 'nothing to hide'));
+  const page = await openPage(monitor, { hash: '#/stream?event=1' });
+  const text = () => at(page, 'details').innerText();
+  await at(page, 'secrets', '[data-masked="true"]').waitFor();
+  assert.doesNotMatch(await text(), /EXAMPLEKEY/);
+  assert.match(await text(), /AWS_SECRET_ACCESS_KEY=\[masked\]/);
+  const raw = () => page.locator('[data-testid="details"] a[target="_blank"]').first().getAttribute('href');
+  assert.doesNotMatch(await (await fetch(monitor.url + (await raw()))).text(), /EXAMPLEKEY/);
+
+  await at(page, 'toggle-secrets').click();
+  await at(page, 'blocks').getByText(/EXAMPLEKEY/).waitFor();
+  await at(page, 'toggle-secrets').click();
+  await at(page, 'blocks').getByText(/\[masked\]/).waitFor();
+
+  await at(page, 'toggle-secrets').click();
+  await at(page, 'blocks').getByText(/EXAMPLEKEY/).waitFor();
+  await row(page, 2).click();
+  await at(page, 'blocks').getByText('deploy two').waitFor();
+  await at(page, 'secrets', '[data-masked="true"]').waitFor();
+  assert.doesNotMatch(await text(), /EXAMPLEKEY/, 'asked for one event only');
+  await row(page, 3).click();
+  await at(page, 'blocks').getByText('nothing to hide').waitFor();
+  assert.equal(await at(page, 'secrets').count(), 0);
+});
+
+test('a pause of capture is ordered from the palette, told in the header, and ended there', async (t) => {
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '' });
+  await page.keyboard.press('Control+k');
+  await at(page, 'palette-input').fill('pause capture');
+  await page.keyboard.press('Enter');
+  await at(page, 'capture-paused').getByText(/Capture paused until \d\d:\d\d/).first().waitFor();
+  const { status } = await fetch(`${monitor.url}/api/events`, { method: 'POST', body: JSON.stringify(prompt('s-1', 'lost')) });
+  assert.equal(status, 202, 'taken and not kept');
+  await at(page, 'capture-resume').click();
+  await at(page, 'capture-paused').waitFor({ state: 'detached' });
+  await monitor.post(prompt('s-1', 'kept'));
+  await at(page, 'session-card').waitFor();
 });
 
 test('another monitor is shown live through the page\'s own, and restarted and stopped from it', async (t) => {

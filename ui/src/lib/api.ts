@@ -50,6 +50,8 @@ export interface RowsQuery {
   wait?: number;
   /** Whether the monitor masks what looks like a secret. */
   masked?: boolean;
+  /** Whether the poorer deliveries of one hook are asked for as well. */
+  duplicates?: boolean;
 }
 
 /** A monitor of this user, as the page's own one sees it. */
@@ -72,8 +74,13 @@ export interface Stats {
 }
 
 /** One event: whole, or the beginning of an answer too large to take apart. */
-export type EventBody =
-  { whole: true; row: Row; payload: unknown } | { whole: false; prefix: string; bytes: number | null };
+export type EventBody = {
+  /** Whether the monitor put `MASK` in a secret's place. */
+  hides: boolean;
+} & ({ whole: true; row: Row; payload: unknown } | { whole: false; prefix: string; bytes: number | null });
+
+/** What the monitor writes in place of a secret. */
+const MASK = '[masked]';
 
 /** Rows without payload, oldest first. */
 export async function fetchRows(query: RowsQuery, signal?: AbortSignal): Promise<Page> {
@@ -124,6 +131,16 @@ export async function order(port: number, what: 'stop' | 'restart'): Promise<voi
   await requestOwn(`/api/instances/${port}/${what}`, { method: 'POST' });
 }
 
+/** Pauses the keeping of events of the page's own monitor for some minutes, or goes on with it. */
+export async function pauseCapture(minutes: number | null): Promise<void> {
+  const body = minutes === null ? { paused: false } : { paused: true, minutes };
+  await requestOwn('/api/capture', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
 /** What the monitor runs with. */
 export async function fetchConfiguration(): Promise<Configuration> {
   return (await (await request('/api/settings', {})).json()) as Configuration;
@@ -141,28 +158,30 @@ export async function fetchStats(): Promise<Stats> {
 }
 
 /** One row, or nothing when there is no such event. */
-export async function fetchRow(seq: Seq, signal?: AbortSignal): Promise<Row | undefined> {
-  const page = await fetchRows({ after: seq - 1, before: seq + 1, limit: 1 }, signal);
+export async function fetchRow(seq: Seq, masked: boolean, signal?: AbortSignal): Promise<Row | undefined> {
+  const query = { after: seq - 1, before: seq + 1, limit: 1, duplicates: true, masked };
+  const page = await fetchRows(query, signal);
   return page.events[0];
 }
 
 /** Where one event can be opened by itself. */
-export function eventUrl(seq: Seq): string {
-  return `${BASE}${eventRoute(seq)}`;
+export function eventUrl(seq: Seq, masked: boolean): string {
+  return `${BASE}${eventRoute(seq, masked)}`;
 }
 
-const eventRoute = (seq: Seq) => `/api/events/${seq}`;
+const eventRoute = (seq: Seq, masked: boolean) => `/api/events/${seq}${masked ? '?masked=true' : ''}`;
 
-/** One event with its payload. */
-export async function fetchEvent(seq: Seq, signal: AbortSignal): Promise<EventBody> {
-  const response = await request(eventRoute(seq), { signal });
+/** One event with its payload, as it was sent or without what looks like a secret. */
+export async function fetchEvent(seq: Seq, masked: boolean, signal: AbortSignal): Promise<EventBody> {
+  const response = await request(eventRoute(seq, masked), { signal });
   const { text, complete } = await readUpTo(response, BODY_BYTES_MAX);
+  const hides = masked && text.includes(MASK);
   if (!complete) {
     const length = Number(response.headers.get('content-length'));
-    return { whole: false, prefix: text.slice(0, PREFIX_BYTES), bytes: length > 0 ? length : null };
+    return { whole: false, hides, prefix: text.slice(0, PREFIX_BYTES), bytes: length > 0 ? length : null };
   }
   const { payload, ...row } = JSON.parse(text) as Row & { payload: unknown };
-  return { whole: true, row, payload };
+  return { whole: true, hides, row, payload };
 }
 
 /** How the monitor fares. */

@@ -1,15 +1,15 @@
-//! Stopping, restarting and pausing from outside, for this user's own programs only.
+//! Stopping, restarting and pausing from outside, for this user's own programs only; a pause also for his own page.
 
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use protocol::Timestamp;
 use protocol::health::CaptureHealth;
 use serde::Deserialize;
@@ -18,7 +18,8 @@ use serde_json::{Value, json};
 
 use super::ApiError;
 use crate::Ended;
-use crate::security::bearer;
+use crate::peer::Peer;
+use crate::security::{bearer, is_this_user};
 use crate::state::AppState;
 
 /// How long a pause may be that ends by itself: a year.
@@ -87,10 +88,16 @@ struct Capture {
 /// Pauses the keeping of events, for some minutes or until resumed, or resumes it. Answers how it is from now on.
 pub(super) async fn capture(
     State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<CaptureHealth>, ApiError> {
-    authorise(&app, &headers)?;
+    // A browser names the page's origin with every POST, other programs do not.
+    if headers.contains_key(header::ORIGIN) {
+        authorise_page(&app, &peer, &headers)?;
+    } else {
+        authorise(&app, &headers)?;
+    }
     let Capture { paused, minutes } = serde_json::from_slice(&body?).map_err(|error| {
         ApiError::bad_request("invalid_json", format!("expected {{\"paused\":true,\"minutes\":N}}: {error}"))
     })?;
@@ -114,4 +121,24 @@ fn authorise(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::unauthorized("this needs the control token of the server's runfile as a Bearer token"))
+}
+
+/// A page has no control token. It must be our own, and its reader proven to be this server's user: by the system,
+/// or by having logged in.
+pub(super) fn authorise_page(app: &AppState, peer: &Peer, headers: &HeaderMap) -> Result<(), ApiError> {
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_own = text(header::ORIGIN)
+        .split_once("://")
+        .is_some_and(|(_, place)| place.eq_ignore_ascii_case(text(header::HOST)));
+    if !is_own {
+        let message = "only the dashboard's own pages may order this; a program sends the control token of the \
+                       server's runfile to /api/shutdown, /api/restart or /api/capture";
+        return Err(ApiError::forbidden("origin_not_allowed", message));
+    }
+    if is_this_user(&app.tokens, peer, headers) {
+        return Ok(());
+    }
+    let message = "it is not proven that you are this monitor's user; use the command line, or open the link of \
+                   `claude-mpm-monitor token link`";
+    Err(ApiError::forbidden("user_not_proven", message))
 }

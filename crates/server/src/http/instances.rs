@@ -10,11 +10,11 @@ use protocol::instance::Instance;
 use serde_json::{Value, json};
 
 use super::ApiError;
+use super::control::authorise_page;
 use super::events::invalid;
 use crate::Ended;
 use crate::instances::{Answer, Call, CallError};
 use crate::peer::Peer;
-use crate::security::is_this_user;
 use crate::state::AppState;
 
 /// Calls to other servers at a time; each holds a thread until it is answered, and a page that follows another
@@ -61,7 +61,7 @@ pub(super) async fn stop(
     Path(port): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let port = number(&port)?;
-    authorise(&app, &peer, &headers)?;
+    authorise_page(&app, &peer, &headers)?;
     if port == app.port {
         app.end(Ended::Asked);
     } else {
@@ -78,7 +78,7 @@ pub(super) async fn restart(
     Path(port): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let port = number(&port)?;
-    authorise(&app, &peer, &headers)?;
+    authorise_page(&app, &peer, &headers)?;
     if port == app.port {
         app.end(Ended::Restart { port });
     } else {
@@ -131,24 +131,4 @@ async fn call(app: AppState, port: u16, call: Call) -> Result<Answer, ApiError> 
             }
         },
     )
-}
-
-/// A page has no control token. It must be our own, and its reader proven to be this server's user: by the system,
-/// or by having logged in.
-fn authorise(app: &AppState, peer: &Peer, headers: &HeaderMap) -> Result<(), ApiError> {
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_own = text(header::ORIGIN)
-        .split_once("://")
-        .is_some_and(|(_, place)| place.eq_ignore_ascii_case(text(header::HOST)));
-    if !is_own {
-        let message = "only the dashboard's own pages may order this; a program sends the control token of the \
-                       server's runfile to /api/shutdown or /api/restart";
-        return Err(ApiError::forbidden("origin_not_allowed", message));
-    }
-    if is_this_user(&app.tokens, peer, headers) {
-        return Ok(());
-    }
-    let message = "it is not proven that you are this monitor's user; use the command line, or open the link of \
-                   `claude-mpm-monitor token link`";
-    Err(ApiError::forbidden("user_not_proven", message))
 }

@@ -106,6 +106,10 @@ export const en = {
   capture: {
     paused: 'Capture paused',
     pausedUntil: (time: string) => `Capture paused until ${time}`,
+    resume: 'Resume',
+    resumeNow: 'Resume capture',
+    pauseFor: (minutes: number) => `Pause capture for ${minutes} minutes`,
+    pauseDetail: 'What happens meanwhile is not kept',
     title: (skipped: number) => `What happens now is not kept; ${plural(skipped, 'event', 'events')} so far`,
   },
 
@@ -434,7 +438,9 @@ export const en = {
     calls: (count: number) => plural(count, 'call', 'calls'),
     unreadable: 'Its agents could not be loaded.',
     lanes: 'Activity of the last half hour',
-    lanesText: 'Events per session and minute; the more, the darker.',
+    lanesText:
+      'Events per session and minute: the more, the stronger the colour. Red is the share of errors.',
+    events: (count: number) => plural(count, 'event', 'events'),
   },
 
   connections: {
@@ -535,8 +541,7 @@ export const en = {
       broken: 'Hooks are installed, but they do not work',
       missing: 'Claude Code does not report yet',
     },
-    version: (version: string | null) =>
-      version === null ? 'Claude Code was not found' : `Claude Code ${version}`,
+    version: (version: string) => `Claude Code ${version}`,
     scopes: { user: 'Your', project: 'The project’s', local: 'Your project', managed: 'Managed' },
     file: (whose: string, events: number) => `${whose} settings, ${plural(events, 'event', 'events')}:`,
     install: 'Connect Claude Code…',
@@ -593,6 +598,13 @@ export const en = {
     kind: 'Kind',
     failedMark: 'Failed',
     mainThread: 'main thread',
+  },
+
+  secrets: {
+    masked: 'What looks like a secret is masked',
+    shown: 'Secrets are shown as they were sent',
+    show: 'Show',
+    mask: 'Mask',
   },
 
   blocks: {

@@ -103,6 +103,10 @@ export const zhCN: Texts = {
   capture: {
     paused: '已暂停采集',
     pausedUntil: (time) => `采集已暂停至 ${time}`,
+    resume: '继续',
+    resumeNow: '继续采集',
+    pauseFor: (minutes) => `暂停采集 ${minutes} 分钟`,
+    pauseDetail: '期间发生的事件不会被保存',
     title: (skipped) => `现在发生的事件不会被保存；迄今已略过${of(skipped, '个事件')}`,
   },
 
@@ -414,7 +418,8 @@ export const zhCN: Texts = {
     calls: (count) => of(count, '次调用'),
     unreadable: '无法加载它的代理。',
     lanes: '最近半小时的活动',
-    lanesText: '每个会话每分钟的事件数；越多颜色越深。',
+    lanesText: '每个会话每分钟的事件数：越多颜色越强，红色是错误所占的比例。',
+    events: (count) => of(count, '个事件'),
   },
 
   connections: {
@@ -514,7 +519,7 @@ export const zhCN: Texts = {
       broken: '钩子已安装，但无法工作',
       missing: 'Claude Code 还没有上报',
     },
-    version: (version) => (version === null ? '未找到 Claude Code' : `Claude Code ${version}`),
+    version: (version) => `Claude Code ${version}`,
     scopes: { user: '用户', project: '项目', local: '本地项目', managed: '组织' },
     file: (whose, events) => `${whose}设置，${of(events, '个事件')}：`,
     install: '连接 Claude Code…',
@@ -570,6 +575,13 @@ export const zhCN: Texts = {
     kind: '类型',
     failedMark: '失败',
     mainThread: '主线程',
+  },
+
+  secrets: {
+    masked: '疑似机密的内容已遮盖',
+    shown: '机密内容按原样显示',
+    show: '显示',
+    mask: '遮盖',
   },
 
   blocks: {
