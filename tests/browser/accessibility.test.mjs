@@ -68,3 +68,37 @@ test('the palette, the help, the first run and a lost connection are accessible'
   await at(page, 'banner-lost').waitFor();
   assert.deepEqual(await violations(page), [], 'lost connection');
 });
+
+test('in the colours of the system what is chosen is marked, and colours that are data stay', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '#/session/working-0000-session' });
+  await page.emulateMedia({ forcedColors: 'active' });
+  await at(page, 'call').first().waitFor();
+  const background = (selector) =>
+    page.locator(selector).evaluateAll((all) => all.map((one) => getComputedStyle(one).backgroundColor));
+  const swatches = await background('.swatch');
+  assert.equal(new Set(swatches).size, 5, `${swatches}`);
+  const [chosen] = await background('[data-testid="rail"] [aria-current]');
+  const others = await background('[data-testid="rail"] a:not([aria-current])');
+  assert.ok(others.length === 6 && !others.includes(chosen), `${chosen} among ${others}`);
+  const [tab] = await background('[role="tab"][aria-selected="true"]');
+  assert.ok(!(await background('[role="tab"][aria-selected="false"]')).includes(tab), tab);
+  assert.deepEqual(await violations(page), []);
+});
+
+test('who wants no motion gets none', async (t) => {
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '' });
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  const moving = () => page.evaluate(() => document.getAnimations().filter(({ playState }) => playState === 'running').length);
+  await at(page, 'first-run').waitFor();
+  assert.equal(await moving(), 0, 'first run');
+  await seedAll(monitor);
+  await at(page, 'session-card').first().waitFor();
+  for (const name of ['overview', 'stream', 'activity']) {
+    await at(page, `go-${name}`).click();
+    await at(page, 'view', `[data-view="${name}"]`).waitFor();
+    assert.equal(await moving(), 0, name);
+  }
+});

@@ -1,6 +1,7 @@
 // Claims about the views: what a person with several sessions finds where.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 
 import { seedAll, seedSession } from './seed.mjs';
@@ -315,6 +316,22 @@ test('nothing on the page moves without end, whatever the sessions do', async (t
     );
     assert.equal(endless, 0, name);
   }
+});
+
+test('servers of claude-mpm are listed with how to stop them', async (t) => {
+  const legacy = createServer((_, reply) => {
+    reply.setHeader('content-type', 'application/json');
+    reply.end('{"status":"healthy","service":"claude-mpm-monitor","version":"6.3.1","port":0,"pid":1,"uptime":5}');
+  });
+  // Only there do clients look for such servers.
+  let port = 8785;
+  while (!(await new Promise((done) => legacy.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true))))) port -= 1;
+  t.after(() => legacy.close());
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '#/connections' });
+  const line = at(page, 'legacy').locator('tr', { hasText: String(port) });
+  await line.getByText("claude-mpm's Python monitor 6.3.1").waitFor();
+  await line.getByText(`claude-mpm-monitor stop --port ${port}`).waitFor();
 });
 
 test('settings show what the monitor runs with, who chose it, and where its files are', async (t) => {

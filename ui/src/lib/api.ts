@@ -10,6 +10,7 @@ import type {
   Hooks,
   HooksOrder,
   Instance,
+  LegacyServer,
   Row,
   Seq,
   Session,
@@ -17,6 +18,7 @@ import type {
   SessionId,
   Timestamp,
 } from './protocol';
+import { Measurements } from './prometheus';
 
 /** Largest answer about one event that is taken apart; of a larger one only the beginning is read. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
@@ -150,6 +152,16 @@ export async function fetchConfiguration(): Promise<Configuration> {
 export async function fetchSessions(signal?: AbortSignal): Promise<Session[]> {
   const response = await request('/api/sessions', signal ? { signal } : {});
   return ((await response.json()) as { sessions: Session[] }).sessions;
+}
+
+/** What the page's own monitor measures of itself. */
+export async function fetchMeasurements(): Promise<Measurements> {
+  return new Measurements(await (await requestOwn('/metrics', {})).text());
+}
+
+/** claude-mpm's own servers on this machine. */
+export async function fetchLegacy(): Promise<LegacyServer[]> {
+  return (await (await requestOwn('/api/legacy', {})).json()) as LegacyServer[];
 }
 
 /** Counters of the monitor, as it tells them to any program. */
