@@ -226,6 +226,60 @@ test('a replay shows a session as it was, and leads back to now', async (t) => {
   assert.equal(await at(page, 'call').count(), all);
 });
 
+test('a replay goes on in every view, and ends in every view', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '#/session/closed-0000-session' });
+  await at(page, 'session', '[data-loading="false"]').waitFor();
+  await at(page, 'call').first().waitFor();
+  const live = await at(page, 'event-count').innerText();
+  // Half of the way: in the second of three turns.
+  await at(page, 'replay-position').fill('500');
+  await at(page, 'session').locator('[data-testid="status"][data-state="working"]').first().waitFor();
+  await at(page, 'tab-agents').click();
+  await at(page, 'agent-tree').getByText('Explore').waitFor();
+  await at(page, 'tab-todos').click();
+  await at(page, 'todo-list').waitFor();
+
+  await at(page, 'go-overview').click();
+  const then = page.locator('[data-testid="replay"]:not([data-at=""])');
+  await then.waitFor();
+  await card(page, 'closed').and(page.locator('[data-state="working"]')).waitFor();
+  assert.equal(await at(page, 'session-card').count(), 1, 'the others were not replayed');
+  assert.match(await card(page, 'closed').innerText(), /\d+ (s|m)\b/);
+
+  await at(page, 'go-stream').click();
+  await at(page, 'event-row').last().waitFor();
+  const rows = async () => Number(await at(page, 'event-list').getAttribute('aria-rowcount'));
+  const early = await rows();
+  await at(page, 'replay-position').fill('900');
+  await page.waitForFunction((before) => Number(document.querySelector('[data-testid="event-list"]').ariaRowCount) > before, early);
+  await at(page, 'replay-position').fill('500');
+  await page.waitForFunction((before) => document.querySelector('[data-testid="event-list"]').ariaRowCount === String(before), early);
+  await page.locator('select[aria-label="Speed"]').selectOption('64');
+  await at(page, 'replay-play').click();
+  await page.waitForFunction((before) => Number(document.querySelector('[data-testid="event-list"]').ariaRowCount) > before, early);
+  // At the end it stops by itself.
+  await page.getByRole('button', { name: 'Replay: Play' }).waitFor();
+  await at(page, 'replay-position').fill('500');
+  await page.waitForFunction((before) => document.querySelector('[data-testid="event-list"]').ariaRowCount === String(before), early);
+
+  await at(page, 'go-history').click();
+  await page.waitForFunction((before) => document.querySelector('[data-testid="counted"]')?.innerText.trim() === `${before} matches`, early);
+  await at(page, 'go-activity').click();
+  await at(page, 'agent-graph').locator('text', { hasText: 'Explore' }).first().waitFor();
+  assert.equal(await at(page, 'agent-graph').count(), 1);
+  await at(page, 'go-metrics').click();
+  await at(page, 'metrics').getByText(String(early), { exact: true }).first().waitFor();
+
+  assert.equal(await at(page, 'event-count').innerText(), live, 'what is live is still counted');
+  await at(page, 'go-overview').click();
+  await at(page, 'replay-end').click();
+  await then.waitFor({ state: 'detached' });
+  await card(page, 'needs_you').waitFor();
+  await at(page, 'group-closed').waitFor();
+});
+
 test('history finds words in payloads, in a stretch of time, and exports what it found', async (t) => {
   const monitor = await startMonitor(t);
   await seedAll(monitor);

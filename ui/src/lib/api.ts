@@ -202,9 +202,10 @@ export async function fetchHealth(signal?: AbortSignal): Promise<Health> {
   return (await response.json()) as Health;
 }
 
-/** One session in full; nothing when there is no such session. */
-export async function fetchSession(id: SessionId, signal?: AbortSignal): Promise<SessionDetail> {
-  const response = await request(`/api/sessions/${encodeURIComponent(id)}`, signal ? { signal } : {});
+/** One session in full, as it is now, or as its events up to a position tell it. */
+export async function fetchSession(id: SessionId, signal?: AbortSignal, at?: Seq): Promise<SessionDetail> {
+  const route = `/api/sessions/${encodeURIComponent(id)}${at === undefined ? '' : `?at=${at}`}`;
+  const response = await request(route, signal ? { signal } : {});
   return (await response.json()) as SessionDetail;
 }
 

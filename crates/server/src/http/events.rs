@@ -130,7 +130,7 @@ pub(super) fn asked(pairs: &[(String, String)]) -> Result<Asked, ApiError> {
     Ok(Asked { query, wait, masked })
 }
 
-fn unknown_parameter(name: &str) -> ApiError {
+pub(super) fn unknown_parameter(name: &str) -> ApiError {
     ApiError::bad_request("unknown_parameter", format!("there is no parameter {name:?}"))
 }
 

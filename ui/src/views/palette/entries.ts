@@ -55,7 +55,7 @@ function views(dashboard: Dashboard): Entry[] {
 }
 
 function sessions(dashboard: Dashboard): Entry[] {
-  return dashboard.sessions.byNeed.map((session) => {
+  return dashboard.live.sessions.byNeed.map((session) => {
     const look = statusLook(session.status);
     const name = session.project === undefined ? '' : baseName(session.project);
     return {
