@@ -1,7 +1,9 @@
 //! Claims about the kinds of events that people look for: agents, tools, system, project, memory and connections all
 //! appear in the stream, and each can be asked for alone.
 
-use e2e::{Library, Monitor, Socket, WebSocket};
+use std::time::Instant;
+
+use e2e::{Library, Monitor, PATIENCE, Socket, WebSocket};
 use serde_json::{Value, json};
 
 /// A hook of one session.
@@ -79,4 +81,34 @@ fn the_monitor_tells_of_its_own_start_and_stop_and_of_who_connects_and_leaves() 
     let left = found(&monitor, "kind:client.disconnected");
     assert!(left.len() >= 2, "the watcher left with the server: {left:?}");
     assert!(found(&monitor, "kind:client.*").iter().all(|summary| summary.contains("127.0.0.1:")));
+}
+
+#[test]
+fn a_client_that_connects_in_a_loop_does_not_fill_the_store() {
+    const TIMES: usize = 60;
+    let monitor = Monitor::start_with_own_events();
+    for _ in 0..TIMES {
+        let url = format!("ws://127.0.0.1:{}/ws", monitor.port());
+        let (mut socket, _) = tungstenite::connect(url).expect("it takes a WebSocket");
+        // It leaves while it is still being told things.
+        socket.close(None).expect("it may say goodbye");
+        while socket.read().is_ok() {}
+    }
+    let started = Instant::now();
+    loop {
+        let health = monitor.assert_healthy();
+        if health["health_stats"]["clients_served"] == TIMES && health["clients_connected"] == 0 {
+            break;
+        }
+        assert!(started.elapsed() < PATIENCE, "all came and left: {health}");
+    }
+    let monitor = monitor.stop().restart();
+    let page = monitor.wait_for_events("kind=system.stopped&payload=true", 1);
+    let clients = monitor.events("kind=client.connected&kind=client.disconnected&limit=1000").events.len();
+    assert!((2..TIMES).contains(&clients), "{clients} rows for {TIMES} connections");
+    assert_eq!(monitor.events("kind=client.disconnected&error=true").events.len(), 0, "all said goodbye");
+    let stopped = &page.events[0];
+    let payload: Value = serde_json::from_str(stopped.payload()).expect("a payload is JSON");
+    assert_eq!(payload["skipped_events"], 2 * TIMES - clients, "the rest is counted: {payload}");
+    assert!(stopped.summary.ends_with("were skipped"), "{}", stopped.summary);
 }

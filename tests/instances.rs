@@ -83,7 +83,7 @@ fn capture_is_paused_and_resumed_by_the_control_token_or_the_dashboard_s_own_pag
     for origin in ["null", "http://localhost:3000", "http://evil.example"] {
         assert_eq!(order(true, "origin", origin).status, 403, "{origin}");
     }
-    assert_eq!(order(true, "accept", "*/*").status, 401, "a program without the token");
+    assert_eq!(order(true, "accept", "*/*").status, 403, "a program without the token");
     assert_eq!(monitor.get("/health").json()["capture"]["paused"], false);
     let token = format!("Bearer {}", monitor.control_token());
     assert_eq!(order(true, "authorization", &token).json()["paused"], true);

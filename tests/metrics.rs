@@ -81,6 +81,20 @@ fn prometheus_reads_what_was_stored_refused_and_paid() {
 }
 
 #[test]
+fn a_restart_in_the_same_process_is_no_start_of_the_process() {
+    let mut monitor = Monitor::start();
+    let started = |monitor: &Monitor| {
+        let samples = scrape(monitor);
+        samples.iter().find(|sample| sample.name == "process_start_time_seconds").map(|sample| sample.value)
+    };
+    let before = started(&monitor).expect("it says when it started");
+    let server = monitor.get("/health").json()["start_time"].clone();
+    monitor.move_away();
+    assert_ne!(monitor.get("/health").json()["start_time"], server, "another server");
+    assert_eq!(started(&monitor), Some(before), "the same process");
+}
+
+#[test]
 fn the_dashboard_for_grafana_shows_only_what_there_is() {
     let monitor = Monitor::start();
     let _node = Socket::connect(&monitor, Library::Node);

@@ -1,7 +1,7 @@
 //! Claims about what sessions are said to be doing, at the public doors.
 
 use e2e::{Library, Monitor, Options, Socket, prompt, repository, stop, tool_start};
-use protocol::session::{Session, State};
+use protocol::session::{Session, State, Tokens};
 use protocol::stream::SessionsChanged;
 use protocol::{SessionDetail, detail, names};
 use serde_json::{Value, json};
@@ -183,4 +183,62 @@ fn the_transcript_that_a_hook_names_tells_tokens_cost_title_and_the_key_esc() {
     std::fs::write(&path, format!("{before}{after}")).expect("the transcript can be written");
     let session = eventually(&monitor, "first", |session| session.status.state == State::Interrupted);
     assert_eq!(session.tokens, Some(tokens), "nothing is counted twice");
+}
+
+#[test]
+fn tokens_and_cost_are_counted_once_over_subagents_a_resumed_session_and_a_restart() {
+    let monitor = Monitor::start();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let recorded = repository().join("tests/fixtures/transcripts");
+    let files = ["first.jsonl", "first/subagents/agent-a1.jsonl", "resumed.jsonl"];
+    std::fs::create_dir_all(folder.path().join("first/subagents")).expect("a folder can be made");
+    for file in files {
+        std::fs::copy(recorded.join(file), folder.path().join(file)).expect("a file can be copied");
+    }
+    let prompt = |monitor: &Monitor, session: &str| {
+        let path = folder.path().join(format!("{session}.jsonl"));
+        let prompt = json!({
+            "session_id": session, "hook_event_name": "UserPromptSubmit", "prompt": "go", "transcript_path": path,
+        });
+        monitor.post("/api/events", prompt.to_string());
+    };
+    let counted = |monitor: &Monitor, session: &str, responses: u64| {
+        let told = |session: &Session| session.tokens.is_some_and(|tokens| tokens.responses >= responses);
+        let tokens = eventually(monitor, session, told).tokens.expect("they were told");
+        let Tokens { input, output, cache_write, cache_read, cost_usd_micros, unpriced, .. } = tokens;
+        assert_eq!(tokens.responses, responses, "each once");
+        ([input, output, cache_write, cache_read], cost_usd_micros, unpriced)
+    };
+    // Three of the main thread, one of which has no price, and one of the subagent: see the table of each by hand in
+    // the server's own test.
+    let first = ([10 + 5 + 7 + 20, 200 + 50 + 70 + 40, 1000 + 400, 500 + 2000], 6930 + 5900 + 220, 1);
+    let resumed = ([1, 2, 0, 0], 33, 0);
+    prompt(&monitor, "first");
+    assert_eq!(counted(&monitor, "first", 4), first);
+    prompt(&monitor, "resumed");
+    assert_eq!(counted(&monitor, "resumed", 1), resumed, "without the copies of the first session's lines");
+
+    // Nothing about the files is kept: they are read from the beginning.
+    let monitor = monitor.crash().restart();
+    prompt(&monitor, "first");
+    prompt(&monitor, "resumed");
+    let more = json!({
+        "type": "assistant", "uuid": "00000000-0000-4000-8000-000000000099", "requestId": "req_9",
+        "message": { "id": "msg_9", "model": "claude-haiku-4-5", "stop_reason": "end_turn",
+            "usage": { "input_tokens": 1000, "output_tokens": 100 } },
+    });
+    for session in ["first", "resumed"] {
+        let path = folder.path().join(format!("{session}.jsonl"));
+        let mut text = std::fs::read_to_string(&path).expect("a transcript can be read");
+        let more = more.to_string().replace("msg_9", &format!("msg_9_{session}"));
+        text += &(more + "\n");
+        std::fs::write(&path, text).expect("a transcript can be written");
+    }
+    let (tokens, cost, unpriced) = first;
+    let [input, output, written, read] = tokens;
+    assert_eq!(
+        counted(&monitor, "first", 5),
+        ([input + 1000, output + 100, written, read], cost + 1500, unpriced)
+    );
+    assert_eq!(counted(&monitor, "resumed", 2), ([1001, 102, 0, 0], 33 + 1500, 0));
 }

@@ -295,6 +295,10 @@ fn clients_register_and_are_listed() {
     let known = clients.iter().find(|client| client["name"] == "first").expect("the registered one");
     assert_eq!(known["session_id"], registered["session_id"], "{list}");
     assert_eq!(known["registered"], true, "{list}");
+    second.emit("client:register", &json!({"name": "n".repeat(100_000), "type": "t".repeat(100_000)}));
+    second.event("client:registered");
+    let status = monitor.get("/status");
+    assert!(status.body.len() < 20_000, "what it says of itself is cut: {} bytes", status.body.len());
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use crate::crowd::{Crowd, Door, Habit};
 use crate::insert::Inserts;
 use crate::load::{self, Load};
 use crate::process::{self, Program, Server};
 use crate::report::{Figure, Report, median};
 use crate::samples::Samples;
-use crate::viewer::Viewer;
 use crate::{Plan, wait_until_searchable};
 
 /// The ways in which single events come.
@@ -88,10 +88,12 @@ fn compare(
     let mut programs = vec![Program::Bare, plan.monitor()];
     programs.extend(plan.against.clone().map(Program::Monitor));
     let servers = programs.iter().map(Server::start).collect::<Result<Vec<_>>>()?;
-    let viewers: Vec<Option<Viewer>> = servers
+    let viewers: Vec<Option<Crowd>> = servers
         .iter()
         .enumerate()
-        .map(|(at, server)| (viewer && at > 0).then(|| Viewer::connect(server.port)).transpose())
+        .map(|(at, server)| {
+            (viewer && at > 0).then(|| Crowd::connect(server.port, Door::Stream, Habit::Read, 1)).transpose()
+        })
         .collect::<Result<_>>()?;
     let mut turns: Vec<Vec<Turn>> = servers.iter().map(|_| Vec::new()).collect();
     for server in &servers {

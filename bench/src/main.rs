@@ -2,17 +2,19 @@
 //! figures differ from machine to machine. `make bench` builds and runs it.
 
 mod bare;
+mod crowd;
+mod fanout;
 mod ingest;
 mod insert;
 mod load;
+mod plot;
 mod process;
 mod report;
 mod samples;
 mod store;
-mod viewer;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -31,12 +33,15 @@ struct Arguments {
     /// Short turns and a short history: to see whether a change helps, not to quote
     #[arg(long)]
     quick: bool,
-    /// Only parts whose name contains this: single, bulk, insert, empty, full
+    /// Only parts whose name contains this: single, bulk, insert, rate, delay, crowds, empty, full
     #[arg(long, default_value = "")]
     only: String,
     /// Write the figures to this file as JSON too
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Draw the figures beside their limits into this file (SVG)
+    #[arg(long)]
+    svg: Option<PathBuf>,
     /// The monitor to measure [default: the one beside this executable]
     #[arg(long)]
     monitor: Option<PathBuf>,
@@ -75,9 +80,12 @@ struct Plan {
     lives: usize,
     /// Reads of each kind.
     reads: usize,
-    /// Events of a short and of a long history.
-    few: usize,
-    many: usize,
+    /// Events of histories, short ones first.
+    histories: &'static [usize],
+    /// Events that flood past viewers.
+    flood: usize,
+    /// Viewers that come and go.
+    visits: usize,
 }
 
 impl Plan {
@@ -86,11 +94,29 @@ impl Plan {
         let monitor = arguments.monitor.clone().unwrap_or(beside);
         let against = arguments.against.clone();
         Ok(if arguments.quick {
-            let turn = Duration::from_millis(400);
-            Self { monitor, against, rounds: 3, turn, lives: 5, reads: 20, few: 2_000, many: 20_000 }
+            Self {
+                monitor,
+                against,
+                rounds: 3,
+                turn: Duration::from_millis(400),
+                lives: 5,
+                reads: 20,
+                histories: &[2_000, 20_000],
+                flood: 20_000,
+                visits: 200,
+            }
         } else {
-            let turn = Duration::from_secs(2);
-            Self { monitor, against, rounds: 5, turn, lives: 15, reads: 100, few: 10_000, many: 500_000 }
+            Self {
+                monitor,
+                against,
+                rounds: 5,
+                turn: Duration::from_secs(2),
+                lives: 15,
+                reads: 100,
+                histories: &[10_000, 100_000, 500_000, 1_000_000],
+                flood: 1_000_000,
+                visits: 2_000,
+            }
         })
     }
 
@@ -130,6 +156,15 @@ fn main() -> Result<()> {
     if wanted("insert") {
         ingest::insert(&plan, &samples, &mut report)?;
     }
+    if wanted("rate") {
+        fanout::rate(&plan, &samples, &mut report)?;
+    }
+    if wanted("delay") {
+        fanout::delay(&plan, &samples, &mut report)?;
+    }
+    if wanted("crowds") {
+        fanout::crowds(&plan, &samples, &mut report)?;
+    }
     if wanted("empty") {
         store::empty(&plan, &mut report)?;
     }
@@ -137,10 +172,16 @@ fn main() -> Result<()> {
         store::full(&plan, &samples, &mut report)?;
     }
     if let Some(path) = &arguments.json {
-        let json = serde_json::to_vec_pretty(&report)?;
-        fs::write(path, json).with_context(|| format!("could not write {}", path.display()))?;
+        write(path, serde_json::to_vec_pretty(&report)?)?;
+    }
+    if let Some(path) = &arguments.svg {
+        write(path, plot::svg(&report).into_bytes())?;
     }
     Ok(())
+}
+
+fn write(path: &Path, content: Vec<u8>) -> Result<()> {
+    fs::write(path, content).with_context(|| format!("could not write {}", path.display()))
 }
 
 /// Returns when everything stored so far is in the search index: a search waits for that.

@@ -5,13 +5,14 @@ use serde::Serialize;
 /// Everything measured.
 #[derive(Default, Serialize)]
 pub(crate) struct Report {
-    sections: Vec<Section>,
+    pub sections: Vec<Section>,
 }
 
+/// Figures of one kind.
 #[derive(Serialize)]
-struct Section {
-    title: &'static str,
-    figures: Vec<Figure>,
+pub(crate) struct Section {
+    pub title: &'static str,
+    pub figures: Vec<Figure>,
 }
 
 /// One figure beside its limit, which was measured in the same run.
@@ -72,7 +73,7 @@ impl Figure {
 }
 
 /// Enough digits to compare, no more.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     match value {
         0.0..10.0 => format!("{value:.2}"),
         10.0..1000.0 => format!("{value:.1}"),

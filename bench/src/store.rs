@@ -48,9 +48,9 @@ pub(crate) fn full(plan: &Plan, samples: &Samples, report: &mut Report) -> Resul
     let place = Place::new()?;
     let server = Server::start_in(&plan.monitor(), &place)?;
     let mut bodies = samples.bodies();
-    let (mut few, mut stored) = (0.0, 0);
-    for (goal, name) in [(plan.few, "few"), (plan.many, "many")] {
-        while stored < goal {
+    let (mut first, mut stored) = (None, 0);
+    for goal in plan.histories {
+        while stored < *goal {
             let (body, events) = bodies.next().expect("bodies without end");
             let mut client = Client::connect(server.port)?;
             client.send(&body)?;
@@ -69,10 +69,10 @@ pub(crate) fn full(plan: &Plan, samples: &Samples, report: &mut Report) -> Resul
             indexed.as_secs_f64()
         );
         let mut figure = Figure::new(format!("memory with {stored} events"), memory, "MiB").note(note);
-        if name == "many" {
-            figure = figure.beside("with few events", few);
+        if let Some(first) = first {
+            figure = figure.beside("with few events", first);
         }
-        few = memory;
+        first.get_or_insert(memory);
         report.add(figure);
     }
     let times = read_all(&server, plan, report)?;

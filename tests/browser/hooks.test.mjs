@@ -127,12 +127,13 @@ test("pages of others cannot change the settings", async (t) => {
     [refused.status, (await refused.json()).code],
     [403, "origin_not_allowed"],
   );
-  const stale = await order({}, { action: "install", diff: "another" });
+  const own = { origin: monitor.url };
+  const stale = await order(own, { action: "install", diff: "another" });
   assert.deepEqual(
     [stale.status, (await stale.json()).code],
     [409, "settings_changed"],
   );
-  const odd = await order({}, { action: "format" });
+  const odd = await order(own, { action: "format" });
   assert.equal(odd.status, 400);
   assert.equal(readFileSync(file, "utf8"), SETTINGS);
 });

@@ -27,6 +27,12 @@ impl Configuration {
         Some(Self { folder, state, managed: managed() })
     }
 
+    /// In these folders.
+    #[cfg(test)]
+    pub(crate) fn at(folder: &Path, managed: &Path) -> Self {
+        Self { folder: folder.to_owned(), state: folder.join(".claude.json"), managed: managed.to_owned() }
+    }
+
     /// The folder itself.
     pub fn folder(&self) -> &Path {
         &self.folder

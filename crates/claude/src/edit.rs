@@ -6,7 +6,7 @@ use std::path::Path;
 use jsonc_parser::ast::{Array, Object, ObjectProp, Value};
 use jsonc_parser::common::Ranged;
 
-use crate::json::{Grammar, New, Style, indentation, parse, place};
+use crate::json::{Grammar, MARK, New, Style, indentation, parse, place};
 use crate::{Error, HookCommand, Registration};
 
 /// How long Claude Code may wait for the hook, in seconds; it needs milliseconds.
@@ -14,9 +14,6 @@ const TIMEOUT_S: u32 = 5;
 
 /// A piece of the text and what takes its place.
 type Edit = (Range<usize>, String);
-
-/// What some editors put in front of a text.
-const MARK: char = '\u{feff}';
 
 /// Makes sure that a text is one that Claude Code reads.
 pub(crate) fn check(text: &str, path: &Path) -> Result<(), Error> {
@@ -84,8 +81,8 @@ pub(crate) struct Removed {
     pub(crate) handlers: usize,
 }
 
-/// The text without our hooks, and without the lists that they leave empty, but for those that are in
-/// `original` too: what the file was before we came.
+/// The text without our hooks, and without the lists that they leave empty, but for those that were empty in
+/// `original` too: what the file was before we came. Whatever else was in it then and is not now, somebody took out.
 pub(crate) fn remove(text: &str, path: &Path, original: Option<&str>) -> Result<Removed, Error> {
     if let Some(text) = text.strip_prefix(MARK) {
         let original = original.map(|text| text.trim_start_matches(MARK));
@@ -108,7 +105,7 @@ pub(crate) fn remove(text: &str, path: &Path, original: Option<&str>) -> Result<
         let Some(groups) = event.value.as_array() else { continue };
         let before = original_hooks.and_then(|(text, hooks)| {
             let groups = hooks.get_array(event.name.as_str())?;
-            Some(&text[groups.range.start..groups.range.end])
+            Some(if groups.elements.is_empty() { &text[groups.range.start..groups.range.end] } else { "[]" })
         });
         let (removed, emptied) = remove_from_groups(groups, &mut edits);
         handlers += removed;
@@ -124,9 +121,10 @@ pub(crate) fn remove(text: &str, path: &Path, original: Option<&str>) -> Result<
     if gone.iter().all(|gone| *gone) {
         edits.clear();
         match original_hooks {
-            Some((text, before)) => {
+            Some((text, before)) if before.properties.is_empty() => {
                 edits.push((span(hooks.range), text[before.range.start..before.range.end].to_owned()));
             }
+            Some(_) => edits.push((span(hooks.range), "{}".to_owned())),
             None => {
                 let gone: Vec<bool> = (0..root.properties.len()).map(|at| at == hooks_at).collect();
                 edits.extend(delete(span(root.range), &spans(&root), &gone));
@@ -284,8 +282,16 @@ fn apply(text: &str, mut edits: Vec<Edit>) -> String {
     out
 }
 
-/// Our handlers in a text: event and command. What cannot be read has none.
-pub(crate) fn ours(text: &str) -> Vec<(String, HookCommand)> {
+/// A handler of ours in settings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Ours {
+    pub(crate) event: String,
+    pub(crate) matcher: Option<String>,
+    pub(crate) command: HookCommand,
+}
+
+/// Our handlers in a text. What cannot be read has none.
+pub(crate) fn ours(text: &str) -> Vec<Ours> {
     let Ok(Some(root)) = parse(text.trim_start_matches(MARK), Grammar::Comments, Path::new("")) else {
         return Vec::new();
     };
@@ -293,9 +299,14 @@ pub(crate) fn ours(text: &str) -> Vec<(String, HookCommand)> {
     let mut found = Vec::new();
     for event in &hooks.properties {
         let groups = event.value.as_array().into_iter().flat_map(|groups| &groups.elements);
-        let handlers = groups.filter_map(|group| group.as_object()?.get_array("hooks"));
-        let commands = handlers.flat_map(|handlers| &handlers.elements).filter_map(command);
-        found.extend(commands.map(|command| (event.name.as_str().to_owned(), command)));
+        for group in groups.filter_map(Value::as_object) {
+            let handlers = group.get_array("hooks").into_iter().flat_map(|handlers| &handlers.elements);
+            found.extend(handlers.filter_map(command).map(|command| Ours {
+                event: event.name.as_str().to_owned(),
+                matcher: group.get_string("matcher").map(|matcher| matcher.value.clone().into_owned()),
+                command,
+            }));
+        }
     }
     found
 }

@@ -37,6 +37,18 @@ pub struct Registration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extra(Registration);
 
+impl Extra {
+    /// What stands in settings as a registration of ours, if it is one that the user must have asked for.
+    pub(crate) fn installed(event: &str, matcher: Option<&str>) -> Option<Self> {
+        match matcher {
+            Some(files) if event == HookEvent::FileChanged.as_str() => {
+                format!("{event}={files}").parse().ok()
+            }
+            _ => event.parse().ok(),
+        }
+    }
+}
+
 impl FromStr for Extra {
     type Err = String;
 
@@ -66,10 +78,10 @@ pub fn defaults() -> impl Iterator<Item = HookEvent> {
     HookEvent::ALL.iter().copied().filter(|event| matches!(choice(*event), Choice::Default))
 }
 
-/// What to register for a version: everything that it understands.
+/// What to register for a version: everything that it understands, and of each extra event the first that is named.
 ///
 /// # Errors
-/// When that version has no hooks, or does not know what was asked for.
+/// When that version has no hooks.
 pub fn registrations(version: Version, extras: &[Extra]) -> Result<Vec<Registration>, Error> {
     if version < FIRST {
         return Err(Error::TooOld(version));

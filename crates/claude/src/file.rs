@@ -19,6 +19,11 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
         Err(error) if is_absent(&error) => return Ok(None),
         Err(error) => return Err(Error::io("read", path)(error)),
     };
+    // A link to /dev/null reads as empty, and replacing what it leads to would be a disaster.
+    if !metadata.is_file() {
+        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+        return Err(Error::io("read", path)(error));
+    }
     if metadata.len() > BYTES_MAX {
         return Err(Error::TooLarge { path: path.to_owned(), bytes: metadata.len() });
     }
@@ -51,6 +56,7 @@ pub(crate) fn write(path: &Path, text: &[u8], mode: u32) -> Result<(), Error> {
     let temporary = target.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
     let written = write_new(&temporary, text, mode).and_then(|()| {
         if let Some(metadata) = existing {
+            keep_owner(&temporary, &metadata);
             fs::set_permissions(&temporary, metadata.permissions())?;
         }
         fs::rename(&temporary, &target)
@@ -61,6 +67,16 @@ pub(crate) fn write(path: &Path, text: &[u8], mode: u32) -> Result<(), Error> {
     }
     written.map_err(Error::io("write", &target))
 }
+
+/// Somebody who works as root in another user's home leaves the file that user's. Nobody else can give files away.
+#[cfg(unix)]
+fn keep_owner(path: &Path, metadata: &fs::Metadata) {
+    use std::os::unix::fs::MetadataExt;
+    let _ = std::os::unix::fs::chown(path, Some(metadata.uid()), Some(metadata.gid()));
+}
+
+#[cfg(not(unix))]
+fn keep_owner(_: &Path, _: &fs::Metadata) {}
 
 fn write_new(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
     let mut options = OpenOptions::new();

@@ -9,6 +9,14 @@ use serde::de::IgnoredAny;
 
 use crate::Error;
 
+/// What some editors put in front of a text.
+pub(crate) const MARK: char = '\u{feff}';
+
+/// Reads a whole text.
+pub(crate) fn value(text: &str) -> serde_json::Result<serde_json::Value> {
+    serde_json::from_str(text.trim_start_matches(MARK))
+}
+
 /// What may stand in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Grammar {

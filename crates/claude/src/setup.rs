@@ -9,8 +9,8 @@ use std::time::SystemTime;
 use protocol::paths::Home;
 
 use crate::{
-    Binary, Change, Configuration, Error, Handlers, Hooks, Look, Registration, SlashCommand, Version, file,
-    version,
+    Binary, Change, Configuration, Error, Extra, Handlers, Hooks, Look, Registration, SlashCommand, Version,
+    edit, file, json, registrations, version,
 };
 
 /// One user's Claude Code.
@@ -73,6 +73,25 @@ impl Setup {
         SlashCommand::of(&self.configuration)
     }
 
+    /// What to register for a version in these settings: what is asked for, and the extra events that an earlier
+    /// install was asked for, which a new one keeps.
+    ///
+    /// # Errors
+    /// When that version has no hooks.
+    pub fn registrations(
+        &self,
+        version: Version,
+        settings: &Path,
+        asked: &[Extra],
+    ) -> Result<Vec<Registration>, Error> {
+        // Settings that cannot be read have their error when they are to be changed.
+        let text = file::read(settings).ok().flatten().unwrap_or_default();
+        let kept = edit::ours(&text).into_iter();
+        let kept = kept.filter_map(|ours| Extra::installed(&ours.event, ours.matcher.as_deref()));
+        let extras: Vec<Extra> = asked.iter().cloned().chain(kept).collect();
+        registrations(version, &extras)
+    }
+
     /// What an install would change. Nothing is written.
     ///
     /// # Errors
@@ -119,7 +138,7 @@ impl Setup {
         let files = self.configuration.settings(project).into_iter();
         let read = |path: PathBuf| {
             let text = file::read(&path).ok().flatten()?;
-            Some(Handlers::of(&path, &serde_json::from_str(&text).ok()?))
+            Some(Handlers::of(&path, &json::value(&text).ok()?))
         };
         files.filter_map(|(_, path)| read(path)).collect()
     }

@@ -8,8 +8,10 @@ use protocol::HookEvent;
 use protocol::hooks::{HooksFile, HooksProblem, HooksReport, Scope};
 use serde_json::Value;
 
+use crate::edit::Ours;
 use crate::{
     Binary, Configuration, Error, Handlers, HookCommand, Hooks, SlashCommand, Version, edit, events, file,
+    json,
 };
 
 /// Before this version one unknown event name made Claude Code ignore the whole file.
@@ -51,6 +53,7 @@ impl Look {
         looked.at_binary(hooks);
         looked.at_versions(claude_version);
         looked.at_doubles();
+        looked.at_http();
         let slash = SlashCommand::of(configuration);
         let slash_command = slash.is_installed().unwrap_or(false).then(|| slash.path().to_owned());
         let Looked { files, mut problems, places, commands, handlers, .. } = looked;
@@ -81,6 +84,8 @@ struct Looked {
     /// Places with hooks of claude-mpm itself.
     mpm: BTreeSet<String>,
     enabled_plugins: BTreeSet<String>,
+    /// Where hooks of the type `http` may post, and who says so; without it, anywhere.
+    http_allowed: Option<(Vec<String>, String)>,
 }
 
 impl Looked {
@@ -94,7 +99,7 @@ impl Looked {
         };
         let mut ours = Vec::new();
         if let Some(text) = text.as_deref().filter(|text| !text.trim().is_empty()) {
-            match serde_json::from_str::<Value>(text) {
+            match json::value(text) {
                 Ok(settings) => {
                     self.at_switches(scope, &path, &settings);
                     self.handlers.push(Handlers::of(&path, &settings));
@@ -111,9 +116,9 @@ impl Looked {
             }
         }
         self.register(&path.display().to_string(), &ours);
-        let mut events: Vec<String> = ours.iter().map(|(event, _)| event.clone()).collect();
+        let mut events: Vec<String> = ours.iter().map(|ours| ours.event.clone()).collect();
         events.dedup();
-        for (_, command) in ours {
+        for Ours { command, .. } in ours {
             if !self.commands.contains(&command) {
                 self.commands.push(command);
             }
@@ -134,12 +139,16 @@ impl Looked {
             self.problems
                 .push(fatal(text, "Ask your administrator to add the hook to the managed settings."));
         }
+        if let Some(urls) = settings["allowedHttpHookUrls"].as_array() {
+            let (allowed, _) = self.http_allowed.get_or_insert_with(|| (Vec::new(), place.to_string()));
+            allowed.extend(urls.iter().filter_map(|url| Some(url.as_str()?.to_owned())));
+        }
         let plugins = settings["enabledPlugins"].as_object().into_iter().flatten();
         self.enabled_plugins.extend(plugins.filter(|(_, on)| **on == true).map(|(name, _)| name.clone()));
     }
 
-    fn register(&mut self, place: &str, ours: &[(String, HookCommand)]) {
-        for (event, command) in ours {
+    fn register(&mut self, place: &str, ours: &[Ours]) {
+        for Ours { event, command, .. } in ours {
             self.places.entry(event.clone()).or_default().push((place.to_owned(), command.line()));
             if event == HookEvent::WorktreeCreate.as_str() {
                 let text = format!(
@@ -153,7 +162,7 @@ impl Looked {
     /// Plugins bring hooks of their own.
     fn at_plugins(&mut self, configuration: &Configuration) {
         let Ok(Some(text)) = file::read(&configuration.plugins()) else { return };
-        let Ok(installed) = serde_json::from_str::<Value>(&text) else { return };
+        let Ok(installed) = json::value(&text) else { return };
         for (name, entries) in installed["plugins"].as_object().into_iter().flatten() {
             let entries = match entries {
                 Value::Array(entries) => entries.as_slice(),
@@ -176,7 +185,7 @@ impl Looked {
     /// In a folder that the user has not said to trust, project hooks do not run.
     fn at_trust(&mut self, configuration: &Configuration, project: &Path) {
         let Ok(Some(text)) = file::read(configuration.state()) else { return };
-        let Ok(state) = serde_json::from_str::<Value>(&text) else { return };
+        let Ok(state) = json::value(&text) else { return };
         let known = &state["projects"][project.to_string_lossy().as_ref()];
         if known["hasTrustDialogAccepted"] == false {
             let text = format!(
@@ -281,6 +290,35 @@ impl Looked {
             self.problems.push(note(text, None));
         }
     }
+
+    /// Hooks that somebody wrote to post here themselves; ours are commands, which no list of addresses limits.
+    fn at_http(&mut self) {
+        let Some((allowed, place)) = &self.http_allowed else { return };
+        let handlers = self.handlers.iter().flat_map(|file| &file.handlers);
+        let refused: BTreeSet<&str> = handlers
+            .filter(|handler| handler.port.is_some() && handler.call.starts_with("http"))
+            .map(|handler| handler.call.as_str())
+            .filter(|url| !allowed.iter().any(|pattern| matches(pattern, url)))
+            .collect();
+        for url in refused {
+            let text =
+                format!("\"allowedHttpHookUrls\" in {place} does not name {url}: no hook posts there.");
+            self.problems.push(note(text, Some("Add the address to that list.")));
+        }
+    }
+}
+
+/// Whether an address is one of a pattern in which `*` stands for anything.
+fn matches(pattern: &str, url: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let Some(mut rest) = parts.next().and_then(|first| url.strip_prefix(first)) else { return false };
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, between)) = parts.split_last() else { return rest.is_empty() };
+    for part in between {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
 }
 
 fn is_like(binary: &Path, shipped: &Path) -> bool {
@@ -298,4 +336,65 @@ fn text_names_claude_mpm(text: &str) -> bool {
         "mpm_hook_handler.py",
     ];
     PROGRAMS.iter().any(|program| text.contains(program))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use protocol::paths::Home;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_an_organisation_and_claude_code_itself_switch_off_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        let configuration = Configuration::at(&at("claude"), &at("managed"));
+        fs::create_dir_all(at("managed/managed-settings.d")).unwrap();
+        fs::create_dir_all(at("claude")).unwrap();
+        let write = |name: &str, value: &Value| fs::write(at(name), value.to_string()).unwrap();
+        write("managed/managed-settings.d/10-hooks.json", &json!({ "allowManagedHooksOnly": true }));
+        let shop = at("shop").display().to_string();
+        write("claude/.claude.json", &json!({ "projects": { shop: { "hasTrustDialogAccepted": false } } }));
+        let http = |url: &str| json!([{ "hooks": [{ "type": "http", "url": url }] }]);
+        write(
+            "claude/settings.json",
+            &json!({
+                "allowManagedHooksOnly": true,
+                "allowedHttpHookUrls": ["http://localhost:*/api/*"],
+                "hooks": {
+                    "Stop": http("http://localhost:8765/api/events"),
+                    "PreToolUse": http("http://127.0.0.1:8765/api/events"),
+                    "PostToolUse": http("https://example.com/"),
+                },
+            }),
+        );
+        let hooks = Hooks::of(&Home::at(at("mpm")), true);
+        let problems = Look::at(&hooks, &configuration, &at("shop"), None).report.problems;
+        let texts: Vec<&str> = problems.iter().map(|problem| problem.text.as_str()).collect();
+        let drop_in = at("managed/managed-settings.d/10-hooks.json");
+        let only = format!("\"allowManagedHooksOnly\" is true in {}: only", drop_in.display());
+        let count = texts.iter().filter(|text| text.contains("allowManagedHooksOnly")).count();
+        assert!(texts[0].starts_with(&only) && count == 1, "the user's own does nothing: {texts:#?}");
+        assert!(texts.iter().any(|text| text.contains("has not been told to trust ")), "{texts:#?}");
+        let refused: Vec<_> = texts.iter().filter(|text| text.contains("allowedHttpHookUrls")).collect();
+        assert!(refused.len() == 1 && refused[0].contains("http://127.0.0.1:8765/"), "{texts:#?}");
+    }
+
+    #[test]
+    fn a_pattern_of_addresses_has_stars() {
+        for (pattern, url, expected) in [
+            ("http://a/b", "http://a/b", true),
+            ("http://a/b", "http://a/bc", false),
+            ("http://a/*", "http://a/", true),
+            ("*", "", true),
+            ("*/api/*s", "http://a/api/events", true),
+            ("*/api/*s", "http://a/api/event", false),
+            ("", "http://a", false),
+        ] {
+            assert_eq!(matches(pattern, url), expected, "{pattern} {url}");
+        }
+    }
 }

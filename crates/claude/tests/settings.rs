@@ -5,8 +5,9 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use claude::{Binary, Error, Hooks, Registration, Version, registrations};
+use claude::{Binary, Error, Hooks, Registration, Setup, Version, registrations};
 use proptest::prelude::*;
 use protocol::paths::Home;
 use serde_json::{Value, json};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 /// A home with a settings file to be.
 struct Desk {
     _folder: TempDir,
+    home: Home,
     hooks: Hooks,
     settings: PathBuf,
 }
@@ -24,7 +26,7 @@ impl Desk {
         let folder = tempfile::tempdir().unwrap();
         let home = Home::at(folder.path().join("mpm"));
         let settings = folder.path().join("claude/settings.json");
-        Self { hooks: Hooks::of(&home, true), settings, _folder: folder }
+        Self { hooks: Hooks::of(&home, true), home, settings, _folder: folder }
     }
 
     fn with(text: &str) -> Self {
@@ -42,6 +44,14 @@ impl Desk {
         self.hooks.install(&self.settings, &all())
     }
 
+    /// How everything fares, as every user of this crate asks.
+    fn look(&self) -> claude::Look {
+        let folder = self.settings.parent().unwrap();
+        let var = |name: &str| (name == "CLAUDE_CONFIG_DIR").then(|| folder.into());
+        let setup = Setup::from_env(&self.home, &var).unwrap();
+        setup.look(std::path::Path::new("/home/dev/shop"), Some(Version(2, 1, 240)))
+    }
+
     fn uninstall(&self) -> Result<claude::Change, Error> {
         self.hooks.uninstall(&self.settings)
     }
@@ -56,7 +66,7 @@ fn without(mut settings: Value, line: &str) -> Value {
     let Some(hooks) = settings.get_mut("hooks").and_then(Value::as_object_mut) else { return settings };
     for groups in hooks.values_mut().filter_map(Value::as_array_mut) {
         for group in &mut *groups {
-            if let Some(handlers) = group["hooks"].as_array_mut() {
+            if let Some(handlers) = group.get_mut("hooks").and_then(Value::as_array_mut) {
                 handlers.retain(|handler| handler["command"] != line);
             }
         }
@@ -90,6 +100,8 @@ const TEXTS: &[&str] = &[
     r#"{"hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "lint"}]}]}, "z": 1}"#,
     "{\n  \"hooks\": {\n    \"Stop\": [\n      {\n        \"hooks\": [\n          { \"type\": \"command\", \"command\": \"say done\" }\n        ]\n      }\n    ],\n    \"FutureEvent\": [ { \"hooks\": [ { \"type\": \"http\", \"url\": \"http://x\" } ] } ]\n  }\n}\n",
     "{\n      \"a\": 1\n   , \"hooks\"  :  { \"Stop\" : [ {\n\"hooks\":[{\"type\":\"prompt\",\"prompt\":\"ü \\u00fc \\\" {\"}] }\n]\n} }",
+    r#"{"hooks":{"Stop":[null,7,"odd",{},{"hooks":null},{"hooks":"lint"},{"hooks":[null,"lint",{}]}],"Odd":{"a":1}}}"#,
+    "{ \"hooks\": { \"PreToolUse\": [ { \"hooks\": [ { \"type\": \"agent\", \"prompt\": \"look\", \"timeout\": 60 } ] } ] },\n\n\n \"a\": \"\\ud83d\\ude00 😀\" }",
     "{\"a\":[1,2,\n3],\"hooks\":{\"Notification\":[{\"hooks\":[{\"type\":\"mcp_tool\",\"server\":\"s\",\"tool\":\"t\"}]}]}}\n",
 ];
 
@@ -217,6 +229,19 @@ fn settings_that_cannot_be_understood_are_refused_with_the_place_and_left_alone(
 }
 
 #[test]
+fn settings_nested_without_end_are_refused_like_others() {
+    for deep in ["[", "{\"hooks\":", "{\"hooks\":{\"Stop\":["] {
+        let text = format!("{{\"a\": {}", deep.repeat(100_000));
+        let desk = Desk::with(&text);
+        assert!(desk.install().is_err() && desk.uninstall().is_err(), "{deep}");
+        assert_eq!(desk.text().unwrap(), text);
+    }
+    let closed = format!("{{\"a\": {}{}}}", "[".repeat(100_000), "]".repeat(100_000));
+    let desk = Desk::with(&closed);
+    assert!(desk.install().is_err() && desk.uninstall().is_err());
+}
+
+#[test]
 fn an_uninstall_copes_with_comments_that_came_later() {
     let desk = Desk::with("{\n  \"model\": \"opus\"\n}\n");
     desk.install().unwrap();
@@ -235,6 +260,23 @@ fn a_file_that_is_read_only_is_refused() {
     assert!(matches!(desk.install(), Err(Error::ReadOnly(_))));
     assert_eq!(desk.text().unwrap(), "{}");
     assert!(desk.hooks.plan_install(&desk.settings, &all()).is_ok(), "looking is allowed");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_link_to_what_is_no_file_is_refused() {
+    let desk = Desk::with("{}");
+    fs::remove_file(&desk.settings).unwrap();
+    let device = desk.settings.with_file_name("device");
+    std::os::unix::net::UnixListener::bind(&device).unwrap();
+    for target in [device.as_path(), std::path::Path::new("/dev/null"), desk.settings.parent().unwrap()] {
+        std::os::unix::fs::symlink(target, &desk.settings).unwrap();
+        let error = desk.install().unwrap_err();
+        assert!(error.to_string().ends_with("settings.json: it is no regular file"), "{target:?}: {error}");
+        assert_eq!(fs::read_link(&desk.settings).unwrap(), target);
+        assert!(!fs::metadata(&desk.settings).unwrap().is_file());
+        fs::remove_file(&desk.settings).unwrap();
+    }
 }
 
 #[cfg(unix)]
@@ -280,6 +322,30 @@ fn many_writers_at_once_leave_one_install_and_lose_nothing() {
     assert_eq!(text.matches("exec '").count(), all().len(), "{text}");
     desk.uninstall().unwrap();
     assert_eq!(desk.text().unwrap(), "{\n  \"model\": \"opus\"\n}\n");
+}
+
+#[test]
+fn whoever_reads_meanwhile_never_sees_half_a_file() {
+    let rules: Vec<String> = (0..5_000).map(|at| format!("\"Bash(command {at}:*)\"")).collect();
+    let desk = Desk::with(&json!({ "permissions": { "allow": rules } }).to_string());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let mut read = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let settings: Value = serde_json::from_str(&desk.text().unwrap()).unwrap();
+                assert_eq!(settings["permissions"]["allow"].as_array().unwrap().len(), 5_000);
+                read += 1;
+            }
+            read
+        });
+        for _ in 0..20 {
+            desk.install().unwrap();
+            desk.uninstall().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+        assert!(reader.join().unwrap() > 0);
+    });
 }
 
 #[test]
@@ -355,9 +421,128 @@ fn any_settings() -> impl Strategy<Value = String> {
     )
 }
 
+/// How many are tried; `FUZZ_CASES` sets another number. Each writes a dozen files to disk.
+fn cases() -> u32 {
+    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(48)
+}
+
+/// Any JSON, with names in it that mean something here.
+fn any_json() -> impl Strategy<Value = Value> {
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i32>().prop_map(Value::from),
+        prop::sample::select(vec!["command", "lint", "*", "Bash", "é\n\"", "http"]).prop_map(Value::from),
+    ];
+    let names = vec!["hooks", "PreToolUse", "Stop", "matcher", "type", "command", "args", "a", "\u{1f600}"];
+    leaf.prop_recursive(6, 40, 5, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(prop::sample::select(names.clone()), inner, 0..5)
+                .prop_map(|map| json!(map)),
+        ]
+    })
+}
+
+/// What is found in settings files, an install of ours among it, with pieces replaced; or no JSON at all.
+fn any_text() -> impl Strategy<Value = String> {
+    let desk = Desk::with(SETTINGS_OF_OTHERS);
+    desk.install().unwrap();
+    let installed = desk.text().unwrap();
+    let known = TEXTS.iter().map(|text| (*text).to_owned()).chain([installed]).collect::<Vec<_>>();
+    let splinters =
+        ["", "{", "}", "[", "]", "\"", ",", ":", "// x\n", "\r\n", "\u{feff}", "\"hooks\":{}", "[[[[", "\\"];
+    let damage = prop::collection::vec(
+        (any::<prop::sample::Index>(), 0..12_usize, prop::sample::select(splinters.to_vec())),
+        0..3,
+    );
+    let damaged = (prop::sample::select(known), damage).prop_map(|(text, damages)| {
+        let mut letters: Vec<char> = text.chars().collect();
+        for (at, length, splinter) in damages {
+            let at = at.index(letters.len() + 1);
+            let end = (at + length).min(letters.len());
+            letters.splice(at..end, splinter.chars());
+        }
+        letters.into_iter().collect()
+    });
+    prop_oneof![4 => damaged, 2 => any_json().prop_map(|value| value.to_string()), 1 => ".{0,40}"]
+}
+
+const SETTINGS_OF_OTHERS: &str =
+    "{\n  \"model\": \"opus\",\n  \"hooks\": {\n    \"Stop\": [{ \"hooks\": [] }]\n  }\n}\n";
+
 proptest! {
-    // Each case writes a dozen files to disk.
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig { cases: cases(), ..ProptestConfig::default() })]
+    #[test]
+    fn any_text_is_refused_and_left_alone_or_comes_back_to_the_byte(text in any_text()) {
+        let desk = Desk::with(&text);
+        let is_installed = desk.look().report.is_installed;
+        prop_assert!(!is_installed || text.contains("claude-mpm-hook"));
+        match desk.install() {
+            Err(error) => {
+                prop_assert!(error.to_string().contains("settings.json"), "{}", error);
+                prop_assert_eq!(desk.text().unwrap(), text.clone());
+                // Taking out may be possible where adding is not.
+                if desk.uninstall().is_err() {
+                    prop_assert_eq!(desk.text().unwrap(), text);
+                }
+            }
+            Ok(_) => {
+                let installed = desk.text().unwrap();
+                let settings: Value = serde_json::from_str(installed.trim_start_matches('\u{feff}')).unwrap();
+                prop_assert!(all().iter().all(|one| settings["hooks"][one.event.as_str()].is_array()));
+                let seen = desk.look().report;
+                prop_assert!(seen.is_installed && seen.files[0].events.len() >= all().len(), "{:?}", seen);
+                prop_assert!(desk.install().unwrap().is_nothing(), "{}", installed);
+                desk.uninstall().unwrap();
+                let left = desk.text().unwrap();
+                // Entries of ours that were there before go, too.
+                if !text.contains("claude-mpm-hook") {
+                    prop_assert_eq!(left, text);
+                } else {
+                    let line = desk.hooks.command().line();
+                    prop_assert!(!left.contains(&json!(line).to_string()), "{}", left);
+                }
+            }
+        }
+    }
+
+    /// As when Claude Code writes its settings anew: in its own layout, with something changed.
+    #[test]
+    fn what_another_program_writes_anew_is_kept_but_for_our_hooks(text in any_settings(), added in any_json(), at in 0..4_usize) {
+        let desk = Desk::with(&text);
+        desk.install().unwrap();
+        let line = desk.hooks.command().line();
+        let change = |mut settings: Value| {
+            match at {
+                0 => settings["added"] = added.clone(),
+                1 => settings["hooks"]["Notification"] = json!([{ "hooks": [{ "type": "command", "command": "say" }] }]),
+                2 => {
+                    // Somebody takes all other hooks out.
+                    let events = settings.get_mut("hooks").and_then(Value::as_object_mut);
+                    for groups in events.into_iter().flat_map(|events| events.values_mut()) {
+                        let is_ours = |group: &Value| group["hooks"][0]["command"] == line.as_str();
+                        groups.as_array_mut().unwrap().retain(is_ours);
+                    }
+                }
+                _ => {}
+            }
+            settings
+        };
+        let installed: Value = serde_json::from_str(&desk.text().unwrap()).unwrap();
+        let mut rewritten = change(installed.clone());
+        if at == 1 {
+            // It joins our list.
+            rewritten["hooks"]["Notification"].as_array_mut().unwrap().extend(
+                installed["hooks"]["Notification"].as_array().unwrap().iter().cloned()
+            );
+        }
+        fs::write(&desk.settings, serde_json::to_string_pretty(&rewritten).unwrap()).unwrap();
+        desk.uninstall().unwrap();
+        let left: Value = serde_json::from_str(&desk.text().unwrap()).unwrap();
+        prop_assert_eq!(without(left, &line), without(change(serde_json::from_str(&text).unwrap()), &line));
+    }
+
     #[test]
     fn install_and_uninstall_cancel_out(text in any_settings()) {
         let desk = Desk::with(&text);

@@ -462,13 +462,16 @@ pub(crate) struct Wanted {
     pub(crate) errors: bool,
 }
 
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Tail {
     #[command(flatten)]
     pub(crate) which: Which,
+    /// All of your monitors, those too that start later; each line begins with the port
+    #[arg(long, conflicts_with = "port")]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) wanted: Wanted,
-    /// How many of the last events to begin with
+    /// How many of the last events to begin with; with --all, of each monitor
     #[arg(short = 'n', long, value_name = "N", default_value = "10")]
     pub(crate) lines: usize,
     /// Show what is stored and end
@@ -594,7 +597,7 @@ pub(crate) struct HooksInstall {
     #[arg(long, value_name = "DIR", num_args = 0..=1, default_missing_value = ".", value_parser = folder_path)]
     pub(crate) project: Option<PathBuf>,
     /// Register a further event, which costs something: PostToolBatch, MessageDisplay (holds text back until the
-    /// hook returns), Setup, FileChanged=NAME|NAME
+    /// hook returns), Setup, FileChanged=NAME|NAME. Later installs keep it
     #[arg(long, value_name = "EVENT")]
     pub(crate) with: Vec<Extra>,
     /// The version of Claude Code [default: ask it]

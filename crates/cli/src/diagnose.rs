@@ -241,6 +241,10 @@ fn files(
         let text = format!("The daemon on this port has no PID file (looked for {})", paths.join(", "));
         findings.push(Finding::problem(Area::Files, text, "stop it where it was started"));
     }
+    if let Err(reason) = host::check_prices(&context.home.prices()) {
+        let remedy = "correct the file, then restart the monitor; until then the shipped prices apply";
+        findings.push(Finding::problem(Area::Files, reason, remedy));
+    }
     if findings.is_empty() {
         findings.push(Finding::good(Area::Files, "No stale files"));
     }

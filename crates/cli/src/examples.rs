@@ -170,6 +170,7 @@ pub(crate) const EXAMPLES: &[Examples] = &[
             ("tail -n 100 --no-follow", "the last 100, and no more"),
             ("tail --errors", "failures of all sessions"),
             ("tail --tool Bash --project .", "what is run here"),
+            ("tail --all", "all of your monitors, each line with its port"),
             ("tail --json | jq .summary", "for programs: one JSON object a line"),
         ],
         "Times are those of your time zone. Secrets are masked. Restarts of the monitor are followed, and nothing is \

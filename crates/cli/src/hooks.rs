@@ -6,7 +6,7 @@ use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use claude::{Change, HookCommand, Look, Setup, Version, registrations};
+use claude::{Change, HookCommand, Look, Setup, Version};
 use client::{Monitor, Part, Probe, Query};
 use protocol::stream::Filter;
 use serde_json::json;
@@ -52,7 +52,7 @@ impl Desk {
     fn install(&self, install: &HooksInstall, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
         let settings = self.setup.settings(install.project.as_deref());
         let version = install.claude_version.map_or_else(|| self.setup.version(), Ok)?;
-        let registrations = registrations(version, &install.with)?;
+        let registrations = self.setup.registrations(version, &settings, &install.with)?;
         if install.dry_run {
             show(&self.setup.plan_install(&settings, &registrations)?, context);
             return Ok(Exit::Done);

@@ -14,6 +14,9 @@ const WIDE: usize = 110;
 /// Columns of a session's short id.
 const SESSION_COLUMNS: usize = 8;
 
+/// Columns of a port.
+const INSTANCE_COLUMNS: usize = 5;
+
 /// Columns of a project's name.
 const PROJECT_COLUMNS: usize = 14;
 
@@ -63,6 +66,19 @@ impl Look {
         line.push(first, if row.is_error { tone } else { Style::new().bold() });
         line.push(rest, if row.is_error { tone } else { text_style(&row.kind) });
         line.text
+    }
+
+    /// What stands before a line where several monitors tell: the port of the one that told it.
+    pub(crate) fn instance(&self, port: u16) -> String {
+        let mut line = Line { is_coloured: self.is_coloured, left: None, text: String::new() };
+        line.push(&padded(&port.to_string(), INSTANCE_COLUMNS), DIM);
+        line.push("  ", Style::new());
+        line.text
+    }
+
+    /// The same look beside [`Look::instance`].
+    pub(crate) fn beside_instance(self) -> Self {
+        Self { columns: self.columns.map(|columns| columns.saturating_sub(INSTANCE_COLUMNS + 2)), ..self }
     }
 
     /// The line before the first event of a day.

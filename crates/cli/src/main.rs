@@ -3,6 +3,10 @@
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
+/// An event is made by one thread and given back by another, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let (mut out, mut err) = (io::stdout(), io::stderr());
     let live = out.is_terminal();

@@ -19,25 +19,46 @@ pub(crate) fn monitor(
     port: Option<u16>,
     context: &mut Context<'_, '_>,
 ) -> anyhow::Result<Result<Running, Exit>> {
+    one_of(port, "choose one with --port", context)
+}
+
+/// Same, with what to do where several run.
+pub(crate) fn one_of(
+    port: Option<u16>,
+    choice: &str,
+    context: &mut Context<'_, '_>,
+) -> anyhow::Result<Result<Running, Exit>> {
     let wanted = context.port(port)?;
     if let Probe::Ours(running) = client::probe(&context.home, wanted) {
         return Ok(Ok(*running));
     }
     let mut others = if port.is_some() { Vec::new() } else { client::running(&context.home) };
     Ok(match others.len() {
-        0 => {
-            let way_out = format!("use 'claude-mpm-monitor start --port {wanted}' to start it");
-            context.terminal.error(format_args!("Monitor is not running on port {wanted}"), Some(&way_out));
-            Err(Exit::NotRunning)
-        }
+        0 => Err(none_on(wanted, context)),
         1 => Ok(others.remove(0)),
         _ => {
             let ports: Vec<_> = others.iter().map(|other| other.runfile.port.to_string()).collect();
             let error = format!("Several monitors run, on ports {}", ports.join(", "));
-            context.terminal.error(error, Some("choose one with --port"));
+            context.terminal.error(error, Some(choice));
             Err(Exit::Usage)
         }
     })
+}
+
+/// This user's monitors that answer. Where there is none, the way out was printed.
+pub(crate) fn all(context: &mut Context<'_, '_>) -> anyhow::Result<Result<Vec<Running>, Exit>> {
+    let running = client::running(&context.home);
+    if running.is_empty() {
+        let port = context.port(None)?;
+        return Ok(Err(none_on(port, context)));
+    }
+    Ok(Ok(running))
+}
+
+fn none_on(port: u16, context: &mut Context<'_, '_>) -> Exit {
+    let way_out = format!("use 'claude-mpm-monitor start --port {port}' to start it");
+    context.terminal.error(format_args!("Monitor is not running on port {port}"), Some(&way_out));
+    Exit::NotRunning
 }
 
 impl Wanted {

@@ -148,6 +148,16 @@ impl Follow {
         self
     }
 
+    /// The monitor that is followed; while it is gone, where it was.
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// The store that is followed, once it has answered.
+    pub fn epoch(&self) -> Option<&str> {
+        self.place.as_ref().map(|place| place.epoch.as_str())
+    }
+
     /// Asks for what comes next.
     fn ask(&mut self) -> Result<(), Error> {
         let wait = if self.is_caught_up && self.has_answered { WAIT } else { Duration::ZERO };

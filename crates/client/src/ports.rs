@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::Path;
 
+use crate::process;
+
+/// How often it is asked at most who listens.
+const LOOKS_MAX: usize = 3;
+
 /// The program that listens on a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
@@ -31,7 +36,14 @@ pub fn owner(port: u16) -> Option<Owner> {
 /// Every program that listens on a port, those first that a browser on this machine would reach: IPv4 and
 /// IPv6 may be in different hands.
 pub fn owners(port: u16) -> Vec<Owner> {
-    let Ok(listeners) = listeners::get_all() else { return Vec::new() };
+    // A process that ended while we looked only held what it had been forked with: who has it now?
+    let looks = (0..LOOKS_MAX).map(|_| look(port));
+    looks.flatten().next().unwrap_or_default()
+}
+
+/// `None` when a process ended meanwhile.
+fn look(port: u16) -> Option<Vec<Owner>> {
+    let Ok(listeners) = listeners::get_all() else { return Some(Vec::new()) };
     let mut found: Vec<_> = listeners
         .into_iter()
         .filter(|listener| listener.socket.port() == port)
@@ -45,19 +57,20 @@ pub fn owners(port: u16) -> Vec<Owner> {
     });
     let mut owners: Vec<Owner> = Vec::new();
     for listener in found {
-        let owner = named(listener.process);
+        let owner = named(&listener.process)?;
         if !owners.contains(&owner) {
             owners.push(owner);
         }
     }
-    owners
+    Some(owners)
 }
 
 /// Linux cuts the name of a process after 15 bytes; the executable's own name is whole when it continues it.
-fn named(process: listeners::Process) -> Owner {
+fn named(process: &listeners::Process) -> Option<Owner> {
+    let (pid, name) = process::program_of(process.pid)?;
     let file = Path::new(&process.path).file_name().map(|name| name.to_string_lossy().into_owned());
-    let program = file.filter(|file| file.starts_with(&process.name)).unwrap_or(process.name);
-    Owner { pid: process.pid, program }
+    let program = file.filter(|file| file.starts_with(&name)).unwrap_or(name);
+    Some(Owner { pid, program })
 }
 
 #[cfg(test)]
@@ -73,5 +86,32 @@ mod tests {
         let pids: Vec<_> = owners(port).into_iter().map(|owner| owner.pid).collect();
         assert_eq!(pids, [std::process::id()], "once, whatever the number of its sockets");
         drop(listener);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_program_that_shares_its_port_with_processes_it_forked_is_the_one_that_was_started() {
+        use std::io::{BufRead as _, BufReader};
+        use std::process::{Command, Stdio};
+
+        let fork = "import os, socket, sys
+listener = socket.create_server(('127.0.0.1', 0))
+worker = os.fork()
+if worker:
+    print(listener.getsockname()[1], flush=True)
+sys.stdin.read()";
+        let mut python = Command::new("python3")
+            .args(["-c", fork])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("this test needs python3");
+        let mut port = String::new();
+        BufReader::new(python.stdout.take().unwrap()).read_line(&mut port).unwrap();
+        let pids: Vec<_> = owners(port.trim().parse().unwrap()).into_iter().map(|owner| owner.pid).collect();
+        drop(python.stdin.take());
+        let started = python.id();
+        python.wait().unwrap();
+        assert_eq!(pids, [started]);
     }
 }

@@ -14,6 +14,9 @@ use crate::ports;
 /// which moves when the clock is corrected.
 const START_DRIFT_MS: i64 = 2000;
 
+/// How many forks a program's process may be away from its start.
+const FORKS_MAX: usize = 4;
+
 /// How often a waiter looks again.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -122,6 +125,25 @@ fn with_proven<T>(identity: Identity, act: impl FnOnce(&sysinfo::Process) -> T) 
 pub fn started_at(pid: u32) -> Option<Timestamp> {
     let (system, pid) = look(pid, &[])?;
     start(system.process(pid)?)
+}
+
+/// The process as which a program was started that this process is part of, and its name: one that was forked, to
+/// share the work or because it is about to become another program, still has its parent's command line. `None` when
+/// it is gone.
+pub(crate) fn program_of(pid: u32) -> Option<(u32, String)> {
+    let (mut system, mut pid) = look(pid, &[])?;
+    for _ in 0..FORKS_MAX {
+        let parent = system.process(pid)?.parent().and_then(|parent| look(parent.as_u32(), &[pid]));
+        let Some((both, parent)) = parent else { break };
+        let command =
+            |pid| both.process(pid).map(sysinfo::Process::cmd).filter(|command| !command.is_empty());
+        if command(pid).is_none() || command(pid) != command(parent) {
+            break;
+        }
+        (system, pid) = (both, parent);
+    }
+    let name = system.process(pid)?.name().to_string_lossy().into_owned();
+    Some((pid.as_u32(), name))
 }
 
 /// The process that wrote a runfile, proven by its start time; or by listening on the runfile's port, for when

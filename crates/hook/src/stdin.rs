@@ -200,13 +200,16 @@ mod platform {
 }
 
 #[cfg(test)]
+mod fuzz;
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     /// Gives its pieces one by one, then what it says: the end, or silence.
-    struct Pieces<'a> {
-        pieces: Vec<&'a [u8]>,
-        then: io::Result<usize>,
+    pub(super) struct Pieces<'a> {
+        pub(super) pieces: Vec<&'a [u8]>,
+        pub(super) then: io::Result<usize>,
     }
 
     impl Source for Pieces<'_> {

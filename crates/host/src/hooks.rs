@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use claude::{Change, Error, Registration, Setup, registrations};
+use claude::{Change, Error, Registration, Setup};
 use protocol::hooks::{Hooks, HooksAction, HooksOrder, PlannedChange};
 use server::HooksError;
 
@@ -34,21 +34,27 @@ fn change(setup: &Setup, action: HooksAction, shown: &str) -> Result<(), HooksEr
 /// What would be changed. Nothing is written.
 fn plan(setup: &Setup, action: HooksAction) -> Result<Vec<Change>, Error> {
     match action {
-        HooksAction::Install => Ok(vec![setup.plan_install(&setup.settings(None), &defaults(setup)?)?]),
+        HooksAction::Install => {
+            let settings = setup.settings(None);
+            Ok(vec![setup.plan_install(&settings, &registrations(setup, &settings)?)?])
+        }
         HooksAction::Uninstall => setup.plan_uninstall(None),
     }
 }
 
 fn carry_out(setup: &Setup, action: HooksAction) -> Result<Vec<Change>, Error> {
     match action {
-        HooksAction::Install => Ok(vec![setup.install(&setup.settings(None), &defaults(setup)?)?]),
+        HooksAction::Install => {
+            let settings = setup.settings(None);
+            Ok(vec![setup.install(&settings, &registrations(setup, &settings)?)?])
+        }
         HooksAction::Uninstall => setup.uninstall(None),
     }
 }
 
-/// What this Claude Code understands, without what costs something.
-fn defaults(setup: &Setup) -> Result<Vec<Registration>, Error> {
-    registrations(setup.version()?, &[])
+/// What this Claude Code understands, without what costs something and was not chosen before.
+fn registrations(setup: &Setup, settings: &Path) -> Result<Vec<Registration>, Error> {
+    setup.registrations(setup.version()?, settings, &[])
 }
 
 fn planned(plan: Result<Vec<Change>, Error>) -> PlannedChange {

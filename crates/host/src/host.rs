@@ -205,6 +205,7 @@ impl Plan {
         }
         let mut config = Config { port, ..self.config.clone() };
         config.configuration.paths = self.paths(port);
+        config.process_started_at = client::started_at(std::process::id());
         let server = match taken.port() {
             Some(_) => Server::bind_on(taken, config).await,
             None => Server::bind(config).await,

@@ -16,7 +16,7 @@ pub use connect::{ConnectError, Connected};
 pub use host::{Host, StartError};
 pub use log_file::{LogFile, LogLimits, log_parts};
 pub use profile::{Detected, Profile};
-pub use server::{Config, Stopped};
+pub use server::{Config, Stopped, check_prices};
 pub use settings::{DeploymentMode, Flags, LogLevel, Origin, Setting, Settings, SettingsError};
 pub use supervisor::{Serves, SupervisionEnd, Supervisor};
 pub use tls::{Tls, TlsError};

@@ -19,8 +19,8 @@ use crate::peer::Peer;
 /// Connections that are listed for people.
 const LISTED_MAX: usize = 1000;
 
-/// How much of a `User-Agent` is kept.
-const AGENT_CHARS_MAX: usize = 200;
+/// How much is kept of what a program says of itself: `User-Agent`, name, kind and version.
+const CHARS_MAX: usize = 200;
 
 /// Connections, by an id that their transport gives.
 #[derive(Clone)]
@@ -86,7 +86,7 @@ impl Client {
             version: None,
             connected_at: now,
             address: request.extensions.get::<Peer>().map(|peer| peer.address),
-            agent: agent.map(|agent| agent.chars().take(AGENT_CHARS_MAX).collect()),
+            agent: agent.map(short),
             transport,
         }
     }
@@ -107,6 +107,11 @@ impl Client {
             connected_at: self.connected_at,
         }
     }
+}
+
+/// The beginning of what a program says of itself.
+fn short(text: &str) -> String {
+    text.chars().take(CHARS_MAX).collect()
 }
 
 /// What a program is, for people: as it registered, else by the beginning of its `User-Agent`.
@@ -134,6 +139,7 @@ impl Clients {
     }
 
     pub(crate) fn joined(&self, id: &str, client: Client) {
+        let client = Client { version: client.version.as_deref().map(short), ..client };
         self.shared.own.connected(&client.info(id));
         self.lock().insert(id.to_owned(), client);
         self.shared.served.fetch_add(1, Ordering::Relaxed);
@@ -150,10 +156,10 @@ impl Clients {
     }
 
     /// Notes the name that a connection gave itself.
-    pub(crate) fn register(&self, id: &str, name: Option<String>, kind: Option<String>) {
+    pub(crate) fn register(&self, id: &str, name: Option<&str>, kind: Option<&str>) {
         if let Some(client) = self.lock().get_mut(id) {
-            client.name = name;
-            client.kind = kind;
+            client.name = name.map(short);
+            client.kind = kind.map(short);
         }
     }
 

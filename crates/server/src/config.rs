@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use protocol::configuration::Configuration;
 use protocol::instance::InstanceInfo;
-use protocol::names;
+use protocol::{Timestamp, names};
 
 use crate::Capture;
 use crate::tls::Certificate;
@@ -36,6 +36,9 @@ pub struct Config {
     pub working_directory: PathBuf,
     /// How the process was started: `foreground`, `background` or `desktop`.
     pub mode: String,
+    /// When the process started, for `/metrics`; it outlives a restart of the server in it. Without it, when the
+    /// server did.
+    pub process_started_at: Option<Timestamp>,
     /// Origins besides loopback ones that browsers may call from; `*` allows all.
     pub cors_allowed_origins: Vec<String>,
     /// Host names besides loopback ones and `host` that requests may be addressed to.
@@ -91,6 +94,7 @@ impl Default for Config {
             prices: None,
             working_directory: PathBuf::from("."),
             mode: "foreground".to_owned(),
+            process_started_at: None,
             cors_allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             require_token: false,

@@ -53,6 +53,7 @@ use state::AppState;
 pub use state::HooksError;
 use store::Store;
 pub use tls::Certificate;
+pub use transcripts::check_prices;
 
 /// How long open requests may take to finish once the server stops. A half-sent request would hang for ever.
 const DRAIN: Duration = Duration::from_secs(2);

@@ -140,7 +140,8 @@ fn connections(registry: &mut Registry, app: &AppState) {
 
 /// What Prometheus expects of every program, as far as this system tells it.
 fn process(registry: &mut Registry, app: &AppState) {
-    let started = ConstGauge::new(app.started_at.0 as f64 / 1000.0);
+    let started = app.config.process_started_at.unwrap_or(app.started_at);
+    let started = ConstGauge::new(started.0 as f64 / 1000.0);
     registry.register_with_unit(
         "start_time",
         "When the process started, since the epoch",

@@ -10,10 +10,10 @@ use std::thread;
 
 use anyhow::Context as _;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{self, OptionalActions, Termios};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGWINCH};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
 use super::launch::{Launch, READ_BYTES, wait};
@@ -37,7 +37,7 @@ pub(super) fn run(
     let pid = child.id();
     running(pid);
     forward_signals(pid, Some(master.try_clone()?))?;
-    let raw = Raw::set(modes)?;
+    let mut raw = Raw::set(modes.clone())?;
     let mut typed = File::from(master.try_clone()?);
     thread::spawn(move || {
         // It ends with the process: a read from the terminal cannot be called off.
@@ -48,29 +48,74 @@ pub(super) fn run(
             }
         }
     });
-    let (ended, tell_end) = io::pipe()?;
-    let waiter = thread::spawn(move || {
-        let status = wait(&mut child);
-        drop(tell_end);
-        status
-    });
-    let passed = pass(&File::from(master), &ended.into(), outbox);
+    let program = Pid::from_raw(pid.cast_signed()).context("the program has no pid")?;
+    let master = File::from(master);
+    let passed = loop {
+        let (changed, tell_change) = io::pipe()?;
+        let waiter = thread::spawn(move || {
+            let change = next_change(program);
+            drop(tell_change);
+            change
+        });
+        let passed = pass(&master, &changed.into(), outbox);
+        match waiter.join().map_err(|_| anyhow::anyhow!("could not wait for the program"))? {
+            Change::Ended => break passed,
+            Change::Stopped => {
+                drop(raw);
+                stop_like(program, &master);
+                raw = Raw::set(modes.clone())?;
+            }
+        }
+    };
     drop(raw);
-    let status = waiter.join().map_err(|_| anyhow::anyhow!("could not wait for the program"))??;
+    let status = wait(&mut child)?;
     passed.context("could not pass on what the program shows")?;
     Ok((pid, status))
 }
 
-/// Passes on what the program shows, until it has ended and all of it is shown. Whoever it left behind in its
+/// What became of the program.
+enum Change {
+    /// It has ended, or cannot be waited for, which whoever asks for its result learns.
+    Ended,
+    /// It has stopped itself, as Claude Code does at Ctrl-Z.
+    Stopped,
+}
+
+/// Waits until the program ends or stops. Its result stays to be asked for.
+fn next_change(program: Pid) -> Change {
+    let either = WaitIdOptions::EXITED | WaitIdOptions::STOPPED;
+    loop {
+        match waitid(WaitId::Pid(program), either | WaitIdOptions::NOWAIT) {
+            Err(rustix::io::Errno::INTR) => {}
+            Ok(Some(status)) if status.stopped() => {
+                // Told once: it would be found again.
+                let _ = waitid(WaitId::Pid(program), WaitIdOptions::STOPPED | WaitIdOptions::NOHANG);
+                return Change::Stopped;
+            }
+            _ => return Change::Ended,
+        }
+    }
+}
+
+/// Stops this process as the program stopped, for the shell that waits for us; when the shell continues us, so does the
+/// program.
+fn stop_like(program: Pid, terminal: &File) {
+    // What cannot be signalled has gone meanwhile.
+    let _ = kill_process(rustix::process::getpid(), Signal::STOP);
+    let _ = resize(terminal);
+    let _ = kill_process_group(program, Signal::CONT);
+}
+
+/// Passes on what the program shows, until its state has changed and all of it is shown. Whoever it left behind in its
 /// terminal is not waited for, as a shell would not.
-fn pass(mut master: &File, ended: &OwnedFd, outbox: &Outbox) -> io::Result<()> {
+fn pass(mut master: &File, changed: &OwnedFd, outbox: &Outbox) -> io::Result<()> {
     let mut buffer = vec![0; READ_BYTES];
     let mut out = io::stdout();
     let mut is_over = false;
     loop {
         let mut ready = vec![PollFd::new(&master, PollFlags::IN)];
         if !is_over {
-            ready.push(PollFd::new(ended, PollFlags::IN));
+            ready.push(PollFd::new(changed, PollFlags::IN));
         }
         let at_once = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
         match poll(&mut ready, is_over.then_some(&at_once)) {
@@ -154,20 +199,18 @@ impl Drop for Raw {
 }
 
 /// Hands on to the program what is sent to this process, and to its terminal the size of ours. Without a terminal
-/// of its own the program is in our group and gets Ctrl-C itself.
+/// of its own the program is in our group, and what the user's terminal sends reaches it without us.
 pub(super) fn forward_signals(pid: u32, terminal: Option<OwnedFd>) -> anyhow::Result<()> {
-    let mut signals =
-        Signals::new([SIGINT, SIGTERM, SIGHUP, SIGWINCH]).context("could not listen for signals")?;
+    let all = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH];
+    let mut signals = Signals::new(all).context("could not listen for signals")?;
     let program = Pid::from_raw(pid.cast_signed()).context("the program has no pid")?;
     thread::spawn(move || {
         for signal in signals.forever() {
             // A program that has ended gets no more signals.
             let _ = match (signal, &terminal) {
                 (SIGWINCH, Some(terminal)) => resize(terminal),
-                (SIGINT, Some(_)) => kill_process(program, Signal::INT),
-                (SIGTERM, _) => kill_process(program, Signal::TERM),
-                (SIGHUP, _) => kill_process(program, Signal::HUP),
-                _ => Ok(()),
+                (SIGINT | SIGQUIT | SIGWINCH, None) => Ok(()),
+                _ => Signal::from_named_raw(signal).map_or(Ok(()), |signal| kill_process(program, signal)),
             };
         }
     });

@@ -139,3 +139,21 @@ fn hooks_that_send_elsewhere_are_named_and_those_that_send_here_are_well() {
         "{elsewhere:?}"
     );
 }
+
+#[test]
+fn a_table_of_prices_that_cannot_be_read_is_named() {
+    let desk = Desk::new();
+    fs::create_dir_all(desk.home.folder()).unwrap();
+    let shipped = fs::read_to_string("../server/src/transcripts/prices.json").unwrap();
+    fs::write(desk.home.prices(), &shipped).unwrap();
+    let reason = "could not read the prices in ";
+    assert!(!has_problem(&diagnosed(&desk), reason, ""));
+    for (broken, place) in
+        [("{\n", "line 2"), (&*shipped.replace("\"2026-10-07\"", "\"soon\""), "\"soon\" is no day")]
+    {
+        fs::write(desk.home.prices(), broken).unwrap();
+        let diagnosis = diagnosed(&desk);
+        assert!(has_problem(&diagnosis, reason, "correct the file"), "{diagnosis}");
+        assert!(has_problem(&diagnosis, place, ""), "{diagnosis}");
+    }
+}

@@ -379,3 +379,36 @@ fn the_slash_command_prints_what_the_command_line_says() {
     claude.ok("hooks uninstall");
     assert_eq!(fs::read_to_string(&path).unwrap(), "the user's own");
 }
+
+#[test]
+fn what_was_asked_for_once_stays_until_an_uninstall() {
+    let claude = Claude::new("2.1.240", None);
+    claude.ok("hooks install --with PostToolBatch --with FileChanged=.envrc");
+    let before = claude.text();
+    assert!(claude.ok("hooks install").starts_with("✓ Hooks are installed already in "));
+    assert_eq!(claude.text(), before);
+    claude.ok("hooks install --with FileChanged=Makefile");
+    let settings: Value = serde_json::from_str(&claude.text().unwrap()).unwrap();
+    assert_eq!(
+        settings["hooks"]["FileChanged"][0]["matcher"], "Makefile",
+        "what is asked for now goes first"
+    );
+    assert_eq!(claude.installed().len(), 28);
+    claude.ok("hooks install --claude-version 2.1.100");
+    assert!(
+        claude.installed().iter().all(|(event, _)| event != "PostToolBatch"),
+        "it does not know that one"
+    );
+    claude.ok("hooks uninstall");
+    claude.ok("hooks install");
+    assert_eq!(claude.installed().len(), 26);
+}
+
+#[test]
+fn a_mark_that_an_editor_put_in_front_is_no_trouble() {
+    let claude = Claude::new("2.1.240", Some("\u{feff}{\"model\": \"opus\"}\n"));
+    claude.ok("hooks install");
+    assert!(claude.ok("hooks status").starts_with("Hooks are installed\n"));
+    claude.ok("hooks uninstall");
+    assert_eq!(claude.text().as_deref(), Some("\u{feff}{\"model\": \"opus\"}\n"));
+}

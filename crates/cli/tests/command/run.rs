@@ -7,10 +7,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
 
 use client::{Part, Query};
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize};
 use serde_json::Value;
 
 use crate::support::{Desk, Ran, free_port, wait_for};
@@ -20,6 +22,7 @@ pub(crate) struct Terminal {
     master: File,
     child: Child,
     shown: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 impl Terminal {
@@ -34,16 +37,18 @@ impl Terminal {
         let mut command = desk.command("in-terminal");
         command.args([line[0]]).args(line);
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
-        let terminal =
-            Self { master: File::from(master), child: command.spawn().unwrap(), shown: Arc::default() };
+        let (master, child) = (File::from(master), command.spawn().unwrap());
+        // Nobody but the programs in it keeps it open.
+        drop(command);
+        let mut terminal = Self { master, child, shown: Arc::default(), reader: None };
         terminal.resize(80, 24);
         let (mut from, shown) = (terminal.master.try_clone().unwrap(), terminal.shown.clone());
-        std::thread::spawn(move || {
+        terminal.reader = Some(thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(length @ 1..) = from.read(&mut buffer) {
                 shown.lock().unwrap().extend_from_slice(&buffer[..length]);
             }
-        });
+        }));
         terminal
     }
 
@@ -54,6 +59,25 @@ impl Terminal {
 
     pub(crate) fn shown(&self) -> String {
         String::from_utf8_lossy(&self.shown.lock().unwrap()).into_owned()
+    }
+
+    /// Waits until what runs in it has stopped, and says whether the terminal takes whole lines meanwhile.
+    fn stopped(&self) -> bool {
+        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
+        let options = WaitIdOptions::STOPPED | WaitIdOptions::NOHANG;
+        let found = wait_for(|| waitid(WaitId::Pid(pid), options).unwrap());
+        assert!(found.is_some(), "it does not stop: {:?}", self.shown());
+        tcgetattr(&self.master).unwrap().local_modes.contains(LocalModes::ICANON)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_raw(self.child.id().cast_signed()).unwrap(), signal).unwrap();
+    }
+
+    /// Everything that was shown, once nobody can show anything any more.
+    fn shown_whole(&mut self) -> String {
+        self.reader.take().unwrap().join().unwrap();
+        self.shown()
     }
 
     #[track_caller]
@@ -158,6 +182,63 @@ fn in_a_terminal_a_program_is_the_same_as_without_us() {
 }
 
 #[test]
+fn a_program_that_stops_itself_gives_the_terminal_back_and_goes_on_with_us() {
+    let desk = Desk::new();
+    // Raw mode, as Claude Code sets it; then what it does at Ctrl-Z, and what it does when it is continued.
+    let program = script(
+        &desk,
+        r#"trap 'echo continued $(stty size); stty -icanon -echo; seen=1' CONT
+           trap 'echo told; exit 4' USR1
+           stty -icanon -echo
+           echo suspended
+           stty icanon echo
+           kill -STOP $$
+           while [ -z "$seen" ]; do sleep 0.05; done
+           read name
+           echo "hello $name"
+           while :; do sleep 0.05; done"#,
+    );
+    let program = program.to_str().unwrap();
+    let play = |line: &[&str]| {
+        let mut terminal = Terminal::start(&desk, line);
+        assert!(terminal.stopped(), "the shell's own modes");
+        assert!(terminal.shown().contains("suspended"), "told before it stops: {:?}", terminal.shown());
+        terminal.resize(90, 20);
+        terminal.signal(Signal::CONT);
+        terminal.wait_for("continued 20 90");
+        terminal.type_in("Ada\n");
+        terminal.wait_for("hello Ada");
+        terminal.signal(Signal::USR1);
+        terminal.wait_for("told");
+        let status = terminal.ended();
+        (terminal.shown(), status.code())
+    };
+    let bare = play(&[program]);
+    assert_eq!(bare.1, Some(4), "{bare:?}");
+    let (_server, _) = desk.serve("--no-browser", desk.port);
+    assert_eq!(play(&[MONITOR, "run", "--", program]), bare);
+}
+
+#[test]
+fn a_flood_in_a_terminal_is_shown_whole() {
+    const LINES: usize = 1_200_000;
+    let desk = Desk::new();
+    let (_server, _) = desk.serve("--no-browser", desk.port);
+    let text = format!(
+        "yes 'a line of output that is shown in a terminal, again and again, as fast as it goes' | head -n {LINES}
+         grep VmHWM /proc/$PPID/status"
+    );
+    let program = script(&desk, &text);
+    let mut terminal = Terminal::start(&desk, &[MONITOR, "run", program.to_str().unwrap()]);
+    assert_eq!(terminal.ended().code(), Some(0));
+    let shown = terminal.shown_whole();
+    assert_eq!(shown.lines().filter(|line| line.starts_with("a line")).count(), LINES);
+    let peak = shown.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let peak_kib: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
+    assert!(peak_kib < 100 * 1024, "the launcher held {peak_kib} KiB");
+}
+
+#[test]
 fn the_result_of_a_program_is_ours_code_or_signal() {
     let desk = Desk::new();
     let (_server, _) = desk.serve("--no-browser", desk.port);
@@ -188,8 +269,7 @@ fn in_a_terminal_a_signal_ends_us_as_it_ends_the_program() {
     let program = script(&desk, "echo ready; while :; do sleep 0.05; done");
     let mut terminal = Terminal::start(&desk, &[MONITOR, "run", program.to_str().unwrap()]);
     terminal.wait_for("ready");
-    let pid = rustix::process::Pid::from_raw(terminal.child.id().cast_signed()).unwrap();
-    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    terminal.signal(Signal::TERM);
     assert_eq!(terminal.ended().signal(), Some(15));
     assert_eq!(told(&desk).last().unwrap()["payload"]["result"]["signal"], 15);
 }
@@ -282,4 +362,29 @@ fn find_port_names_a_free_port_and_knows_a_taken_one() {
     let port: u16 = ran.out.trim().parse().unwrap();
     assert!((8765..8865).contains(&port), "{ran:?}");
     assert_eq!(desk.run("find-port 0").code, Some(2));
+}
+
+#[test]
+fn programs_on_different_ports_tell_each_its_own_monitor() {
+    let desk = Desk::new();
+    let ports = [desk.port, free_port(), free_port()];
+    let servers: Vec<_> = ports.iter().map(|port| desk.serve(&format!("--port {port}"), *port)).collect();
+    let programs: Vec<Child> = ports
+        .iter()
+        .map(|port| {
+            let mut command = desk.command(&format!("run --port {port} -- sh -c"));
+            command.arg("echo to $CLAUDE_MPM_SERVER_PORT").stdout(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for (program, port) in programs.into_iter().zip(ports) {
+        let shown = String::from_utf8(program.wait_with_output().unwrap().stdout).unwrap();
+        assert_eq!(shown, format!("to {port}\n"));
+    }
+    for ((_, running), port) in servers.iter().zip(ports) {
+        let query = Query { payload: true, ..Query::default() };
+        let page = running.monitor().history(&query, Part::Newest, 1000).unwrap();
+        let told: Vec<Value> = page.events.iter().map(|event| serde_json::to_value(event).unwrap()).collect();
+        assert_eq!(kinds(&told).iter().filter(|kind| *kind == "session.start").count(), 1, "{port}");
+        assert!(told.iter().all(|event| event["payload"]["instance_info"]["port"] == port), "{port}");
+    }
 }

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use crate::support::{Desk, free_port};
 use client::Running;
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Two sessions, two tools, a subagent, two folders, one failure.
 pub(crate) const EVENTS: &str = r#"{"hook_event_name":"UserPromptSubmit","session_id":"alpha-1","cwd":"/work/shop","prompt":"hello"}
@@ -175,5 +175,52 @@ fn which_monitor_is_the_named_one_or_the_only_one() {
     assert_eq!(seqs(&desk, &format!("-n 1 --port {third}")), [0; 0], "another store");
     let unclear = desk.run("tail");
     assert_eq!(unclear.code, Some(2));
-    assert!(unclear.err.ends_with("Suggestion: choose one with --port\n"), "{unclear:?}");
+    assert!(
+        unclear.err.ends_with("Suggestion: choose one with --port, or follow all with --all\n"),
+        "{unclear:?}"
+    );
+}
+
+#[test]
+fn all_monitors_are_followed_at_once_and_each_line_says_whose_it_is() {
+    let desk = Desk::new();
+    let (second, third) = (free_port(), free_port());
+    assert_eq!(desk.run("watch --all").code, Some(3), "there is none");
+    let (_first, first) = desk.serve("", desk.port);
+    let (_second, running) = desk.serve(&format!("--port {second}"), second);
+    let post = |running: &Running, session: &str, prompt: &str| {
+        let prompt =
+            json!({ "hook_event_name": "UserPromptSubmit", "session_id": session, "prompt": prompt });
+        running.monitor().post_event(&prompt.to_string()).unwrap();
+    };
+    for (running, prompt) in [(&first, "one"), (&running, "two"), (&first, "three")] {
+        post(running, "s", prompt);
+    }
+    let ran = desk.run("tail --all --no-follow --json");
+    let told: Vec<(u64, String)> = ran
+        .out
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+        .map(|event| (event["instance"].as_u64().unwrap(), event["summary"].as_str().unwrap().to_owned()))
+        .collect();
+    let (a, b) = (u64::from(desk.port), u64::from(second));
+    let expected = [(a, "Prompt  one"), (b, "Prompt  two"), (a, "Prompt  three")];
+    assert_eq!(told, expected.map(|(port, text)| (port, text.to_owned())), "in the order of time: {ran:?}");
+    assert_eq!(desk.run(&format!("tail --all --port {second}")).code, Some(2));
+
+    let mut watch = desk.command("watch --all -n 1").stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(watch.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(out.next().unwrap().starts_with("── "));
+    assert!(out.next().unwrap().starts_with(&format!("{second:<5}  ")));
+    assert!(out.next().unwrap().ends_with("Prompt  three"));
+    let (_third, later) = desk.serve(&format!("--port {third}"), third);
+    post(&later, "s", "four");
+    let four = out.next().unwrap();
+    assert!(four.starts_with(&format!("{third:<5}  ")) && four.ends_with("Prompt  four"), "{four}");
+    post(&running, "s", "five");
+    assert!(out.next().unwrap().ends_with("Prompt  five"));
+    let pid = rustix::process::Pid::from_raw(watch.id().cast_signed()).unwrap();
+    rustix::process::kill_process(pid, Signal::INT).unwrap();
+    assert_eq!(watch.wait().unwrap().code(), Some(0));
+    assert_eq!(out.next(), None, "each was told once");
 }

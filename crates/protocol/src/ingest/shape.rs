@@ -215,7 +215,9 @@ fn key(deliverer: Deliverer, event: HookEvent, prompt: Option<String>) -> Duplic
 
 /// The normalised fields, each from the outer object first and from the inner one else.
 fn fields(raw: &RawValue, outer: &Object<'_>, inner: &Object<'_>, kind: Kind, source: Source) -> Incoming {
-    let either = |names: &[&str]| field(outer, names).or_else(|| field(inner, names));
+    let is_one = std::ptr::eq(outer, inner);
+    let either =
+        |names: &[&str]| field(outer, names).or_else(|| if is_one { None } else { field(inner, names) });
     let session_id = either(&["session_id", "sessionId"]).map(SessionId);
     let project = either(&["cwd", "working_directory", "workingDirectory"]);
     let tool_name = either(&["tool_name"]);

@@ -25,6 +25,10 @@ use crate::state::AppState;
 /// How long a pause may be that ends by itself: a year.
 const PAUSE_MINUTES: RangeInclusive<u64> = 1..=525_600;
 
+/// What is told to who may be anybody.
+pub(super) const NOT_PROVEN: &str = "it is not proven that you are this monitor's user; use the command line, or open \
+                                     the link of `claude-mpm-monitor token link`";
+
 #[derive(Default, Deserialize)]
 struct Shutdown {
     successor_port: Option<u16>,
@@ -92,12 +96,7 @@ pub(super) async fn capture(
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<CaptureHealth>, ApiError> {
-    // A browser names the page's origin with every POST, other programs do not.
-    if headers.contains_key(header::ORIGIN) {
-        authorise_page(&app, &peer, &headers)?;
-    } else {
-        authorise(&app, &headers)?;
-    }
+    authorise_order(&app, &peer, &headers)?;
     let Capture { paused, minutes } = serde_json::from_slice(&body?).map_err(|error| {
         ApiError::bad_request("invalid_json", format!("expected {{\"paused\":true,\"minutes\":N}}: {error}"))
     })?;
@@ -117,28 +116,38 @@ pub(super) async fn capture(
 
 /// Only who can read this user's runfile knows the token.
 fn authorise(app: &AppState, headers: &HeaderMap) -> Result<(), ApiError> {
-    if bearer(headers).is_some_and(|given| app.tokens.is_control(given)) {
+    if has_control_token(app, headers) {
         return Ok(());
     }
     Err(ApiError::unauthorized("this needs the control token of the server's runfile as a Bearer token"))
 }
 
-/// A page has no control token. It must be our own, and its reader proven to be this server's user: by the system,
-/// or by having logged in.
-pub(super) fn authorise_page(app: &AppState, peer: &Peer, headers: &HeaderMap) -> Result<(), ApiError> {
+/// For what the dashboard may order, too. A page has no control token: it must be our own, and its reader proven to
+/// be this server's user: by the system, or by having logged in.
+pub(super) fn authorise_order(app: &AppState, peer: &Peer, headers: &HeaderMap) -> Result<(), ApiError> {
+    if has_control_token(app, headers) {
+        return Ok(());
+    }
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_own = text(header::ORIGIN)
         .split_once("://")
         .is_some_and(|(_, place)| place.eq_ignore_ascii_case(text(header::HOST)));
     if !is_own {
-        let message = "only the dashboard's own pages may order this; a program sends the control token of the \
-                       server's runfile to /api/shutdown, /api/restart or /api/capture";
+        let message = "only the dashboard's own pages may order this, and programs that send the control token of \
+                       the server's runfile as a Bearer token";
         return Err(ApiError::forbidden("origin_not_allowed", message));
     }
-    if is_this_user(&app.tokens, peer, headers) {
+    if is_proven(app, peer, headers) {
         return Ok(());
     }
-    let message = "it is not proven that you are this monitor's user; use the command line, or open the link of \
-                   `claude-mpm-monitor token link`";
-    Err(ApiError::forbidden("user_not_proven", message))
+    Err(ApiError::forbidden("user_not_proven", NOT_PROVEN))
+}
+
+/// Whether it is this server's user who asks, as far as that can be known.
+pub(super) fn is_proven(app: &AppState, peer: &Peer, headers: &HeaderMap) -> bool {
+    has_control_token(app, headers) || is_this_user(&app.tokens, peer, headers)
+}
+
+fn has_control_token(app: &AppState, headers: &HeaderMap) -> bool {
+    bearer(headers).is_some_and(|given| app.tokens.is_control(given))
 }

@@ -1,26 +1,43 @@
-//! Our hooks in Claude Code's settings, for the dashboard: how they fare, and the two changes. What they are and
-//! where they lie is known by the host alone.
+//! Our hooks in Claude Code's settings, for the dashboard: how they fare, and the two changes, for this server's user
+//! alone. What they are and where they lie is known by the host.
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use protocol::hooks::{Hooks, HooksOrder};
+use axum::http::HeaderMap;
+use axum::{Extension, Json};
+use protocol::hooks::{Hooks, HooksOrder, PlannedChange};
 
 use super::ApiError;
+use super::control::{NOT_PROVEN, authorise_order, is_proven};
 use crate::HooksError;
+use crate::peer::Peer;
 use crate::state::AppState;
 
-/// How the hooks fare, and what an install or uninstall would change.
-pub(super) async fn look(State(app): State<AppState>) -> Result<Json<Hooks>, ApiError> {
-    ask(app, None).await
+/// How the hooks fare, and what an install or uninstall would change. The settings that a difference shows are the
+/// user's alone.
+pub(super) async fn look(
+    State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Result<Json<Hooks>, ApiError> {
+    let may_change = is_proven(&app, &peer, &headers);
+    let Json(hooks) = ask(app, None).await?;
+    let hidden = || PlannedChange { diff: String::new(), problem: Some(NOT_PROVEN.to_owned()) };
+    Ok(Json(match may_change {
+        true => hooks,
+        false => Hooks { install: hidden(), uninstall: hidden(), ..hooks },
+    }))
 }
 
 /// Carries out a change that the user has seen; answers how the hooks fare afterwards.
 pub(super) async fn change(
     State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<Hooks>, ApiError> {
+    authorise_order(&app, &peer, &headers)?;
     let order: HooksOrder = serde_json::from_slice(&body?).map_err(|error| {
         let message =
             format!("expected {{\"action\":\"install\" or \"uninstall\",\"diff\":what GET showed}}: {error}");

@@ -10,7 +10,7 @@ use protocol::instance::{Instance, LegacyServer};
 use serde_json::{Value, json};
 
 use super::ApiError;
-use super::control::authorise_page;
+use super::control::authorise_order;
 use super::events::invalid;
 use crate::Ended;
 use crate::instances::{Answer, Call, CallError};
@@ -68,7 +68,7 @@ pub(super) async fn stop(
     Path(port): Path<String>,
 ) -> Result<Json<Value>, ApiError> {
     let port = number(&port)?;
-    authorise_page(&app, &peer, &headers)?;
+    authorise_order(&app, &peer, &headers)?;
     if port == app.port {
         app.end(Ended::Asked);
     } else {
@@ -85,7 +85,7 @@ pub(super) async fn restart(
     Path(port): Path<String>,
 ) -> Result<impl IntoResponse, ApiError> {
     let port = number(&port)?;
-    authorise_page(&app, &peer, &headers)?;
+    authorise_order(&app, &peer, &headers)?;
     if port == app.port {
         app.end(Ended::Restart { port });
     } else {

@@ -1,5 +1,6 @@
 //! The namespace `/`: what claude-mpm's clients emit, and what they are answered.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::{Duration, SystemTime};
@@ -39,7 +40,7 @@ const NOT_OFFERED: &[(&str, &str)] = &[
 
 /// Opens the namespace.
 pub(super) fn open(io: &SocketIo, app: &AppState) {
-    io.ns("/", connect.with(access::authenticate));
+    io.ns("/", connect.with(listen).with(access::authenticate));
     let io = io.clone();
     let mut ended = app.ended.subscribe();
     tokio::spawn(async move {
@@ -50,8 +51,9 @@ pub(super) fn open(io: &SocketIo, app: &AppState) {
     });
 }
 
-/// The table of everything a client can emit.
-fn handlers(socket: &SocketRef) {
+/// The table of everything a client can emit, before it is told that it is connected: it may emit at once.
+async fn listen(socket: SocketRef) -> Result<(), Infallible> {
+    live::join(&socket);
     socket.on("claude_event", take_event);
     socket.on("hook:ingest", take_hook);
     socket.on("ping", ping);
@@ -75,6 +77,7 @@ fn handlers(socket: &SocketRef) {
     socket.on("pong", async || {});
     socket.on_fallback(not_offered);
     socket.on_disconnect(disconnect);
+    Ok(())
 }
 
 async fn connect(
@@ -83,8 +86,6 @@ async fn connect(
     io: SocketIo,
     State(app): State<AppState>,
 ) {
-    live::join(&socket);
-    handlers(&socket);
     let auth = auth.unwrap_or_default();
     let version = auth["claude_mpm_version"].as_str().map(str::to_owned);
     let client = Client {
@@ -93,6 +94,10 @@ async fn connect(
         ..Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), now())
     };
     app.clients.joined(socket.id.as_str(), client);
+    if !socket.connected() {
+        // It left before it was listed.
+        return app.clients.left(socket.id.as_str(), None);
+    }
     greet(&socket, &app, &version.unwrap_or_else(|| "unknown".to_owned()));
     // History up to a position, then everything after it: nothing between, nothing twice.
     let position = app.hub.latest();
@@ -278,8 +283,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
 
 async fn register(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
     let request: Value = args.parsed();
-    let text = |name: &str| request[name].as_str().map(str::to_owned);
-    app.clients.register(socket.id.as_str(), text("name"), text("type"));
+    app.clients.register(socket.id.as_str(), request["name"].as_str(), request["type"].as_str());
     let registered = json!({ "name": request["name"], "type": request["type"], "session_id": socket.id });
     answer(&socket, ack, "client:registered", &registered);
 }

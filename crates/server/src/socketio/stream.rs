@@ -1,5 +1,6 @@
 //! The namespace `/stream`: a snapshot, then batches of rows in order, with counted gaps for who is too slow.
 
+use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
 use protocol::stream::{Batch, Filter, SessionsChanged, Snapshot, Subscribe};
@@ -31,15 +32,24 @@ const COALESCE: Duration = Duration::from_millis(50);
 
 /// Opens the namespace.
 pub(super) fn open(io: &SocketIo) {
-    io.ns(names::STREAM, connect.with(access::authenticate));
+    io.ns(names::STREAM, connect.with(listen).with(access::authenticate));
+}
+
+/// Before a client is told that it is connected: it may subscribe at once.
+async fn listen(socket: SocketRef) -> Result<(), Infallible> {
+    socket.on("subscribe", subscribe);
+    socket.on_disconnect(disconnect);
+    Ok(())
 }
 
 async fn connect(socket: SocketRef, State(app): State<AppState>) {
     let connected_at = Timestamp::from_system(SystemTime::now());
     let client = Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), connected_at);
     app.clients.joined(&client_id(&socket), client);
-    socket.on("subscribe", subscribe);
-    socket.on_disconnect(disconnect);
+    if !socket.connected() {
+        // It left before it was listed.
+        app.clients.left(&client_id(&socket), None);
+    }
 }
 
 async fn disconnect(socket: SocketRef, State(app): State<AppState>, reason: DisconnectReason) {

@@ -26,8 +26,11 @@ const GROUP_EVENTS_MAX: usize = 4096;
 /// How long the writer waits for work before it turns to its chores.
 const IDLE: Duration = Duration::from_millis(50);
 
-/// The longest that chores wait for a quiet moment; one piece takes a tenth of it at most.
-const CHORE_INTERVAL: Duration = Duration::from_millis(100);
+/// The longest that chores wait for a quiet moment; one piece takes a twentieth of it at most.
+const CHORE_INTERVAL: Duration = Duration::from_millis(200);
+
+/// The same while somebody waits for them, as searches wait for the index.
+const URGENT_INTERVAL: Duration = Duration::from_millis(50);
 
 /// How often sessions are written while they change: rarely enough to cost little, often enough that a start after a
 /// crash has little to fold.
@@ -151,7 +154,8 @@ impl Writer {
         loop {
             // Under a steady stream there is never a quiet moment: then one piece of a chore has to fit in between.
             // Not while the store is in trouble: the next group tries it anyway, and senders would wait twice.
-            if last_chore.elapsed() >= CHORE_INTERVAL && !self.is_troubled() {
+            let interval = if self.searches.is_empty() { CHORE_INTERVAL } else { URGENT_INTERVAL };
+            if last_chore.elapsed() >= interval && !self.is_troubled() {
                 self.chore();
                 last_chore = Instant::now();
             }

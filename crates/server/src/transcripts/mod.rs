@@ -18,6 +18,7 @@ use tokio::task::JoinHandle;
 
 use crate::state::AppState;
 use prices::Prices;
+pub use prices::check_prices;
 use tail::Tail;
 use told::{Origin, Teller};
 
@@ -55,8 +56,8 @@ impl Following {
 }
 
 async fn follow(state: AppState) {
-    let own_prices = state.config.prices.clone();
-    let mut desk = Desk::new(Prices::load(own_prices.as_deref()));
+    let prices = Prices::load(state.config.prices.as_deref());
+    let mut desk = Desk::new(prices.clone());
     let mut news = state.hub.subscribe(state.store.last_seq());
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -73,8 +74,16 @@ async fn follow(state: AppState) {
                     let events = desk.look(Instant::now());
                     (desk, events)
                 });
-                // It fails only when it panicked or the server ends.
-                let Ok((looked, events)) = looking.await else { return };
+                let (looked, events) = match looking.await {
+                    Ok(looked) => looked,
+                    // Whatever a file made of us, others are followed on, when hooks name them again.
+                    Err(error) if error.is_panic() => {
+                        tracing::error!("reading transcripts panicked: {error}");
+                        (Desk::new(prices.clone()), Vec::new())
+                    }
+                    // The server ends.
+                    Err(_) => return,
+                };
                 desk = looked;
                 for group in events.chunks(BODY_EVENTS_MAX) {
                     if let Err(error) = state.ingest.take(group.join("\n").into(), Source::Transcript).await {
@@ -203,6 +212,9 @@ impl Desk {
 fn agent_of(path: &Path) -> Option<String> {
     Some(path.file_stem()?.to_str()?.strip_prefix("agent-")?.to_owned())
 }
+
+#[cfg(test)]
+mod fuzz;
 
 #[cfg(test)]
 mod tests {

@@ -49,7 +49,12 @@ pub(super) struct Tokens {
 
 impl Tokens {
     pub(super) fn total(&self) -> u64 {
-        let parts = [self.input, self.output, self.cache_write_5m, self.cache_write_1h, self.cache_read];
+        self.prompt().saturating_add(self.output)
+    }
+
+    /// What was sent, the cached parts included.
+    pub(super) fn prompt(&self) -> u64 {
+        let parts = [self.input, self.cache_write_5m, self.cache_write_1h, self.cache_read];
         parts.iter().fold(0, |sum, part| sum.saturating_add(*part))
     }
 

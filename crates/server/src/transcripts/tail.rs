@@ -1,7 +1,7 @@
 //! Reads what was added to a file since the last look, line by line, never the whole file at once. A file that was
 //! replaced or cut short is read from its beginning.
 
-use std::fs::{File, Metadata};
+use std::fs::{self, File, Metadata};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -33,11 +33,12 @@ impl Tail {
 
     /// Gives each whole new line to `each`. Returns whether there is more to read at once.
     pub(super) fn look(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
-        let mut file = File::open(&self.path)?;
-        let metadata = file.metadata()?;
-        if !metadata.is_file() {
+        // Looked at before it is opened: opening a pipe waits for a writer, and everybody behind us with it.
+        if !fs::metadata(&self.path)?.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
         }
+        let mut file = File::open(&self.path)?;
+        let metadata = file.metadata()?;
         let identity = identity(&metadata);
         if self.identity.is_some_and(|known| known != identity) || metadata.len() < self.offset {
             (self.offset, self.is_skipping) = (0, false);
@@ -88,7 +89,6 @@ fn identity(_: &Metadata) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs;
     use std::io::Write;
 
     fn look(tail: &mut Tail) -> Vec<String> {
@@ -136,6 +136,7 @@ mod tests {
         write!(file, "end\nlast\n").unwrap();
         assert_eq!(look(&mut tail), ["last"], "the end of the long line is no line");
     }
+
     #[test]
     fn a_file_of_gigabytes_is_read_a_piece_at_a_look() {
         let folder = tempfile::tempdir().unwrap();
@@ -154,5 +155,16 @@ mod tests {
         }
         assert_eq!(lines, ["first", "last"]);
         assert!(looks >= 100, "{looks} looks");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_pipe_is_no_transcript_and_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("t.jsonl");
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        assert!(Tail::new(path).look(|_| {}).is_err());
+        assert!(Tail::new(folder.path().to_owned()).look(|_| {}).is_err());
     }
 }

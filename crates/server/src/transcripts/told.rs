@@ -143,7 +143,7 @@ impl Teller {
             self.told.remove(&oldest);
         }
         let Pending { origin, record, model, tokens, .. } = pending;
-        let cost = self.prices.cost_micros(&model, &tokens);
+        let cost = self.prices.cost_micros(&model, &tokens, record.at);
         let data = json!({
             "model": model,
             "message_id": message,

@@ -11,6 +11,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until, timeout};
 use tokio_tungstenite::tungstenite;
+use tokio_tungstenite::tungstenite::error::ProtocolError;
 
 use super::channels::Channels;
 use super::command::{Command, Request, parse};
@@ -328,7 +329,12 @@ fn broken(error: axum::Error) -> Gone {
     let cause = error.into_inner();
     match cause.downcast_ref() {
         Some(tungstenite::Error::Capacity(_)) => Gone::TooLarge,
-        Some(tungstenite::Error::ConnectionClosed | tungstenite::Error::AlreadyClosed) => Gone::Left,
+        // It has said goodbye, also when we had something more to say.
+        Some(
+            tungstenite::Error::ConnectionClosed
+            | tungstenite::Error::AlreadyClosed
+            | tungstenite::Error::Protocol(ProtocolError::SendAfterClosing),
+        ) => Gone::Left,
         _ => Gone::Broken(axum::Error::new(cause)),
     }
 }
