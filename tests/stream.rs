@@ -1,9 +1,16 @@
 //! Claims about the namespace `/stream`: everything once, then changes, numbered, so that nothing is lost unseen.
 
+use std::net::TcpStream;
+use std::time::Duration;
+
 use e2e::{Library, Monitor, Options, Socket, prompt, tool_end, tool_start};
 use protocol::stream::{Batch, SessionsChanged, Snapshot};
 use protocol::{Row, SessionId, names};
 use serde_json::{Value, json};
+use tungstenite::Message;
+
+/// Longer than an answer takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 fn connect(monitor: &Monitor) -> Socket {
     Socket::connect_with(monitor, Library::Node, &Options { namespace: names::STREAM, ..Options::default() })
@@ -233,4 +240,44 @@ fn a_malformed_subscription_is_refused_and_the_next_one_works() {
         assert_eq!(answer["error"]["code"], "invalid_subscription", "{wish}: {answer}");
     }
     subscribe(&mut socket, &json!({}));
+}
+
+#[test]
+fn what_is_emitted_right_after_the_connection_is_answered() {
+    let monitor = Monitor::start();
+    let port = monitor.port();
+    let visitors = (0..8).map(|_| std::thread::spawn(move || (0..25).for_each(|_| visit_in_haste(port))));
+    let visitors: Vec<_> = visitors.collect();
+    for visitor in visitors {
+        visitor.join().expect("each visit is answered");
+    }
+}
+
+/// Emits as soon as the namespace is open, as no library does on purpose but each may by chance.
+#[track_caller]
+fn visit_in_haste(port: u16) {
+    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the monitor listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
+    let url = format!("ws://localhost:{port}/socket.io/?EIO=4&transport=websocket");
+    let (mut socket, _) = tungstenite::client(url, stream).expect("a connection");
+    for (say, answer) in [
+        ("40/stream,", "40/stream,"),
+        (r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1"),
+        ("40", "40"),
+    ] {
+        socket.send(Message::text(say)).expect("the monitor reads");
+        read_until(&mut socket, answer);
+    }
+    socket.send(Message::text(r#"421["get_version"]"#)).expect("the monitor reads");
+    read_until(&mut socket, "431");
+}
+
+#[track_caller]
+fn read_until(socket: &mut tungstenite::WebSocket<TcpStream>, start: &str) {
+    loop {
+        let message = socket.read().unwrap_or_else(|cause| panic!("no {start}: {cause}"));
+        if message.to_text().is_ok_and(|text| text.starts_with(start)) {
+            return;
+        }
+    }
 }

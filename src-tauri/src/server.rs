@@ -250,7 +250,7 @@ impl Task {
         settings.warnings.iter().for_each(|warning| tracing::warn!("{warning}"));
         let port = settings.config.port;
         let mut config = settings.config;
-        config.mode = "desktop".to_owned();
+        config.mode = protocol::runfile::DESKTOP.to_owned();
         config.working_directory = std::env::current_dir().unwrap_or_default();
         match Host::start(config, self.home.clone(), None).await {
             Ok(host) => self.host(host),
@@ -435,5 +435,5 @@ fn serving_nobody(view: &watch::Sender<View>) -> bool {
 }
 
 fn is_another_app(running: &Running) -> bool {
-    running.runfile.mode == "desktop" && running.runfile.pid != std::process::id()
+    running.runfile.is_in_desktop_app() && running.runfile.pid != std::process::id()
 }

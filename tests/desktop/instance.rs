@@ -132,6 +132,13 @@ fn the_bare_command_starts_the_app_that_is_installed_and_returns_when_it_serves(
         assert!(ran.status.success() && said.contains("Opening the desktop app"), "{said}");
         let health = app.wait_for_server(app.port());
         assert_eq!(health["mode"], "desktop");
+        eventually("the app's own log", || {
+            let mut logs = Command::new(e2e::program("claude-mpm-monitor"));
+            app.settle(&mut logs);
+            logs.args(["logs", "--port", &app.port().to_string()]).stdout(Stdio::piped());
+            let logs = logs.output().expect("it runs");
+            String::from_utf8_lossy(&logs.stdout).contains("serving").then_some(())
+        });
         let ended = Command::new("kill").arg(health["pid"].to_string()).status().expect("kill");
         assert!(ended.success());
         app.wait_for_silence(app.port());

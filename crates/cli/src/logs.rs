@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Supervision;
-use host::{Flags, log_parts};
+use host::{Flags, Settings, log_parts};
 
 use crate::Exit;
 use crate::args::Logs;
@@ -19,9 +19,7 @@ const POLL: Duration = Duration::from_millis(100);
 pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let settings = context.settings(&Flags { port: logs.port, ..Flags::default() })?;
     let port = logs.port.unwrap_or(the_only_one(settings.config.port, context)?);
-    // A server that has moved writes on where it began.
-    let supervised = Supervision::read(&context.home, port).map(|record| record.log);
-    let path = supervised.unwrap_or_else(|| settings.log_path(&context.home, port));
+    let path = path(port, &settings, context)?;
     let parts = log_parts(&path);
     if parts.is_empty() && !logs.follow {
         let way_out =
@@ -41,6 +39,17 @@ pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<
         std::thread::sleep(POLL);
     }
     Ok(Exit::Done)
+}
+
+/// Where the server of a port logs, or would.
+fn path(port: u16, settings: &Settings, context: &Context<'_, '_>) -> anyhow::Result<PathBuf> {
+    let running = context.living()?.into_iter().find(|runfile| runfile.port == port);
+    if running.is_some_and(|runfile| runfile.is_in_desktop_app()) {
+        return Ok(context.home.desktop_log());
+    }
+    // A server that has moved writes on where it began.
+    let supervised = Supervision::read(&context.home, port).map(|record| record.log);
+    Ok(supervised.unwrap_or_else(|| settings.log_path(&context.home, port)))
 }
 
 /// The configured port; when no monitor runs there and just one runs elsewhere, that one's.

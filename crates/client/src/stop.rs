@@ -100,7 +100,7 @@ fn end(home: &Home, port: u16, force: bool, successor_port: Option<u16>) -> Resu
         signal(home, &runfile, process.as_ref(), supervision.as_ref(), grace)?;
     }
     // So that "terminated" is true; the desktop app lives on.
-    if let Some(process) = process.filter(|_| runfile.mode != "desktop") {
+    if let Some(process) = process.filter(|_| !runfile.is_in_desktop_app()) {
         process.ended_within(KILL_LIMIT);
     }
     // It ends when it sees that its server has ended well.

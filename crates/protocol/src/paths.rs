@@ -93,4 +93,9 @@ impl Home {
     pub fn log(&self, port: u16) -> PathBuf {
         self.logs().join(format!("monitor-{port}.log"))
     }
+
+    /// The log of the desktop app, and of the server inside it.
+    pub fn desktop_log(&self) -> PathBuf {
+        self.logs().join("desktop.log")
+    }
 }

@@ -25,11 +25,21 @@ pub struct Runfile {
     /// The project it was started for; none takes every project.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub project: Option<String>,
-    /// `foreground`, `background` or `desktop`.
+    /// `foreground`, `background` or [`DESKTOP`].
     pub mode: String,
     /// What it asks of its callers.
     #[serde(default)]
     pub access: Access,
+}
+
+/// The mode of a server inside the desktop app.
+pub const DESKTOP: &str = "desktop";
+
+impl Runfile {
+    /// Whether the server is part of the desktop app, which lives on without it.
+    pub fn is_in_desktop_app(&self) -> bool {
+        self.mode == DESKTOP
+    }
 }
 
 /// What a server asks of its callers.

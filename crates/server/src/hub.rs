@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock};
 
 use protocol::stream::Gap;
 use protocol::{Event, Seq, Session, SessionId, Timestamp};
-use serde_json::value::RawValue;
+use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{broadcast, watch};
 
 use crate::store::{Committed, Publication, lock};
@@ -52,27 +53,40 @@ struct Latest {
 #[derive(Debug)]
 pub(crate) struct Published {
     event: Arc<Event>,
+    encoded_row: OnceLock<Box<RawValue>>,
     legacy: OnceLock<Box<RawValue>>,
     websocket: OnceLock<Vec<Encoded>>,
 }
 
 impl Published {
     fn of(event: Arc<Event>) -> Arc<Self> {
-        Arc::new(Self { event, legacy: OnceLock::new(), websocket: OnceLock::new() })
+        Arc::new(Self {
+            event,
+            encoded_row: OnceLock::new(),
+            legacy: OnceLock::new(),
+            websocket: OnceLock::new(),
+        })
     }
 
-    /// The event in the reference's words, encoded once however many clients get it.
+    /// Its row, encoded once however many clients get it.
+    pub(crate) fn encoded_row(&self) -> &RawValue {
+        self.encoded_row.get_or_init(|| to_raw(&self.event.row))
+    }
+
+    /// The event in the reference's words, likewise.
     pub(crate) fn legacy(&self) -> &RawValue {
-        self.legacy.get_or_init(|| {
-            let message = protocol::legacy::message(&self.event).to_string();
-            RawValue::from_string(message).unwrap_or_else(|_| RawValue::NULL.to_owned())
-        })
+        self.legacy.get_or_init(|| to_raw(&protocol::legacy::message(&self.event)))
     }
 
     /// Its messages to raw WebSocket clients, likewise.
     pub(crate) fn websocket(&self, encode: impl FnOnce(&Event) -> Vec<Encoded>) -> &[Encoded] {
         self.websocket.get_or_init(|| encode(&self.event))
     }
+}
+
+/// Rows and messages always serialise.
+fn to_raw(value: &impl Serialize) -> Box<RawValue> {
+    to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
 impl Deref for Published {

@@ -198,7 +198,7 @@ impl App {
     /// What it printed and logged.
     pub fn said(&self) -> String {
         let read = |path: PathBuf| std::fs::read_to_string(path).unwrap_or_default();
-        let log = Home::at(self.home()).logs().join("desktop.log");
+        let log = Home::at(self.home()).desktop_log();
         format!("{}{}", read(self.home().join("output")), read(log))
     }
 

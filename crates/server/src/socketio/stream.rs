@@ -3,9 +3,11 @@
 use std::convert::Infallible;
 use std::time::{Duration, SystemTime};
 
-use protocol::stream::{Batch, Filter, SessionsChanged, Snapshot, Subscribe};
-use protocol::{Row, Seq, Session, Timestamp, names};
+use protocol::stream::{Filter, SessionsChanged, Snapshot, Subscribe};
+use protocol::{Seq, Session, Timestamp, names};
+use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use socketioxide::SocketIo;
 use socketioxide::extract::{AckSender, SocketRef, State};
 use socketioxide::handler::ConnectHandler;
@@ -29,6 +31,12 @@ const BATCH_ROWS_MAX: usize = 1000;
 
 /// Between two batches: at most 20 a second, and a burst becomes one.
 const COALESCE: Duration = Duration::from_millis(50);
+
+/// A [`Batch`](protocol::stream::Batch) whose rows are encoded already.
+#[derive(Serialize)]
+struct EncodedBatch<'a> {
+    rows: Vec<&'a RawValue>,
+}
 
 /// Opens the namespace.
 pub(super) fn open(io: &SocketIo) {
@@ -127,11 +135,11 @@ async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filte
 /// One batch and the sessions that changed. `None` when the client is gone.
 async fn send(socket: &SocketRef, delivery: &Delivery, changed: Vec<Session>, filter: &Filter) -> Option<()> {
     for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
-        let rows = events.iter().map(|event| &event.row);
-        let rows: Vec<Row> =
-            rows.filter(|row| row.duplicate_of.is_none() && filter.matches(row)).cloned().collect();
+        let wanted =
+            events.iter().filter(|event| event.row.duplicate_of.is_none() && filter.matches(&event.row));
+        let rows: Vec<&RawValue> = wanted.map(|event| event.encoded_row()).collect();
         if !rows.is_empty() {
-            feed::send(socket, name, &Batch { rows }).await?;
+            feed::send(socket, name, &EncodedBatch { rows }).await?;
         }
     }
     if !changed.is_empty() {
