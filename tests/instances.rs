@@ -75,6 +75,24 @@ fn only_the_dashboard_s_own_page_may_stop_or_restart_an_instance() {
 }
 
 #[test]
+fn capture_is_paused_and_resumed_by_the_control_token_or_the_dashboard_s_own_page() {
+    let monitor = Monitor::start();
+    let order = |paused: bool, name: &str, value: &str| {
+        monitor.post_with("/api/capture", &[(name, value)], format!("{{\"paused\":{paused}}}"))
+    };
+    for origin in ["null", "http://localhost:3000", "http://evil.example"] {
+        assert_eq!(order(true, "origin", origin).status, 403, "{origin}");
+    }
+    assert_eq!(order(true, "accept", "*/*").status, 403, "a program without the token");
+    assert_eq!(monitor.get("/health").json()["capture"]["paused"], false);
+    let token = format!("Bearer {}", monitor.control_token());
+    assert_eq!(order(true, "authorization", &token).json()["paused"], true);
+    assert_eq!(monitor.post("/api/events", prompt("s-1", "nobody keeps this")).status, 202);
+    assert_eq!(order(false, "origin", &monitor.url()).json()["paused"], false);
+    monitor.event(prompt("s-1", "kept"));
+}
+
+#[test]
 fn settings_say_who_chose_them() {
     let monitor = Monitor::start();
     let answer = monitor.get("/api/settings").json();
@@ -98,4 +116,9 @@ fn secrets_are_masked_for_who_asks_for_it() {
     assert!(text("").contains("EXAMPLEKEY"), "kept as it was sent");
     assert!(!text("&masked=true").contains("EXAMPLEKEY"), "{}", text("&masked=true"));
     assert_eq!(monitor.get("/api/events?masked=perhaps").status, 400);
+    let one = |query: &str| monitor.get(&format!("/api/events/1{query}"));
+    assert!(one("").json().to_string().contains("EXAMPLEKEY"), "kept as it was sent");
+    assert!(!one("?masked=true").json().to_string().contains("EXAMPLEKEY"), "row and payload");
+    assert_eq!(one("?masked=true").json()["seq"], 1);
+    assert_eq!((one("?masked=perhaps").status, one("?mask=true").status), (400, 400));
 }

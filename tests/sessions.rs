@@ -84,6 +84,20 @@ fn what_was_read_is_not_unread_and_every_viewer_learns_it() {
 }
 
 #[test]
+fn a_session_is_told_as_it_was_at_any_position() {
+    let monitor = Monitor::start();
+    let shop = |query: &str| monitor.get(&format!("/api/sessions/{SHOP}{query}"));
+    monitor.post("/api/events", recording(0, 56_000));
+    let (then, at) = (shop("").json(), monitor.get("/health").json()["last_seq"].clone());
+    monitor.post("/api/events", recording(56_000, 70_000));
+    assert_ne!(shop("").json(), then);
+    assert_eq!(shop(&format!("?at={at}")).json(), then);
+    assert_eq!(shop("?at=9223372036854775807").json(), shop("").json());
+    assert_eq!(shop("?at=0").status, 404, "nothing had happened");
+    assert_eq!((shop("?at=then").status, shop("?when=1").status), (400, 400));
+}
+
+#[test]
 fn a_crash_loses_neither_the_state_of_a_session_nor_that_it_was_read() {
     let monitor = Monitor::start();
     monitor.post("/api/events", recording(0, 56_000));

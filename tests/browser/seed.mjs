@@ -1,7 +1,12 @@
 // Sessions in several states, as hooks would tell of them.
 
-/** Posts a session that works on three turns; `end` says how it stands now. Answers when its first event was. */
-export async function seedSession(monitor, { id, project = '/home/dev/shop', end = 'working', at = Date.now() - 600_000 }) {
+const PROMPTS = ['why does checkout round the tax twice', 'add a test', 'rename the total'];
+
+/** Posts a session that works on some turns; `end` says how it stands now, `last` is the command that it is at or
+ * asks for. Answers how many events that were. */
+export async function seedSession(monitor, options) {
+  const { id, project = '/home/dev/shop', end = 'working', at = Date.now() - 600_000 } = options;
+  const { title, branch, prompts = PROMPTS, last = 'git push --force' } = options;
   const events = [];
   let time = at;
   let calls = 0;
@@ -22,8 +27,8 @@ export async function seedSession(monitor, { id, project = '/home/dev/shop', end
     if (more.error) tell(ran, 'PostToolUseFailure', ended);
     else tell(ran + (more.asks ?? 0), 'PostToolUse', { ...ended, tool_response: more.response ?? {} });
   };
-  tell(0, 'SessionStart', { source: 'startup', model: 'claude-opus-4-8' });
-  for (const prompt of ['why does checkout round the tax twice', 'add a test', 'rename the total']) {
+  tell(0, 'SessionStart', { source: 'startup', model: 'claude-opus-4-8', session_title: title, git_branch: branch });
+  for (const prompt of prompts) {
     tell(500, 'UserPromptSubmit', { prompt });
     call('TodoWrite', {
       todos: [
@@ -45,7 +50,7 @@ export async function seedSession(monitor, { id, project = '/home/dev/shop', end
     tell(100, 'Stop', { last_assistant_message: 'Done.' });
     time += 120_000;
   }
-  const waiting = { tool_name: 'Bash', tool_input: { command: 'git push --force' }, tool_use_id: `${id}-last` };
+  const waiting = { tool_name: 'Bash', tool_input: { command: last }, tool_use_id: `${id}-last` };
   if (end !== 'done') tell(100, 'UserPromptSubmit', { prompt: 'and on' });
   if (end === 'working') tell(100, 'PreToolUse', waiting);
   if (end === 'needs_you') {

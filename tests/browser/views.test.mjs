@@ -1,10 +1,11 @@
 // Claims about the views: what a person with several sessions finds where.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 
 import { seedAll, seedSession } from './seed.mjs';
-import { at, openPage, prompt, row, startMonitor } from './support.mjs';
+import { at, failure, openPage, prompt, row, startMonitor } from './support.mjs';
 
 const view = (page, name) => at(page, 'view', `[data-view="${name}"]`);
 const card = (page, end) => at(page, 'session-card', `[data-session="${end}-0000-session"]`);
@@ -225,6 +226,60 @@ test('a replay shows a session as it was, and leads back to now', async (t) => {
   assert.equal(await at(page, 'call').count(), all);
 });
 
+test('a replay goes on in every view, and ends in every view', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '#/session/closed-0000-session' });
+  await at(page, 'session', '[data-loading="false"]').waitFor();
+  await at(page, 'call').first().waitFor();
+  const live = await at(page, 'event-count').innerText();
+  // Half of the way: in the second of three turns.
+  await at(page, 'replay-position').fill('500');
+  await at(page, 'session').locator('[data-testid="status"][data-state="working"]').first().waitFor();
+  await at(page, 'tab-agents').click();
+  await at(page, 'agent-tree').getByText('Explore').waitFor();
+  await at(page, 'tab-todos').click();
+  await at(page, 'todo-list').waitFor();
+
+  await at(page, 'go-overview').click();
+  const then = page.locator('[data-testid="replay"]:not([data-at=""])');
+  await then.waitFor();
+  await card(page, 'closed').and(page.locator('[data-state="working"]')).waitFor();
+  assert.equal(await at(page, 'session-card').count(), 1, 'the others were not replayed');
+  assert.match(await card(page, 'closed').innerText(), /\d+ (s|m)\b/);
+
+  await at(page, 'go-stream').click();
+  await at(page, 'event-row').last().waitFor();
+  const rows = async () => Number(await at(page, 'event-list').getAttribute('aria-rowcount'));
+  const early = await rows();
+  await at(page, 'replay-position').fill('900');
+  await page.waitForFunction((before) => Number(document.querySelector('[data-testid="event-list"]').ariaRowCount) > before, early);
+  await at(page, 'replay-position').fill('500');
+  await page.waitForFunction((before) => document.querySelector('[data-testid="event-list"]').ariaRowCount === String(before), early);
+  await page.locator('select[aria-label="Speed"]').selectOption('64');
+  await at(page, 'replay-play').click();
+  await page.waitForFunction((before) => Number(document.querySelector('[data-testid="event-list"]').ariaRowCount) > before, early);
+  // At the end it stops by itself.
+  await page.getByRole('button', { name: 'Replay: Play' }).waitFor();
+  await at(page, 'replay-position').fill('500');
+  await page.waitForFunction((before) => document.querySelector('[data-testid="event-list"]').ariaRowCount === String(before), early);
+
+  await at(page, 'go-history').click();
+  await page.waitForFunction((before) => document.querySelector('[data-testid="counted"]')?.innerText.trim() === `${before} matches`, early);
+  await at(page, 'go-activity').click();
+  await at(page, 'agent-graph').locator('text', { hasText: 'Explore' }).first().waitFor();
+  assert.equal(await at(page, 'agent-graph').count(), 1);
+  await at(page, 'go-metrics').click();
+  await at(page, 'metrics').getByText(String(early), { exact: true }).first().waitFor();
+
+  assert.equal(await at(page, 'event-count').innerText(), live, 'what is live is still counted');
+  await at(page, 'go-overview').click();
+  await at(page, 'replay-end').click();
+  await then.waitFor({ state: 'detached' });
+  await card(page, 'needs_you').waitFor();
+  await at(page, 'group-closed').waitFor();
+});
+
 test('history finds words in payloads, in a stretch of time, and exports what it found', async (t) => {
   const monitor = await startMonitor(t);
   await seedAll(monitor);
@@ -292,6 +347,47 @@ test('activity, connections and settings show the live state', async (t) => {
   assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
 });
 
+test('a minute with one failure among many events is not painted as a failed minute', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(...Array.from({ length: 9 }, (_, at) => prompt('s-1', `prompt ${at}`)), failure('s-1', 'exit code 1'));
+  const page = await openPage(monitor, { hash: '#/activity' });
+  const minute = at(page, 'minute').last();
+  await minute.locator('.bad').waitFor({ state: 'attached' });
+  const heights = await minute.locator('rect').evaluateAll((all) => all.map((one) => one.getBoundingClientRect().height));
+  assert.ok(heights[1] > 0 && heights[1] <= heights[0] / 4, `all and failed: ${heights}`);
+  assert.match(await minute.locator('title').textContent(), /10 events · 1 error$/);
+});
+
+test('nothing on the page moves without end, whatever the sessions do', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedAll(monitor);
+  const page = await openPage(monitor, { hash: '' });
+  for (const name of ['overview', 'stream', 'activity', 'metrics', 'connections', 'settings']) {
+    await at(page, `go-${name}`).click();
+    await view(page, name).waitFor();
+    const endless = await page.evaluate(() =>
+      document.getAnimations().filter((one) => one.effect.getComputedTiming().endTime === Infinity).length,
+    );
+    assert.equal(endless, 0, name);
+  }
+});
+
+test('servers of claude-mpm are listed with how to stop them', async (t) => {
+  const legacy = createServer((_, reply) => {
+    reply.setHeader('content-type', 'application/json');
+    reply.end('{"status":"healthy","service":"claude-mpm-monitor","version":"6.3.1","port":0,"pid":1,"uptime":5}');
+  });
+  // Only there do clients look for such servers.
+  let port = 8785;
+  while (!(await new Promise((done) => legacy.once('error', () => done(false)).listen(port, '127.0.0.1', () => done(true))))) port -= 1;
+  t.after(() => legacy.close());
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '#/connections' });
+  const line = at(page, 'legacy').locator('tr', { hasText: String(port) });
+  await line.getByText("claude-mpm's Python monitor 6.3.1").waitFor();
+  await line.getByText(`claude-mpm-monitor stop --port ${port}`).waitFor();
+});
+
 test('settings show what the monitor runs with, who chose it, and where its files are', async (t) => {
   const monitor = await startMonitor(t);
   const page = await openPage(monitor, { hash: '#/settings' });
@@ -317,6 +413,57 @@ test('an export masks secrets unless its reader chose otherwise', async (t) => {
   await at(page, 'export-unmasked').check();
   await at(page, 'export-masking').getByText(/passwords, keys and tokens as they were sent/).waitFor();
   assert.ok((await save()).includes('EXAMPLEKEY'));
+});
+
+test('details mask secrets until somebody asks to see those of this event', async (t) => {
+  const monitor = await startMonitor(t);
+  const bash = (id) => ({
+    session_id: 's-1',
+    cwd: '/home/dev/shop',
+    hook_event_name: 'PostToolUse',
+    tool_name: 'Bash',
+    tool_use_id: id,
+    tool_input: { command: `deploy ${id}` },
+    tool_response: { stdout: 'AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY', stderr: '' },
+  });
+  await monitor.post(bash('one'), bash('two'), prompt('s-1', 'nothing to hide'));
+  const page = await openPage(monitor, { hash: '#/stream?event=1' });
+  const text = () => at(page, 'details').innerText();
+  await at(page, 'secrets', '[data-masked="true"]').waitFor();
+  assert.doesNotMatch(await text(), /EXAMPLEKEY/);
+  assert.match(await text(), /AWS_SECRET_ACCESS_KEY=\[masked\]/);
+  const raw = () => page.locator('[data-testid="details"] a[target="_blank"]').first().getAttribute('href');
+  assert.doesNotMatch(await (await fetch(monitor.url + (await raw()))).text(), /EXAMPLEKEY/);
+
+  await at(page, 'toggle-secrets').click();
+  await at(page, 'blocks').getByText(/EXAMPLEKEY/).waitFor();
+  await at(page, 'toggle-secrets').click();
+  await at(page, 'blocks').getByText(/\[masked\]/).waitFor();
+
+  await at(page, 'toggle-secrets').click();
+  await at(page, 'blocks').getByText(/EXAMPLEKEY/).waitFor();
+  await row(page, 2).click();
+  await at(page, 'blocks').getByText('deploy two').waitFor();
+  await at(page, 'secrets', '[data-masked="true"]').waitFor();
+  assert.doesNotMatch(await text(), /EXAMPLEKEY/, 'asked for one event only');
+  await row(page, 3).click();
+  await at(page, 'blocks').getByText('nothing to hide').waitFor();
+  assert.equal(await at(page, 'secrets').count(), 0);
+});
+
+test('a pause of capture is ordered from the palette, told in the header, and ended there', async (t) => {
+  const monitor = await startMonitor(t);
+  const page = await openPage(monitor, { hash: '' });
+  await page.keyboard.press('Control+k');
+  await at(page, 'palette-input').fill('pause capture');
+  await page.keyboard.press('Enter');
+  await at(page, 'capture-paused').getByText(/Capture paused until \d\d:\d\d/).first().waitFor();
+  const { status } = await fetch(`${monitor.url}/api/events`, { method: 'POST', body: JSON.stringify(prompt('s-1', 'lost')) });
+  assert.equal(status, 202, 'taken and not kept');
+  await at(page, 'capture-resume').click();
+  await at(page, 'capture-paused').waitFor({ state: 'detached' });
+  await monitor.post(prompt('s-1', 'kept'));
+  await at(page, 'session-card').waitFor();
 });
 
 test('another monitor is shown live through the page\'s own, and restarted and stopped from it', async (t) => {

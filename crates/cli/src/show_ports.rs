@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::args::Status;
 use crate::context::Context;
-use crate::status::{Found, heading, probe_all};
+use crate::status::{Found, heading};
 
 const LEGEND: &str = "
 Legend:
@@ -17,7 +17,7 @@ Legend:
 
 pub(crate) fn run(found: &Found, status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<()> {
     let ports: Vec<u16> = names::PORT_RANGE.collect();
-    let ports: Vec<Port> = probe_all(&ports, context)
+    let ports: Vec<Port> = client::probe_all(&context.home, &ports)
         .into_iter()
         .map(|(port, probe)| Port::of(port, &probe, found, context))
         .collect();

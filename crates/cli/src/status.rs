@@ -1,6 +1,5 @@
 //! `status`: this user's monitors and claude-mpm's, for people and for programs.
 
-use std::thread;
 use std::time::SystemTime;
 
 use client::{Legacy, Probe, Running, Supervised, Supervision, page, page_on, url};
@@ -62,10 +61,11 @@ impl Found {
         ports.sort_unstable();
         ports.dedup();
         ports.retain(|port| servers.iter().all(|server| server.runfile.port != *port));
-        let legacy = probe_all(&ports, context).into_iter().filter_map(|(port, found)| match found {
-            Probe::Legacy(legacy) => Some((port, legacy)),
-            _ => None,
-        });
+        let legacy =
+            client::probe_all(&context.home, &ports).into_iter().filter_map(|(port, found)| match found {
+                Probe::Legacy(legacy) => Some((port, legacy)),
+                _ => None,
+            });
         Ok(Self { legacy: legacy.collect(), crashed: crashed(port, &servers, context), servers })
     }
 
@@ -131,16 +131,6 @@ impl Found {
             format!("\nDashboard accessible at: {}", urls.join(", "))
         }
     }
-}
-
-/// Probes ports at once, for a silent one takes its time.
-pub(crate) fn probe_all(ports: &[u16], context: &Context<'_, '_>) -> Vec<(u16, Probe)> {
-    let home = &context.home;
-    thread::scope(|scope| {
-        let probes: Vec<_> =
-            ports.iter().map(|&port| scope.spawn(move || (port, client::probe(home, port)))).collect();
-        probes.into_iter().filter_map(|probe| probe.join().ok()).collect()
-    })
 }
 
 /// Title and rule of the page.

@@ -66,7 +66,7 @@ pub use legacy::Legacy;
 pub use lock::Lock;
 pub use monitor::{Compatibility, Monitor, Refused, Taken, page, page_on, url};
 pub use ports::{Owner, holder, owner};
-pub use probe::{Probe, Running, probe, running, wait_for_ours};
+pub use probe::{Probe, Running, probe, probe_all, running, wait_for_ours};
 pub use process::{Process, machine_names, started_at};
 pub use reclaim::{Reclaimed, reclaim_debug_script};
 pub use role::Role;

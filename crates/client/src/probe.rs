@@ -99,6 +99,15 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     silent.map_or(Probe::Foreign { owner }, Probe::Legacy)
 }
 
+/// Finds out who holds these ports, all at once.
+pub fn probe_all(home: &Home, ports: &[u16]) -> Vec<(u16, Probe)> {
+    thread::scope(|scope| {
+        let probes: Vec<_> =
+            ports.iter().map(|&port| scope.spawn(move || (port, probe(home, port)))).collect();
+        probes.into_iter().filter_map(|probe| probe.join().ok()).collect()
+    })
+}
+
 /// This user's monitors that answer, by port.
 pub fn running(home: &Home) -> Vec<Running> {
     // A home that cannot be read has none that could be found.

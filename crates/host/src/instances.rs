@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use client::{Monitor, runfiles};
-use protocol::Runfile;
-use protocol::instance::Instance;
+use client::{Monitor, Probe, runfiles};
+use protocol::instance::{Instance, LegacyServer};
 use protocol::page::WAIT_S_MAX;
 use protocol::paths::Home;
+use protocol::{Runfile, names};
 use server::{Answer, Call, CallError, Instances};
 
 /// How long another server may take: as long as it may wait for news, and some more.
@@ -35,6 +35,18 @@ impl Instances for Neighbours {
             status: "running".to_owned(),
         };
         runfiles::living(&self.home).unwrap_or_default().into_iter().map(instance).collect()
+    }
+
+    fn legacy(&self) -> Vec<LegacyServer> {
+        let ours: Vec<u16> = self.list().iter().map(|instance| instance.port).collect();
+        let ports: Vec<u16> = names::PORT_RANGE.filter(|port| !ours.contains(port)).collect();
+        let legacy = |(port, probe)| match probe {
+            Probe::Legacy(found) => {
+                Some(LegacyServer { port, name: found.name(), pid: found.pid, version: found.version })
+            }
+            _ => None,
+        };
+        client::probe_all(&self.home, &ports).into_iter().filter_map(legacy).collect()
     }
 
     fn call(&self, port: u16, call: Call) -> Result<Answer, CallError> {

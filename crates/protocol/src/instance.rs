@@ -13,6 +13,22 @@ pub struct InstanceInfo {
     pub working_dir: Option<String>,
 }
 
+/// A server of claude-mpm's own on this machine, written in Python, as `/api/legacy` lists them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
+pub struct LegacyServer {
+    /// Its port.
+    pub port: u16,
+    /// What it is, for people.
+    pub name: String,
+    /// The serving process; none when neither it nor the system tells.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
+    /// Its version, as it says itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+}
+
 /// A server that this user runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]

@@ -15,7 +15,7 @@ use crate::health::{CaptureHealth, ClientInfo, HealthStats};
 use crate::hooks::{
     Hooks, HooksAction, HooksFile, HooksOrder, HooksProblem, HooksReport, PlannedChange, Scope,
 };
-use crate::instance::Instance;
+use crate::instance::{Instance, LegacyServer};
 use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status, Tokens};
 use crate::spool::SpoolHealth;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
@@ -81,6 +81,7 @@ fn generated() -> String {
         Setting,
         Place,
         Instance,
+        LegacyServer,
         Health,
         HealthStats,
         CaptureHealth,

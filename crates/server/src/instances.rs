@@ -1,11 +1,14 @@
 //! This user's other servers, as the host makes them reachable: the server itself calls nobody.
 
-use protocol::instance::Instance;
+use protocol::instance::{Instance, LegacyServer};
 
 /// Knows this user's servers and talks to them. Everything here may block.
 pub trait Instances: Send + Sync + 'static {
     /// All that run.
     fn list(&self) -> Vec<Instance>;
+
+    /// claude-mpm's own servers on this machine, on the ports where they are looked for.
+    fn legacy(&self) -> Vec<LegacyServer>;
 
     /// Carries a call out at the server on that port.
     ///
@@ -50,6 +53,10 @@ pub(crate) struct Alone;
 
 impl Instances for Alone {
     fn list(&self) -> Vec<Instance> {
+        Vec::new()
+    }
+
+    fn legacy(&self) -> Vec<LegacyServer> {
         Vec::new()
     }
 

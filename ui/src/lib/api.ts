@@ -10,6 +10,7 @@ import type {
   Hooks,
   HooksOrder,
   Instance,
+  LegacyServer,
   Row,
   Seq,
   Session,
@@ -17,6 +18,7 @@ import type {
   SessionId,
   Timestamp,
 } from './protocol';
+import { Measurements } from './prometheus';
 
 /** Largest answer about one event that is taken apart; of a larger one only the beginning is read. */
 const BODY_BYTES_MAX = 2 * 1024 * 1024;
@@ -50,6 +52,8 @@ export interface RowsQuery {
   wait?: number;
   /** Whether the monitor masks what looks like a secret. */
   masked?: boolean;
+  /** Whether the poorer deliveries of one hook are asked for as well. */
+  duplicates?: boolean;
 }
 
 /** A monitor of this user, as the page's own one sees it. */
@@ -72,8 +76,13 @@ export interface Stats {
 }
 
 /** One event: whole, or the beginning of an answer too large to take apart. */
-export type EventBody =
-  { whole: true; row: Row; payload: unknown } | { whole: false; prefix: string; bytes: number | null };
+export type EventBody = {
+  /** Whether the monitor put `MASK` in a secret's place. */
+  hides: boolean;
+} & ({ whole: true; row: Row; payload: unknown } | { whole: false; prefix: string; bytes: number | null });
+
+/** What the monitor writes in place of a secret. */
+const MASK = '[masked]';
 
 /** Rows without payload, oldest first. */
 export async function fetchRows(query: RowsQuery, signal?: AbortSignal): Promise<Page> {
@@ -124,6 +133,16 @@ export async function order(port: number, what: 'stop' | 'restart'): Promise<voi
   await requestOwn(`/api/instances/${port}/${what}`, { method: 'POST' });
 }
 
+/** Pauses the keeping of events of the page's own monitor for some minutes, or goes on with it. */
+export async function pauseCapture(minutes: number | null): Promise<void> {
+  const body = minutes === null ? { paused: false } : { paused: true, minutes };
+  await requestOwn('/api/capture', {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(body),
+  });
+}
+
 /** What the monitor runs with. */
 export async function fetchConfiguration(): Promise<Configuration> {
   return (await (await request('/api/settings', {})).json()) as Configuration;
@@ -135,34 +154,46 @@ export async function fetchSessions(signal?: AbortSignal): Promise<Session[]> {
   return ((await response.json()) as { sessions: Session[] }).sessions;
 }
 
+/** What the page's own monitor measures of itself. */
+export async function fetchMeasurements(): Promise<Measurements> {
+  return new Measurements(await (await requestOwn('/metrics', {})).text());
+}
+
+/** claude-mpm's own servers on this machine. */
+export async function fetchLegacy(): Promise<LegacyServer[]> {
+  return (await (await requestOwn('/api/legacy', {})).json()) as LegacyServer[];
+}
+
 /** Counters of the monitor, as it tells them to any program. */
 export async function fetchStats(): Promise<Stats> {
   return (await (await request('/stats', {})).json()) as Stats;
 }
 
 /** One row, or nothing when there is no such event. */
-export async function fetchRow(seq: Seq, signal?: AbortSignal): Promise<Row | undefined> {
-  const page = await fetchRows({ after: seq - 1, before: seq + 1, limit: 1 }, signal);
+export async function fetchRow(seq: Seq, masked: boolean, signal?: AbortSignal): Promise<Row | undefined> {
+  const query = { after: seq - 1, before: seq + 1, limit: 1, duplicates: true, masked };
+  const page = await fetchRows(query, signal);
   return page.events[0];
 }
 
 /** Where one event can be opened by itself. */
-export function eventUrl(seq: Seq): string {
-  return `${BASE}${eventRoute(seq)}`;
+export function eventUrl(seq: Seq, masked: boolean): string {
+  return `${BASE}${eventRoute(seq, masked)}`;
 }
 
-const eventRoute = (seq: Seq) => `/api/events/${seq}`;
+const eventRoute = (seq: Seq, masked: boolean) => `/api/events/${seq}${masked ? '?masked=true' : ''}`;
 
-/** One event with its payload. */
-export async function fetchEvent(seq: Seq, signal: AbortSignal): Promise<EventBody> {
-  const response = await request(eventRoute(seq), { signal });
+/** One event with its payload, as it was sent or without what looks like a secret. */
+export async function fetchEvent(seq: Seq, masked: boolean, signal: AbortSignal): Promise<EventBody> {
+  const response = await request(eventRoute(seq, masked), { signal });
   const { text, complete } = await readUpTo(response, BODY_BYTES_MAX);
+  const hides = masked && text.includes(MASK);
   if (!complete) {
     const length = Number(response.headers.get('content-length'));
-    return { whole: false, prefix: text.slice(0, PREFIX_BYTES), bytes: length > 0 ? length : null };
+    return { whole: false, hides, prefix: text.slice(0, PREFIX_BYTES), bytes: length > 0 ? length : null };
   }
   const { payload, ...row } = JSON.parse(text) as Row & { payload: unknown };
-  return { whole: true, row, payload };
+  return { whole: true, hides, row, payload };
 }
 
 /** How the monitor fares. */
@@ -171,9 +202,10 @@ export async function fetchHealth(signal?: AbortSignal): Promise<Health> {
   return (await response.json()) as Health;
 }
 
-/** One session in full; nothing when there is no such session. */
-export async function fetchSession(id: SessionId, signal?: AbortSignal): Promise<SessionDetail> {
-  const response = await request(`/api/sessions/${encodeURIComponent(id)}`, signal ? { signal } : {});
+/** One session in full, as it is now, or as its events up to a position tell it. */
+export async function fetchSession(id: SessionId, signal?: AbortSignal, at?: Seq): Promise<SessionDetail> {
+  const route = `/api/sessions/${encodeURIComponent(id)}${at === undefined ? '' : `?at=${at}`}`;
+  const response = await request(route, signal ? { signal } : {});
   return (await response.json()) as SessionDetail;
 }
 

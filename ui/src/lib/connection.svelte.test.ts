@@ -225,6 +225,11 @@ describe('a gap', () => {
     });
     socket.say('gap', { from: 4, to: 7 });
     expect(connection.missing).toBe(4);
+    expect([
+      connection.missedBetween(3, 8),
+      connection.missedBetween(5, 8),
+      connection.missedBetween(1, 3),
+    ]).toEqual([4, 2, 0]);
     socket.say('events', { rows: [row(8)] });
     await settle();
     expect(asked.mock.calls.map(([query]) => [query.after, query.before])).toEqual([
@@ -233,6 +238,7 @@ describe('a gap', () => {
     ]);
     expect(seqs(events.shown)).toEqual(seqs(rows(1, 8)));
     expect(connection.missing).toBe(0);
+    expect(connection.missedBetween(3, 8)).toBe(0);
   });
 
   it('that could not be filled is tried again', async () => {

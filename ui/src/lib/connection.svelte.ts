@@ -246,6 +246,8 @@ export class Connection {
   #onRows(rows: readonly Row[]): void {
     this.#take(rows);
     this.#rate.add(rows.length);
+    const last = rows.at(-1);
+    if (last !== undefined && this.#phase === 'live') this.#rate.addAge(Date.now() - last.received_at);
     this.#stored = this.#newest;
     if (this.#phase === 'live' && this.#gaps.length === 0) this.#complete = this.#newest;
   }
@@ -297,6 +299,15 @@ export class Connection {
       this.#refilling = false;
       if (turn !== this.#turn) void this.#refill();
     }
+  }
+
+  /** How many rows between these two are still being fetched. */
+  missedBetween(before: Seq, after: Seq): number {
+    if (this.#missing === 0) return 0;
+    return this.#gaps.reduce(
+      (sum, { from, to }) => sum + Math.max(0, Math.min(to, after - 1) - Math.max(from, before + 1) + 1),
+      0,
+    );
   }
 
   /** A resume must begin before the first open gap. */

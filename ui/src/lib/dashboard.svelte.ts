@@ -5,11 +5,13 @@ import { Connection } from './connection.svelte';
 import { Cursor } from './cursor.svelte';
 import { Details } from './details.svelte';
 import { Events } from './events.svelte';
+import { timesOf, type Wanted } from './history.svelte';
 import { Notifier } from './notify.svelte';
 import { Poll } from './polled.svelte';
-import type { Seq, SessionId } from './protocol';
+import type { Seq, SessionId, Timestamp } from './protocol';
 import { formatQuery, onlyValue, toggled, withOnly, type Condition } from './query';
 import { Rate } from './rate.svelte';
+import { Replay } from './replay.svelte';
 import { formatRoute, parseRoute, type Route, type View, type Window } from './route';
 import { Saved } from './saved.svelte';
 import { Sessions } from './sessions.svelte';
@@ -20,8 +22,13 @@ import { Vitals } from './vitals.svelte';
 const NEIGHBOURS_MS = 5000;
 
 export class Dashboard {
-  readonly events = new Events((before, limit) => fetchRows({ before, limit }));
-  readonly sessions = new Sessions();
+  /** What is live, whatever is looked at. */
+  readonly live = {
+    events: new Events((before, limit) => fetchRows({ before, limit })),
+    sessions: new Sessions(),
+  } as const;
+  /** The past of a session, when that is looked at. */
+  readonly replay = new Replay(this.live.events);
   readonly rate = new Rate();
   readonly theme = new Theme();
   readonly vitals = new Vitals();
@@ -31,7 +38,7 @@ export class Dashboard {
   readonly neighbours = new Poll(fetchNeighbours, NEIGHBOURS_MS);
   readonly commands = new Commands();
   readonly details = new Details((seq) => this.events.find(seq));
-  readonly connection = new Connection({ events: this.events, sessions: this.sessions, rate: this.rate });
+  readonly connection = new Connection({ ...this.live, rate: this.rate });
   /** The selected row of the live list. */
   readonly cursor = new Cursor(
     () => this.events.shown,
@@ -42,6 +49,30 @@ export class Dashboard {
 
   constructor() {
     this.#apply(location.hash);
+  }
+
+  /** The events that are looked at: the live ones, or those of a replay. */
+  get events(): Events {
+    return this.replay.isOn ? this.replay.events : this.live.events;
+  }
+
+  /** The sessions that are looked at. */
+  get sessions(): Sessions {
+    return this.replay.isOn ? this.replay.sessions : this.live.sessions;
+  }
+
+  /** The time at which they are looked at, by the monitor's clock. */
+  get now(): Timestamp {
+    return this.replay.at ?? this.vitals.now;
+  }
+
+  /** What history and metrics ask for: query and window; in a replay, of its session and up to its time. */
+  get wanted(): Wanted {
+    const times = timesOf(this.window, this.now);
+    const { page, at } = this.replay;
+    if (page === null || at === null) return { query: this.events.text.trim(), ...times };
+    const query = formatQuery(withOnly(this.events.query, 'session', page.id));
+    return { query, ...times, to: Math.min(times.to ?? at, at) };
   }
 
   get view(): View {
@@ -117,7 +148,7 @@ export class Dashboard {
 
   /** The session before or after the present one, in the order of the overview. */
   goToNeighbour(by: 1 | -1): void {
-    const ids = this.sessions.byNeed.map((session) => session.session_id);
+    const ids = this.live.sessions.byNeed.map((session) => session.session_id);
     const here = this.session === null ? -1 : ids.indexOf(this.session);
     const next = ids[here === -1 ? (by === 1 ? 0 : ids.length - 1) : here + by];
     if (next !== undefined) this.goToSession(next);
@@ -162,7 +193,7 @@ export class Dashboard {
 
   /** Says that somebody has seen the session as it is now. */
   markRead(session: SessionId): void {
-    const status = this.sessions.get(session)?.status;
+    const status = this.live.sessions.get(session)?.status;
     if (status?.state !== 'done' || !status.unread) return;
     // Should it fail, the session stays unread, which harms nobody.
     void markRead(session).catch(() => undefined);

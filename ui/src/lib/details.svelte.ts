@@ -1,4 +1,4 @@
-// The event whose details are open: its row, its payload, and how loading them fares.
+// The event whose details are open: its row, its payload, how loading them fares, and whether its secrets are shown.
 import { ApiError, fetchEvent, fetchRow, type EventBody } from './api';
 import type { Row, Seq } from './protocol';
 
@@ -19,6 +19,7 @@ export class Details {
   #seq = $state<Seq | null>(null);
   #row = $state.raw<Row | null>(null);
   #load = $state.raw<Load>({ state: 'loading' });
+  #masked = $state(true);
 
   constructor(find: (seq: Seq) => Row | undefined) {
     this.#find = find;
@@ -38,10 +39,28 @@ export class Details {
     return this.#load;
   }
 
+  /** Whether what looks like a secret is masked. */
+  get masked(): boolean {
+    return this.#masked;
+  }
+
+  /** Whether there is something to show: the event has secrets, masked now or shown. */
+  get hasSecrets(): boolean {
+    return !this.#masked || (this.#load.state === 'ready' && this.#load.body.hides);
+  }
+
   open(seq: Seq): void {
     if (seq === this.#seq) return;
     this.#seq = seq;
     this.#row = this.#find(seq) ?? null;
+    // Secrets are shown for one event at a time, by somebody who asked to see them.
+    this.#masked = true;
+    this.reload();
+  }
+
+  /** Shows the secrets of this event, or masks them again. */
+  toggleSecrets(): void {
+    this.#masked = !this.#masked;
     this.reload();
   }
 
@@ -68,8 +87,9 @@ export class Details {
 
   async #fetch(seq: Seq, signal: AbortSignal): Promise<void> {
     try {
-      const body = await fetchEvent(seq, signal);
-      const row = body.whole ? body.row : (this.#row ?? (await fetchRow(seq, signal)) ?? null);
+      const masked = this.#masked;
+      const body = await fetchEvent(seq, masked, signal);
+      const row = body.whole ? body.row : ((await fetchRow(seq, masked, signal)) ?? this.#row);
       if (signal.aborted) return;
       this.#row = row;
       this.#load = { state: 'ready', body };

@@ -1026,6 +1026,27 @@ project?: string,
 status: string, };
 
 /**
+ * A server of claude-mpm's own on this machine, written in Python, as `/api/legacy` lists them.
+ */
+export type LegacyServer = { 
+/**
+ * Its port.
+ */
+port: number, 
+/**
+ * What it is, for people.
+ */
+name: string, 
+/**
+ * The serving process; none when neither it nor the system tells.
+ */
+pid?: number, 
+/**
+ * Its version, as it says itself.
+ */
+version?: string, };
+
+/**
  * Who serves and how it fares. The fields of a foreign or older monitor that are missing take defaults, so
  * that a probe can read any of them.
  */

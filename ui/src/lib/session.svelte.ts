@@ -1,7 +1,7 @@
 // One session in full: what the monitor knows of it, its rows, and the point in time at which it is looked at.
 import { ApiError, fetchRows, fetchSession } from './api';
 import type { Events } from './events.svelte';
-import type { Row, SessionDetail, SessionId, Timestamp } from './protocol';
+import type { Row, Seq, SessionDetail, SessionId, Timestamp } from './protocol';
 import { lowerBound } from './sorted';
 import { Timeline } from './timeline';
 
@@ -10,6 +10,8 @@ export const SESSION_ROWS_MAX = 60_000;
 const PAGE_ROWS = 1000;
 /** A busy session changes many times a second; people look once. */
 const REFRESH_MS = 400;
+/** While the position moves, the monitor is asked so often what it knew there. */
+const THEN_MS = 200;
 
 export type SessionLoad =
   { state: 'loading' } | { state: 'missing' } | { state: 'failed'; message: string } | { state: 'ready' };
@@ -27,6 +29,10 @@ export class SessionPage {
 
   #load = $state.raw<SessionLoad>({ state: 'loading' });
   #detail = $state.raw<SessionDetail | null>(null);
+  /** In a replay: what was known then, and up to which position that is. */
+  #then = $state.raw<SessionDetail | null>(null);
+  #thenSeq: Seq = 0;
+  #thenTimer: ReturnType<typeof setTimeout> | undefined;
   #fetched = $state(0);
   #isLoading = $state(true);
   #problem = $state<string | null>(null);
@@ -43,8 +49,9 @@ export class SessionPage {
     return this.#load;
   }
 
+  /** What the monitor knows of it; in a replay, what it knew then. */
   get detail(): SessionDetail | null {
-    return this.#detail;
+    return this.#at === null ? this.#detail : (this.#then ?? this.#detail);
   }
 
   /** How many rows were fetched so far. */
@@ -87,9 +94,9 @@ export class SessionPage {
     return { from: rows[0]?.occurred_at ?? 0, to: rows.at(-1)?.occurred_at ?? 0 };
   }
 
-  /** The newest rows at the point in time that is looked at. */
-  latest(count: number): readonly Row[] {
-    return this.#version >= 0 ? this.#rows.slice(Math.max(0, this.#played - count), this.#played) : [];
+  /** The rows up to the point in time that is looked at. */
+  get played(): readonly Row[] {
+    return this.#version >= 0 ? this.#rows.slice(0, this.#played) : [];
   }
 
   /** Loads it and follows it until the returned function is called. */
@@ -101,6 +108,7 @@ export class SessionPage {
       stop();
       this.#abort.abort();
       clearTimeout(this.#timer);
+      clearTimeout(this.#thenTimer);
     };
   }
 
@@ -110,6 +118,8 @@ export class SessionPage {
     this.#at = at;
     if (!goesOn) this.#startOver();
     this.#play();
+    if (at === null) this.#forgetThen();
+    else this.#thenTimer ??= setTimeout(() => void this.#fetchThen(), THEN_MS);
   }
 
   /** Asks the monitor again. */
@@ -139,6 +149,27 @@ export class SessionPage {
       // What is known stays on screen.
       if (this.#detail === null) this.#load = isMissing ? { state: 'missing' } : { state: 'failed', message };
     }
+  }
+
+  async #fetchThen(): Promise<void> {
+    this.#thenTimer = undefined;
+    const seq = this.#rows[this.#played - 1]?.seq;
+    if (seq === undefined || seq === this.#thenSeq) return;
+    this.#thenSeq = seq;
+    try {
+      const then = await fetchSession(this.id, this.#abort.signal, seq);
+      if (this.#thenSeq === seq) this.#then = then;
+    } catch {
+      // The next step asks again; until then the last known state stays.
+      if (this.#thenSeq === seq) this.#thenSeq = 0;
+    }
+  }
+
+  #forgetThen(): void {
+    clearTimeout(this.#thenTimer);
+    this.#thenTimer = undefined;
+    this.#thenSeq = 0;
+    this.#then = null;
   }
 
   async #fetchAll(): Promise<void> {

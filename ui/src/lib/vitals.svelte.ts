@@ -1,7 +1,7 @@
 // How the monitor says it fares, and what time it is there.
 import { createSubscriber } from 'svelte/reactivity';
 
-import { fetchHealth } from './api';
+import { fetchHealth, pauseCapture } from './api';
 import type { CaptureHealth, Health, Timestamp } from './protocol';
 
 const ASK_MS = 5000;
@@ -58,6 +58,12 @@ export class Vitals {
     void this.refresh();
     const timer = setInterval(() => void this.refresh(), ASK_MS);
     return () => clearInterval(timer);
+  }
+
+  /** Keeps no events for some minutes, or goes on keeping them. */
+  async pauseFor(minutes: number | null): Promise<void> {
+    await pauseCapture(minutes);
+    await this.refresh();
   }
 
   async refresh(): Promise<void> {

@@ -12,17 +12,17 @@ export interface StatusLook {
   icon: IconName;
   label: string;
   /** It is at it now. */
-  pulses: boolean;
+  isActive: boolean;
 }
 
 const say = texts.status;
 
 export function statusLook(status: Status): StatusLook {
-  const look = (tone: StatusTone, icon: IconName, label: string, pulses = false) => ({
+  const look = (tone: StatusTone, icon: IconName, label: string, isActive = false) => ({
     tone,
     icon,
     label,
-    pulses,
+    isActive,
   });
   switch (status.state) {
     case 'needs_you':

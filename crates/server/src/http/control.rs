@@ -1,15 +1,15 @@
-//! Stopping, restarting and pausing from outside, for this user's own programs only.
+//! Stopping, restarting and pausing from outside, for this user's own programs only; a pause also for his own page.
 
 use std::ops::RangeInclusive;
 use std::sync::PoisonError;
 use std::time::SystemTime;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::IntoResponse;
+use axum::{Extension, Json};
 use protocol::Timestamp;
 use protocol::health::CaptureHealth;
 use serde::Deserialize;
@@ -92,10 +92,11 @@ struct Capture {
 /// Pauses the keeping of events, for some minutes or until resumed, or resumes it. Answers how it is from now on.
 pub(super) async fn capture(
     State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Json<CaptureHealth>, ApiError> {
-    authorise(&app, &headers)?;
+    authorise_order(&app, &peer, &headers)?;
     let Capture { paused, minutes } = serde_json::from_slice(&body?).map_err(|error| {
         ApiError::bad_request("invalid_json", format!("expected {{\"paused\":true,\"minutes\":N}}: {error}"))
     })?;

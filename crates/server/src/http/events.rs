@@ -10,7 +10,7 @@ use axum::extract::{Path, Query as QueryString, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use protocol::page::WAIT_S_MAX;
-use protocol::{Event, Page, Seq, Source, Timestamp, mask};
+use protocol::{Entry, Page, Seq, Source, Timestamp, mask};
 use serde_json::json;
 
 use super::{ApiError, news};
@@ -62,19 +62,28 @@ async fn off_thread<T: Send + 'static>(
     done.await.map_err(|_| StoreError::Closed)
 }
 
-/// `GET /api/events/{seq}`: the whole event.
+/// `GET /api/events/{seq}`: the whole event, with `masked=true` without what looks like a secret.
 pub(super) async fn one(
     State(app): State<AppState>,
     Path(seq): Path<String>,
-) -> Result<Json<Event>, ApiError> {
+    QueryString(pairs): QueryString<Vec<(String, String)>>,
+) -> Result<Json<Entry>, ApiError> {
     let seq = Seq(number("seq", &seq)?);
-    let event = app.read(move |store| store.event(seq)).await?;
-    event.map(Json).ok_or_else(|| {
+    let mut masked = false;
+    for (name, value) in &pairs {
+        match name.as_str() {
+            "masked" => masked = boolean(name, value)?,
+            _ => return Err(unknown_parameter(name)),
+        }
+    }
+    let event = app.read(move |store| store.event(seq)).await?.ok_or_else(|| {
         ApiError::not_found(
             "unknown_event",
             format!("there is no event {seq}; it may have been too old to keep"),
         )
-    })
+    })?;
+    let entry = Entry { row: event.row, payload: Some(event.payload) };
+    Ok(Json(if masked { off_thread(entry, mask::entry).await? } else { entry }))
 }
 
 /// What the query string of a page asks for.
@@ -111,12 +120,7 @@ pub(super) fn asked(pairs: &[(String, String)]) -> Result<Asked, ApiError> {
             "wait" => wait = Duration::from_secs(seconds(name, value)?),
             "payload" => query.payload = boolean(name, value)?,
             "duplicates" => query.duplicates = boolean(name, value)?,
-            _ => {
-                return Err(ApiError::bad_request(
-                    "unknown_parameter",
-                    format!("there is no parameter {name:?}"),
-                ));
-            }
+            _ => return Err(unknown_parameter(name)),
         }
     }
     if !wait.is_zero() && (query.after.is_none() || query.before.is_some()) {
@@ -124,6 +128,10 @@ pub(super) fn asked(pairs: &[(String, String)]) -> Result<Asked, ApiError> {
         return Err(ApiError::bad_request("invalid_parameter", message));
     }
     Ok(Asked { query, wait, masked })
+}
+
+pub(super) fn unknown_parameter(name: &str) -> ApiError {
+    ApiError::bad_request("unknown_parameter", format!("there is no parameter {name:?}"))
 }
 
 fn seconds(name: &str, value: &str) -> Result<u64, ApiError> {

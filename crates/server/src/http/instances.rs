@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
-use protocol::instance::Instance;
+use protocol::instance::{Instance, LegacyServer};
 use serde_json::{Value, json};
 
 use super::ApiError;
@@ -29,6 +29,13 @@ const READABLE: &[&str] =
 pub(super) async fn list(State(app): State<AppState>) -> Result<Json<Vec<Instance>>, ApiError> {
     let all = tokio::task::spawn_blocking(move || app.all_instances()).await.unwrap_or_default();
     Ok(Json(all))
+}
+
+/// `GET /api/legacy`: claude-mpm's own servers. Asking each port takes a moment where somebody stays silent.
+pub(super) async fn legacy(State(app): State<AppState>) -> Result<Json<Vec<LegacyServer>>, ApiError> {
+    let instances = app.instances.clone();
+    let found = tokio::task::spawn_blocking(move || instances.legacy()).await.unwrap_or_default();
+    Ok(Json(found))
 }
 
 /// `GET /instances/{port}/…`: the answer of the server there to the same route.

@@ -56,6 +56,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/api/sessions/{id}/read", post(sessions::read))
         .route("/api/settings", get(info::settings))
         .route("/api/instances", get(instances::list))
+        .route("/api/legacy", get(instances::legacy))
         .route("/api/instances/{port}/stop", post(instances::stop))
         .route("/api/instances/{port}/restart", post(instances::restart))
         .route("/instances/{port}/{*route}", get(instances::read).post(instances::tell))

@@ -3,12 +3,13 @@
 use axum::Json;
 use axum::extract::{Path, Query as QueryString, State};
 use protocol::session::State as SessionStatus;
-use protocol::{Session, SessionDetail, SessionId};
+use protocol::{Seq, Session, SessionDetail, SessionId};
 use serde::Serialize;
 
 use super::ApiError;
-use super::events::{invalid, number};
+use super::events::{invalid, number, unknown_parameter};
 use crate::state::AppState;
+use crate::store::Store;
 
 /// How many sessions are listed at most.
 const SESSIONS_MAX: usize = 500;
@@ -33,10 +34,7 @@ pub(super) async fn list(
                     states.push(known_state(name, state)?);
                 }
             }
-            _ => {
-                let message = format!("there is no parameter {name:?}");
-                return Err(ApiError::bad_request("unknown_parameter", message));
-            }
+            _ => return Err(unknown_parameter(name)),
         }
     }
     let limit = limit.clamp(1, SESSIONS_MAX);
@@ -51,13 +49,25 @@ fn known_state(name: &str, state: &str) -> Result<String, ApiError> {
     Err(invalid(name, state, &format!("one of {}", SessionStatus::NAMES.join(", "))))
 }
 
-/// `GET /api/sessions/{id}`.
+/// `GET /api/sessions/{id}`: as it is now, or with `at=412` as its events up to that position tell it.
 pub(super) async fn one(
     State(app): State<AppState>,
     Path(id): Path<String>,
+    QueryString(pairs): QueryString<Vec<(String, String)>>,
 ) -> Result<Json<SessionDetail>, ApiError> {
+    let mut at = None;
+    for (name, value) in &pairs {
+        match name.as_str() {
+            "at" => at = Some(Seq(number(name, value)?)),
+            _ => return Err(unknown_parameter(name)),
+        }
+    }
     let wanted = id.clone();
-    let session = app.read(move |store| store.session(&wanted)).await?;
+    let look = move |store: &Store| match at {
+        Some(at) => store.session_at(&wanted, at),
+        None => store.session(&wanted),
+    };
+    let session = app.read(look).await?;
     session.map(|session| Json(session.detail())).ok_or_else(|| unknown(&id))
 }
 

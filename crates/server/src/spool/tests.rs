@@ -2,6 +2,7 @@
 
 use std::sync::Mutex;
 
+use protocol::instance::LegacyServer;
 use protocol::spool::{blocks, file_name, unfinished_name};
 use protocol::{EventId, Timestamp};
 use tempfile::TempDir;
@@ -19,6 +20,10 @@ struct Known(Servers);
 impl Instances for Known {
     fn list(&self) -> Vec<Instance> {
         self.0.lock().expect("nobody panicked").clone()
+    }
+
+    fn legacy(&self) -> Vec<LegacyServer> {
+        Vec::new()
     }
 
     fn call(&self, _: u16, _: Call) -> Result<Answer, CallError> {

@@ -253,6 +253,16 @@ impl Store {
         self.shared.readers.with(|connection| Ok(sessions::load(connection, &id, sessions::END)?))
     }
 
+    /// A session as its events up to a position tell it; none when there are none up to there.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn session_at(&self, id: &str, seq: Seq) -> Result<Option<SessionState>, StoreError> {
+        let id = SessionId(id.to_owned());
+        let before = Seq(seq.0.saturating_add(1)).min(sessions::END);
+        self.shared.readers.with(|connection| Ok(sessions::fold(connection, &id, None, before)?))
+    }
+
     /// Notes that somebody has seen a session as it is now; false when there is none.
     ///
     /// # Errors

@@ -106,6 +106,10 @@ export const en = {
   capture: {
     paused: 'Capture paused',
     pausedUntil: (time: string) => `Capture paused until ${time}`,
+    resume: 'Resume',
+    resumeNow: 'Resume capture',
+    pauseFor: (minutes: number) => `Pause capture for ${minutes} minutes`,
+    pauseDetail: 'What happens meanwhile is not kept',
     title: (skipped: number) => `What happens now is not kept; ${plural(skipped, 'event', 'events')} so far`,
   },
 
@@ -399,6 +403,16 @@ export const en = {
     deliveryValue: (p50: string, p95: string) => `${p50} / ${p95}`,
     deliveryTitle:
       'Median and 95th percentile of the time between an event and its arrival; spooled events count too',
+    append: 'Taken in and stored',
+    appendTitle: 'Median and 95th percentile of the time between the arrival of a body and its commit',
+    commit: 'One commit',
+    within: (p50: string, p95: string) => `≤ ${p50} / ≤ ${p95}`,
+    beyond: 'more',
+    fanOut: 'From monitor to this page',
+    fanOutTitle: 'Median and 95th percentile of the last 500 messages since the page was opened',
+    machine: 'Processor, memory',
+    machineTitle: 'Share of one processor since the monitor started, and the memory that it holds now',
+    machineValue: (share: string, memory: string) => `${share}, ${memory}`,
     rate: 'Events over time',
     durations: 'Duration of tool calls',
     tools: 'Tools',
@@ -434,7 +448,9 @@ export const en = {
     calls: (count: number) => plural(count, 'call', 'calls'),
     unreadable: 'Its agents could not be loaded.',
     lanes: 'Activity of the last half hour',
-    lanesText: 'Events per session and minute; the more, the darker.',
+    lanesText:
+      'Events per session and minute: the more, the stronger the colour. Red is the share of errors.',
+    events: (count: number) => plural(count, 'event', 'events'),
   },
 
   connections: {
@@ -462,6 +478,12 @@ export const en = {
     everything: 'every project',
     here: 'this one',
     control: 'Stop or restart',
+    legacy: 'Servers of claude-mpm',
+    legacyText:
+      'Written in Python, on the ports where this monitor’s clients look. They keep their port until they are stopped:',
+    server_: 'Server',
+    stopWith: 'Stop with',
+    stopCommand: (port: number) => `claude-mpm-monitor stop --port ${port}`,
     switchTitle: 'Which monitor is shown',
     relayed: (port: number) => `Shown: the monitor on port ${port}`,
     elsewhere: 'On your other monitors',
@@ -535,8 +557,7 @@ export const en = {
       broken: 'Hooks are installed, but they do not work',
       missing: 'Claude Code does not report yet',
     },
-    version: (version: string | null) =>
-      version === null ? 'Claude Code was not found' : `Claude Code ${version}`,
+    version: (version: string) => `Claude Code ${version}`,
     scopes: { user: 'Your', project: 'The project’s', local: 'Your project', managed: 'Managed' },
     file: (whose: string, events: number) => `${whose} settings, ${plural(events, 'event', 'events')}:`,
     install: 'Connect Claude Code…',
@@ -593,6 +614,13 @@ export const en = {
     kind: 'Kind',
     failedMark: 'Failed',
     mainThread: 'main thread',
+  },
+
+  secrets: {
+    masked: 'What looks like a secret is masked',
+    shown: 'Secrets are shown as they were sent',
+    show: 'Show',
+    mask: 'Mask',
   },
 
   blocks: {

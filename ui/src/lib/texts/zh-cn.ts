@@ -103,6 +103,10 @@ export const zhCN: Texts = {
   capture: {
     paused: '已暂停采集',
     pausedUntil: (time) => `采集已暂停至 ${time}`,
+    resume: '继续',
+    resumeNow: '继续采集',
+    pauseFor: (minutes) => `暂停采集 ${minutes} 分钟`,
+    pauseDetail: '期间发生的事件不会被保存',
     title: (skipped) => `现在发生的事件不会被保存；迄今已略过${of(skipped, '个事件')}`,
   },
 
@@ -379,6 +383,16 @@ export const zhCN: Texts = {
     delivery: '从钩子到存储',
     deliveryValue: (p50, p95) => `${p50} / ${p95}`,
     deliveryTitle: '事件发生到到达之间时间的中位数和第 95 百分位；包括暂存过的事件',
+    append: '接收并存储',
+    appendTitle: '从收到内容到提交之间时间的中位数和第 95 百分位',
+    commit: '一次提交',
+    within: (p50, p95) => `≤ ${p50} / ≤ ${p95}`,
+    beyond: '更多',
+    fanOut: '从监视器到本页面',
+    fanOutTitle: '打开页面以来最近 500 条消息的中位数和第 95 百分位',
+    machine: '处理器、内存',
+    machineTitle: '监视器启动以来占用一个处理器的比例，以及现在占用的内存',
+    machineValue: (share, memory) => `${share}，${memory}`,
     rate: '事件随时间的变化',
     durations: '工具调用时长',
     tools: '工具',
@@ -414,7 +428,8 @@ export const zhCN: Texts = {
     calls: (count) => of(count, '次调用'),
     unreadable: '无法加载它的代理。',
     lanes: '最近半小时的活动',
-    lanesText: '每个会话每分钟的事件数；越多颜色越深。',
+    lanesText: '每个会话每分钟的事件数：越多颜色越强，红色是错误所占的比例。',
+    events: (count) => of(count, '个事件'),
   },
 
   connections: {
@@ -442,6 +457,11 @@ export const zhCN: Texts = {
     everything: '所有项目',
     here: '就是这个',
     control: '停止或重启',
+    legacy: 'claude-mpm 的服务器',
+    legacyText: '用 Python 编写，位于本监视器的客户端会查找的端口上；停止之前会一直占用端口：',
+    server_: '服务器',
+    stopWith: '停止命令',
+    stopCommand: (port) => `claude-mpm-monitor stop --port ${port}`,
     switchTitle: '显示哪个监视器',
     relayed: (port) => `显示的是端口 ${port} 上的监视器`,
     elsewhere: '你的其他监视器',
@@ -514,7 +534,7 @@ export const zhCN: Texts = {
       broken: '钩子已安装，但无法工作',
       missing: 'Claude Code 还没有上报',
     },
-    version: (version) => (version === null ? '未找到 Claude Code' : `Claude Code ${version}`),
+    version: (version) => `Claude Code ${version}`,
     scopes: { user: '用户', project: '项目', local: '本地项目', managed: '组织' },
     file: (whose, events) => `${whose}设置，${of(events, '个事件')}：`,
     install: '连接 Claude Code…',
@@ -570,6 +590,13 @@ export const zhCN: Texts = {
     kind: '类型',
     failedMark: '失败',
     mainThread: '主线程',
+  },
+
+  secrets: {
+    masked: '疑似机密的内容已遮盖',
+    shown: '机密内容按原样显示',
+    show: '显示',
+    mask: '遮盖',
   },
 
   blocks: {

@@ -3,6 +3,7 @@ import type { IconName } from '../../components/icons';
 import { baseName, shortId } from '../../lib/format';
 import type { Dashboard } from '../../lib/dashboard.svelte';
 import type { Command } from '../../lib/keyboard';
+import { instance } from '../../lib/instance';
 import { LANGUAGES, speak } from '../../lib/language';
 import { texts } from '../../lib/texts';
 import { THEMES } from '../../lib/theme.svelte';
@@ -20,6 +21,9 @@ export interface Entry {
 }
 
 const say = texts.palette;
+
+/** As long as the tray offers. */
+const PAUSE_MINUTES = 30;
 
 export function entriesFor(dashboard: Dashboard, text: string): Entry[] {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
@@ -51,7 +55,7 @@ function views(dashboard: Dashboard): Entry[] {
 }
 
 function sessions(dashboard: Dashboard): Entry[] {
-  return dashboard.sessions.byNeed.map((session) => {
+  return dashboard.live.sessions.byNeed.map((session) => {
     const look = statusLook(session.status);
     const name = session.project === undefined ? '' : baseName(session.project);
     return {
@@ -93,7 +97,23 @@ function actions(dashboard: Dashboard): Entry[] {
     detail: texts.settings.language,
     run: () => speak(name),
   }));
-  return [...commands, ...themes, ...languages];
+  return [...commands, ...capture(dashboard), ...themes, ...languages];
+}
+
+/** Orders to another monitor are not passed on. */
+function capture({ vitals }: Dashboard): Entry[] {
+  if (instance !== null) return [];
+  const order = (minutes: number | null, label: string): Entry => ({
+    id: `capture ${minutes ?? ''}`,
+    icon: minutes === null ? 'play' : 'pause',
+    label,
+    detail: minutes === null ? undefined : texts.capture.pauseDetail,
+    // Should it fail, the header goes on saying how it is.
+    run: () => void vitals.pauseFor(minutes).catch(() => undefined),
+  });
+  return vitals.pause === null
+    ? [order(PAUSE_MINUTES, texts.capture.pauseFor(PAUSE_MINUTES))]
+    : [order(null, texts.capture.resumeNow)];
 }
 
 function saved(dashboard: Dashboard): Entry[] {
