@@ -1,5 +1,7 @@
 //! Claims about hostile and broken input at every door: a 4xx that says why, and the next request works.
 
+use std::os::unix::fs::PermissionsExt;
+
 use e2e::{Monitor, Reply, prompt, raw};
 use protocol::names;
 
@@ -47,6 +49,59 @@ fn a_body_that_is_no_event_is_refused() {
     assert!(reply.status < 500, "{reply:?}");
     monitor.event(prompt("s-1", "a good one"));
     assert_eq!(monitor.events("duplicates=true").sessions(), ["s-1"], "only the good one is stored");
+}
+
+#[test]
+fn a_packed_body_is_refused_and_never_unpacked() {
+    let monitor = Monitor::start();
+    for encoding in ["gzip", "deflate", "br", "zstd", "gzip, identity"] {
+        let headers = [("content-type", "application/json"), ("content-encoding", encoding)];
+        let reply = monitor.post_with("/api/events", &headers, prompt("s-1", "packed, it says"));
+        assert_eq!(
+            (reply.status, reply.json()["code"].as_str()),
+            (415, Some("unsupported_encoding")),
+            "{encoding}"
+        );
+    }
+    let headers = [("content-type", "application/json"), ("content-encoding", "identity")];
+    assert_eq!(monitor.post_with("/api/events", &headers, prompt("s-1", "as it is")).status, 204);
+    assert_eq!(monitor.events("").events.len(), 1);
+}
+
+#[test]
+fn no_path_leads_out_of_the_dashboard() {
+    let monitor = Monitor::start();
+    for path in [
+        "/../../../../etc/passwd",
+        "/assets/../../../../etc/passwd",
+        "/assets/..%2f..%2f..%2fetc/passwd",
+        "/assets/%2e%2e/%2e%2e/etc/passwd",
+        "/assets//etc/passwd",
+        "/..%5c..%5cetc%5cpasswd",
+        "/api/events/..%2f..%2fevents.db",
+        "/assets/index.html%00.js",
+    ] {
+        let reply = answer(&monitor, request(&format!("GET {path}"), "host: localhost\r\n"), path);
+        assert!((400..500).contains(&reply.status), "{path}: {reply:?}");
+        assert!(!reply.body.contains("root:"), "{path}: {reply:?}");
+    }
+}
+
+#[test]
+fn nothing_that_is_written_can_be_read_by_others() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "a secret plan"));
+    let mut folders = vec![monitor.home().join("monitor")];
+    let mut files = 0;
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(&folder).expect("our own folder").flatten() {
+            let about = entry.metadata().expect("it is there");
+            let mode = about.permissions().mode() & 0o777;
+            assert_eq!(mode & 0o077, 0, "{} has mode {mode:o}", entry.path().display());
+            if about.is_dir() { folders.push(entry.path()) } else { files += 1 }
+        }
+    }
+    assert!(files >= 4, "store, runfile and locks were looked at: {files}");
 }
 
 #[test]

@@ -69,6 +69,10 @@ impl ApiError {
         Self::new(StatusCode::UPGRADE_REQUIRED, "upgrade_required", message)
     }
 
+    pub(crate) fn unsupported_encoding(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_encoding", message)
+    }
+
     pub(crate) fn wrong_method(message: impl Into<String>) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
     }

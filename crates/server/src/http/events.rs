@@ -7,7 +7,8 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query as QueryString, State};
-use axum::http::StatusCode;
+use axum::http::header::CONTENT_ENCODING;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use protocol::page::WAIT_S_MAX;
 use protocol::{Entry, Page, Seq, Source, Timestamp, mask};
@@ -25,8 +26,13 @@ const PAGE_DEFAULT: usize = 100;
 /// capture is paused, so that hooks do not keep it for later.
 pub(super) async fn take(
     State(app): State<AppState>,
+    headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
+    // A few bytes could unpack to any number of them.
+    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+        return Err(ApiError::unsupported_encoding("send the body as it is, without `content-encoding`"));
+    }
     Ok(match app.ingest.take(body?, Source::Http).await? {
         Taken::One(_) => StatusCode::NO_CONTENT.into_response(),
         Taken::Many(summary) => Json(summary).into_response(),
