@@ -1,7 +1,8 @@
-//! Claims about trouble with the store: the sender is told the truth, who watches sees what happens, and the
+//! Claims about trouble with the store and the system: the sender is told the truth, who watches sees what happens, and the
 //! server goes on and recovers by itself.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};
 
 use e2e::{Library, Monitor, Options, Socket, WebSocket, prompt, repository};
@@ -109,4 +110,57 @@ fn a_damaged_database_does_not_keep_the_monitor_from_starting() {
     let store = health(&monitor)["store"].to_string();
     assert!(store.contains("damaged") && store.contains("set aside"), "{store}");
     assert_eq!(monitor.post(names::EVENTS, prompt("s-1", "it goes on")).status, 204);
+}
+
+#[test]
+fn without_file_descriptors_those_who_are_connected_are_served_and_later_all_again() {
+    let monitor = Monitor::start();
+    let pid = health(&monitor)["pid"].to_string();
+    let connect = || TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the system accepts");
+    let mut known = BufReader::new(connect());
+    assert_eq!(status_of(&mut known, "GET /health", ""), 200);
+    // The first page opens the connections that read the store.
+    assert_eq!(monitor.get(names::EVENTS).status, 200);
+
+    let open = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("it runs").count();
+    limit_descriptors(&pid, open + 4);
+    let crowd: Vec<TcpStream> = (0..60).map(|_| connect()).collect();
+    for number in 0..20 {
+        let event = prompt("s-1", &format!("event {number}")).to_string();
+        assert_eq!(status_of(&mut known, "POST /api/events", &event), 204);
+        assert_eq!(status_of(&mut known, "GET /api/events", ""), 200);
+    }
+    drop(crowd);
+    assert_eq!(health(&monitor)["last_seq"], 20, "new connections are taken again");
+}
+
+/// Sets how many files the monitor may have open.
+fn limit_descriptors(pid: &str, limit: usize) {
+    let set = Command::new("prlimit").args(["--pid", pid, &format!("--nofile={limit}:")]).status();
+    assert!(set.is_ok_and(|status| status.success()), "prlimit of util-linux sets the limit");
+}
+
+/// What one request on a connection that is kept is answered.
+fn status_of(connection: &mut BufReader<TcpStream>, line: &str, body: &str) -> u16 {
+    let length = body.len();
+    let request = format!("{line} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {length}\r\n\r\n{body}");
+    connection.get_mut().write_all(request.as_bytes()).expect("it reads");
+    let (mut status, mut rest) = (0, 0);
+    loop {
+        let mut line = String::new();
+        assert_ne!(connection.read_line(&mut line).expect("it answers"), 0, "the connection was closed");
+        match line.trim_end().to_ascii_lowercase() {
+            end if end.is_empty() => break,
+            first if status == 0 => {
+                status = first.split(' ').nth(1).expect("a status").parse().expect("a number")
+            }
+            header => {
+                if let Some(length) = header.strip_prefix("content-length: ") {
+                    rest = length.parse().expect("a length");
+                }
+            }
+        }
+    }
+    connection.read_exact(&mut vec![0; rest]).expect("the whole answer");
+    status
 }
