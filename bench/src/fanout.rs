@@ -24,6 +24,9 @@ const CROWDS: &[usize] = &[1, 10, 100, 500];
 /// At what pace how many viewers are shown events, an event each.
 const PACES: &[(usize, u32)] = &[(100, 1000), (500, 200)];
 
+/// Sessions that send events in turn, each waiting for its answer.
+const SENDERS: usize = 8;
+
 /// Viewers that come and go at once.
 const VISITORS: usize = 8;
 
@@ -179,7 +182,7 @@ fn paced(
 ) -> Result<Vec<f64>> {
     let server = Server::start(program)?;
     let crowd = Crowd::connect(server.port, door, Habit::Read, size)?;
-    let mut client = Client::connect(server.port)?;
+    let mut senders = (0..SENDERS).map(|_| Client::connect(server.port)).collect::<Result<Vec<_>>>()?;
     let (path, line): (_, fn(&str) -> String) = match program {
         Program::Bare => ("/broadcast", broadcast),
         Program::Monitor(_) => (names::EVENTS, str::to_owned),
@@ -190,10 +193,13 @@ fn paced(
     let begin = Instant::now();
     let due: Vec<Instant> = (1..=count as u32).map(|n| begin + n * Duration::from_secs(1) / pace).collect();
     crowd.note_delays(due.clone());
-    for (request, due) in requests.iter().zip(due) {
+    for (number, (request, due)) in requests.iter().zip(due).enumerate() {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
-        client.send(request)?;
-        client.answer()?;
+        let sender = &mut senders[number % SENDERS];
+        if number >= SENDERS {
+            sender.answer()?;
+        }
+        sender.send(request)?;
     }
     crowd.wait_for(count).context("events were lost")?;
     let delays = crowd.delays();
