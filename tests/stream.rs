@@ -254,6 +254,22 @@ fn what_is_emitted_right_after_the_connection_is_answered() {
 }
 
 #[test]
+fn a_viewer_that_reads_sees_ever_more_changes_of_many_sessions() {
+    let monitor = Monitor::start();
+    let mut socket = connect(&monitor);
+    subscribe(&mut socket, &json!({}));
+    // So many that what is told of them is far more than may be on its way at once.
+    let (rounds, sessions) = (60, 60);
+    for round in 0..rounds {
+        let lines: Vec<_> = (0..sessions)
+            .map(|session| prompt(&format!("s-{session}"), &format!("round {round}")).to_string())
+            .collect();
+        assert_eq!(monitor.post("/api/events", lines.join("\n")).status, 200);
+        assert_eq!(seqs(&rows(&mut socket, sessions)).last(), Some(&((round + 1) * sessions as u64)));
+    }
+}
+
+#[test]
 fn a_viewer_that_stops_reading_holds_up_nobody_and_is_told_exactly_what_it_missed() {
     let monitor = Monitor::start();
     let mut viewer = open(monitor.port());

@@ -84,8 +84,8 @@ impl Published {
     }
 }
 
-/// Rows and messages always serialise.
-fn to_raw(value: &impl Serialize) -> Box<RawValue> {
+/// What is sent to viewers always serialises.
+pub(crate) fn to_raw(value: &impl Serialize) -> Box<RawValue> {
     to_raw_value(value).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 

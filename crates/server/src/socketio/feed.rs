@@ -52,7 +52,7 @@ pub(super) struct Outlet {
     connection: Option<Watched>,
     /// How much had left when nothing was on its way any more.
     left: u64,
-    /// What was sent since then.
+    /// What was sent since then; never more than really was, or the rest would be waited for in vain.
     sent: u64,
 }
 
@@ -97,7 +97,7 @@ impl Outlet {
         Some(())
     }
 
-    /// Sends about so many bytes, and waits for room: while a client does not read, its position in the hub stands
+    /// Sends what takes at least so many bytes, and waits for room: while a client does not read, its position in the hub stands
     /// still, nothing piles up for it, and what it misses becomes a gap. `None` when the client is gone.
     pub(super) async fn send<T: Serialize + ?Sized>(
         &mut self,

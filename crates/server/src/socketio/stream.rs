@@ -17,7 +17,7 @@ use super::access;
 use super::args::Args;
 use super::feed::{self, Outlet};
 use crate::clients::{Client, Transport};
-use crate::hub::{Delivery, Subscriber};
+use crate::hub::{Delivery, Subscriber, to_raw};
 use crate::state::AppState;
 use crate::store::{Page, Query, StoreError};
 
@@ -29,9 +29,6 @@ const SNAPSHOT_SESSIONS: usize = 200;
 
 /// At most so many rows in one batch; a client that catches up gets several.
 const BATCH_ROWS_MAX: usize = 1000;
-
-/// What a session takes, about.
-const SESSION_BYTES: usize = 1024;
 
 /// Between two batches: at most 20 a second, and a burst becomes one.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -152,8 +149,8 @@ async fn send(
         }
     }
     if !changed.is_empty() {
-        let bytes = changed.len() * SESSION_BYTES;
-        outlet.send("sessions", &SessionsChanged { changed }, bytes).await?;
+        let changed = to_raw(&SessionsChanged { changed });
+        outlet.send("sessions", &changed, changed.get().len()).await?;
     }
     Some(())
 }
