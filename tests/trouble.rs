@@ -152,7 +152,7 @@ fn status_of(connection: &mut BufReader<TcpStream>, line: &str, body: &str) -> u
         match line.trim_end().to_ascii_lowercase() {
             end if end.is_empty() => break,
             first if status == 0 => {
-                status = first.split(' ').nth(1).expect("a status").parse().expect("a number")
+                status = first.split(' ').nth(1).expect("a status").parse().expect("a number");
             }
             header => {
                 if let Some(length) = header.strip_prefix("content-length: ") {
