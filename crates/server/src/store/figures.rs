@@ -6,7 +6,7 @@ use protocol::Timestamp;
 use protocol::figures::{Bucket, Figures, Share, Spread};
 use rusqlite::{Connection, params_from_iter};
 
-use super::query::{self, Query};
+use super::query::{self, Conditions, Query};
 use super::{StoreError, retention};
 
 /// Events looked at for one answer: about a third of a second. Beyond them the answer says that it is not complete.
@@ -31,9 +31,10 @@ struct Fact {
 
 pub(super) fn figures(connection: &Connection, query: &Query) -> Result<Figures, StoreError> {
     let conditions = query::conditions(query)?;
+    let Conditions { source, position, .. } = conditions;
     let sql = format!(
         "SELECT e.occurred_at, e.received_at, e.is_error, e.duration_ms, e.kind, e.tool_name, e.session_id, \
-         e.project, e.agent_id, e.agent_type, e.source FROM events e {} ORDER BY e.seq DESC LIMIT {}",
+         e.project, e.agent_id, e.agent_type, e.source FROM {source} {} ORDER BY {position} DESC LIMIT {}",
         conditions.filter(),
         EVENTS_MAX + 1
     );

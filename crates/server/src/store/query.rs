@@ -65,14 +65,28 @@ impl Page {
     }
 }
 
-/// Conditions and their values, in step.
-#[derive(Default)]
+/// Where events are read from, and conditions with their values, in step.
 pub(super) struct Conditions {
+    /// For `FROM`.
+    pub source: &'static str,
+    /// The column to order by.
+    pub position: &'static str,
     sql: Vec<String>,
     pub values: Vec<Box<dyn ToSql>>,
 }
 
 impl Conditions {
+    /// None yet. Who searches reads the index in order and stops when a page is full: a common word would else be
+    /// looked up everywhere first.
+    fn new(searches: bool) -> Self {
+        let (source, position) = if searches {
+            ("search CROSS JOIN events e ON e.seq = search.rowid", "search.rowid")
+        } else {
+            ("events e", "e.seq")
+        };
+        Self { source, position, sql: Vec::new(), values: Vec::new() }
+    }
+
     /// Adds a condition; each `?` in it takes one of the values.
     fn add<const N: usize>(&mut self, sql: &str, values: [Box<dyn ToSql>; N]) {
         self.sql.push(sql.to_owned());
@@ -100,10 +114,13 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
     } else {
         (read::COLUMNS.to_owned(), "")
     };
+    let Conditions { source, position, .. } = conditions;
     let filter = conditions.filter();
     let order = if ascending { "ASC" } else { "DESC" };
-    let sql =
-        format!("SELECT {columns} FROM events e {join} {filter} ORDER BY e.seq {order} LIMIT {}", limit + 1);
+    let sql = format!(
+        "SELECT {columns} FROM {source} {join} {filter} ORDER BY {position} {order} LIMIT {}",
+        limit + 1
+    );
     let mut find = connection.prepare_cached(&sql)?;
     let found = find.query_map(params_from_iter(conditions.values.iter()), |found| {
         let payload = if query.payload { Some(read::payload(found, 17)?) } else { None };
@@ -119,12 +136,13 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
 }
 
 pub(super) fn conditions(query: &Query) -> Result<Conditions, StoreError> {
-    let mut all = Conditions::default();
+    let mut all = Conditions::new(query.searches());
+    let position = all.position;
     if let Some(after) = query.after {
-        all.add("e.seq > ?", [Box::new(after.0)]);
+        all.add(&format!("{position} > ?"), [Box::new(after.0)]);
     }
     if let Some(before) = query.before {
-        all.add("e.seq < ?", [Box::new(before.0)]);
+        all.add(&format!("{position} < ?"), [Box::new(before.0)]);
     }
     all.equal("e.session_id", query.session.as_ref());
     all.equal("e.tool_name", query.tool.as_ref());
@@ -164,9 +182,11 @@ pub(super) fn conditions(query: &Query) -> Result<Conditions, StoreError> {
         all.sql.push(sql);
         all.values.extend(values);
     }
-    for text in query.text.iter().chain(&query.terms.words) {
-        let words = search::expression(text).ok_or(StoreError::EmptySearch)?;
-        all.add("e.seq IN (SELECT rowid FROM search WHERE search MATCH ?)", [Box::new(words)]);
+    let texts = query.text.iter().chain(&query.terms.words);
+    let words = texts.map(|text| search::expression(text).ok_or(StoreError::EmptySearch));
+    let words: Vec<String> = words.collect::<Result<_, _>>()?;
+    if !words.is_empty() {
+        all.add("search MATCH ?", [Box::new(words.join(" "))]);
     }
     Ok(all)
 }
