@@ -27,6 +27,19 @@ test('the overview shows who needs you first, with what they ask, and what is do
   await at(page, 'group-quiet').locator('article[data-state="done"]').waitFor();
 });
 
+test('of very many sessions the overview shows the first, and all on demand', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(...Array.from({ length: 60 }, (_, number) => prompt(`many-${number}`, `task ${number}`)));
+  const page = await openPage(monitor, { hash: '' });
+  const more = at(page, 'more-working');
+  await more.waitFor();
+  assert.equal(await at(page, 'session-card').count(), 24);
+  assert.match(await more.innerText(), /36 more sessions/);
+  await more.click();
+  await more.waitFor({ state: 'detached' });
+  assert.equal(await at(page, 'session-card').count(), 60);
+});
+
 test('a question that is answered leaves the overview by itself', async (t) => {
   const monitor = await startMonitor(t);
   await seedSession(monitor, { id: 'needs_you-0000-session', end: 'needs_you' });

@@ -150,6 +150,7 @@ export const en = {
     allWell: 'All is well',
     notConnected: 'Not connected',
     uptime: (time: string) => `up ${time}`,
+    showMore: (count: number) => `Show ${plural(count, 'more session', 'more sessions')}`,
     noOpen: 'No session is open',
     noOpenText: 'A session appears here with its first event.',
     markRead: 'Seen',

@@ -132,6 +132,7 @@ export const zhCN: Texts = {
   overview: {
     groups: { attention: '需要关注', working: '进行中', quiet: '安静', closed: '已关闭' },
     waiting: (count) => `${of(count, '个会话')}等待你`,
+    showMore: (count) => `再显示 ${of(count, '个会话')}`,
     needYou: '等待你',
     working: '进行中',
     agents: '工作中的代理',
