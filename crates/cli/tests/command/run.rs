@@ -187,7 +187,7 @@ fn a_program_that_stops_itself_gives_the_terminal_back_and_goes_on_with_us() {
     // Raw mode, as Claude Code sets it; then what it does at Ctrl-Z, and what it does when it is continued.
     let program = script(
         &desk,
-        r#"trap 'echo continued $(stty size); stty -icanon -echo; seen=1' CONT
+        r#"trap 'stty -icanon -echo; echo continued $(stty size); seen=1' CONT
            trap 'echo told; exit 4' USR1
            stty -icanon -echo
            echo suspended
