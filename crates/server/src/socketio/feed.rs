@@ -97,8 +97,8 @@ impl Outlet {
         Some(())
     }
 
-    /// Sends what takes at least so many bytes, and waits for room: while a client does not read, its position in the hub stands
-    /// still, nothing piles up for it, and what it misses becomes a gap. `None` when the client is gone.
+    /// Sends what takes at least so many bytes, and waits for room: while a client does not read, its position in
+    /// the hub stands still, nothing piles up for it, and what it misses becomes a gap. `None` when it is gone.
     pub(super) async fn send<T: Serialize + ?Sized>(
         &mut self,
         event: &str,

@@ -93,10 +93,8 @@ async fn connect(
         version: version.clone(),
         ..Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), now())
     };
-    app.clients.joined(socket.id.as_str(), client);
-    if !socket.connected() {
-        // It left before it was listed.
-        return app.clients.left(socket.id.as_str(), None);
+    if !super::list(client, socket.id.as_str(), &socket, &app) {
+        return;
     }
     greet(&socket, &app, &version.unwrap_or_else(|| "unknown".to_owned()));
     // History up to a position, then everything after it: nothing between, nothing twice.

@@ -14,9 +14,11 @@ use std::time::Duration;
 
 use serde_json::json;
 use socketioxide::SocketIo;
+use socketioxide::extract::SocketRef;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
 
+use crate::clients::Client;
 use crate::state::AppState;
 
 /// Packets that may wait for one connection; its feed stands still while there are more.
@@ -37,6 +39,17 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     legacy::open(&io, state);
     stream::open(&io);
     (layer, io)
+}
+
+/// Lists a client that has connected; false when it has left meanwhile.
+fn list(client: Client, id: &str, socket: &SocketRef, app: &AppState) -> bool {
+    app.clients.joined(id, client);
+    let stays = socket.connected();
+    if !stays {
+        // Its end was told before it was listed.
+        app.clients.left(id, None);
+    }
+    stays
 }
 
 /// Why a connection ended, when its client did not simply go. A page that is closed breaks its connection.

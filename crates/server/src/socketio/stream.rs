@@ -54,11 +54,7 @@ async fn listen(socket: SocketRef) -> Result<(), Infallible> {
 async fn connect(socket: SocketRef, State(app): State<AppState>) {
     let connected_at = Timestamp::from_system(SystemTime::now());
     let client = Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), connected_at);
-    app.clients.joined(&client_id(&socket), client);
-    if !socket.connected() {
-        // It left before it was listed.
-        app.clients.left(&client_id(&socket), None);
-    }
+    super::list(client, &client_id(&socket), &socket, &app);
 }
 
 async fn disconnect(socket: SocketRef, State(app): State<AppState>, reason: DisconnectReason) {
