@@ -4,22 +4,11 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
-import { seedAll } from './seed.mjs';
+import { seedAll, VIEWS } from './seed.mjs';
 import { at, openPage, prompt, startMonitor } from './support.mjs';
 
 const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TAGS = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
-
-const VIEWS = [
-  ['', 'session-card'],
-  ['#/stream?q=tool:Bash&event=4', 'blocks'],
-  ['#/session/working-0000-session', 'call'],
-  ['#/history?q=tool:Bash', 'event-row'],
-  ['#/activity', 'agent-graph'],
-  ['#/metrics', 'chart'],
-  ['#/connections', 'server'],
-  ['#/settings', 'diagnostics'],
-];
 
 async function violations(page) {
   // The page's own policy forbids inline scripts; the test runs the checks from outside it.

@@ -3,19 +3,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { seedAll } from './seed.mjs';
+import { seedAll, VIEWS } from './seed.mjs';
 import { at, failure, openPage, prompt, row, startMonitor } from './support.mjs';
-
-const VIEWS = [
-  ['', 'session-card'],
-  ['#/stream?event=4', 'blocks'],
-  ['#/session/working-0000-session', 'call'],
-  ['#/history?q=tool:Bash', 'event-row'],
-  ['#/activity', 'agent-graph'],
-  ['#/metrics', 'chart'],
-  ['#/connections', 'server'],
-  ['#/settings', 'diagnostics'],
-];
 
 test('Tab reaches every control of every view, and the focus is always seen', async (t) => {
   const monitor = await startMonitor(t);

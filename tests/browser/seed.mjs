@@ -63,6 +63,18 @@ export async function seedSession(monitor, options) {
   return events.length;
 }
 
+/** Every view of what `seedAll` makes: its address, and what tells that it is drawn. */
+export const VIEWS = [
+  ['', 'session-card'],
+  ['#/stream?q=tool:Bash&event=4', 'blocks'],
+  ['#/session/working-0000-session', 'call'],
+  ['#/history?q=tool:Bash', 'event-row'],
+  ['#/activity', 'agent-graph'],
+  ['#/metrics', 'chart'],
+  ['#/connections', 'server'],
+  ['#/settings', 'diagnostics'],
+];
+
 /** One session of each kind. */
 export async function seedAll(monitor) {
   const ends = ['working', 'needs_you', 'done', 'failed', 'closed'];
