@@ -133,7 +133,7 @@ impl Ingest {
             parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?
         };
         let parsed = parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)?;
-        if !self.capture.keeps(now()) {
+        if self.capture.is_paused(now()) {
             let skipped = parsed.events();
             self.capture.count_skipped(skipped);
             return Ok(Taken::Paused { skipped });
@@ -215,7 +215,7 @@ impl Ingest {
 
     /// The event, or the refusal that tells its sender why it is not kept.
     fn unless_paused(&self, event: Incoming) -> Result<Incoming, Refusal> {
-        if self.capture.keeps(now()) {
+        if !self.capture.is_paused(now()) {
             return Ok(event);
         }
         self.capture.count_skipped(1);
