@@ -127,7 +127,10 @@ impl Ingest {
     /// Takes a body of one or several events; answers when all that is good in it is stored.
     pub(crate) async fn take(&self, body: Bytes, door: Source) -> Result<Taken, Rejected> {
         let parsed = if body.len() <= PARSE_INLINE_BYTES_MAX {
-            parse_body(&body, door)
+            let parsed = parse_body(&body, door);
+            // What was parsed may wait for long, and needs it no more.
+            drop(body);
+            parsed
         } else {
             let parsing = tokio::task::spawn_blocking(move || parse_body(&body, door));
             parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?

@@ -102,6 +102,7 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::EmptySearch => Self::bad_request("empty_search", error.to_string()),
             StoreError::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string()),
+            StoreError::Busy => Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", error.to_string()),
             StoreError::Database(_) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", error.to_string())
             }

@@ -290,6 +290,39 @@ async fn events_beyond_their_age_go_and_the_newest_stays() {
     assert_eq!(left, [1200], "received in 1970, so all but the newest go");
 }
 
+#[tokio::test]
+async fn what_neither_fits_into_the_queue_nor_may_wait_is_sent_away_and_the_rest_stored() {
+    const EVENT_KIB: usize = 4 * 1024;
+    let folder = tempfile::tempdir().expect("a folder");
+    // The writer stands still in its first publication, as it would for a disk.
+    let (release, held) = mpsc::channel::<()>();
+    let publish = Box::new(move |_| {
+        let _ = held.recv();
+    });
+    let store = Store::open(&config(folder.path()), publish).expect("the store opens");
+    let first = store.append(vec![hook("Stop", "")], Timestamp(0));
+    while store.last_seq() == Seq(0) {
+        tokio::task::yield_now().await;
+    }
+    let large = hook("Stop", &format!(r#","text":"{}""#, "x".repeat(EVENT_KIB * 1024)));
+    let send = || store.append(vec![large.clone()], Timestamp(0));
+    // An event counts a little more than its payload.
+    let fit = (QUEUE_KIB_MAX - 1) / (EVENT_KIB + 1) + (WAITING_KIB_MAX / (EVENT_KIB + 1));
+    let taken: Vec<_> = (0..fit).map(|_| send()).collect();
+    for _ in 0..3 {
+        let refused = send().await.expect_err("there is no place");
+        assert!(matches!(refused, StoreError::Busy), "{refused:?}");
+    }
+    drop(release);
+    first.await.expect("it is stored");
+    for waiting in taken {
+        waiting.await.expect("it had a place");
+    }
+    send().await.expect("there are places again");
+    assert_eq!(store.last_seq(), Seq(fit as u64 + 2));
+    store.close();
+}
+
 #[test]
 fn a_database_of_a_newer_version_is_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
