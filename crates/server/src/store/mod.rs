@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use protocol::figures::Figures;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
+use rusqlite::ErrorCode;
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::config::Config;
@@ -65,11 +66,39 @@ pub(crate) enum StoreError {
     /// The search text holds nothing to search for.
     #[error("the search text needs a letter or a digit")]
     EmptySearch,
+    /// More values than the database can look for at once.
+    #[error("the query is too long: ask for at most 200 values and words, 16 KiB together")]
+    LargeQuery,
+    /// It took too long to read.
+    #[error("the query takes too long: ask for a shorter stretch of time, or for longer words")]
+    SlowQuery,
+}
+
+impl StoreError {
+    /// For programs: stable, snake_case.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "store_failed",
+            Self::Busy => "busy",
+            Self::Closed => "stopping",
+            Self::EmptySearch => "empty_search",
+            Self::LargeQuery => "query_too_long",
+            Self::SlowQuery => "query_too_slow",
+        }
+    }
+
+    /// Whether asking for something else would help.
+    pub(crate) fn is_askers(&self) -> bool {
+        matches!(self, Self::EmptySearch | Self::LargeQuery | Self::SlowQuery)
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Self::SlowQuery,
+            _ => Self::Database(error.to_string()),
+        }
     }
 }
 
