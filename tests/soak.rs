@@ -53,13 +53,17 @@ impl Sample {
 struct Viewer(WebSocket<TcpStream>);
 
 impl Viewer {
-    /// Connects and says what it wants.
+    /// Connects and says what it wants; in Socket.IO first the namespace, which is answered before more is said.
     fn connect(monitor: &Monitor, path: &str, wants: &[&str]) -> Self {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         let url = format!("ws://127.0.0.1:{}{path}", monitor.port());
         let mut socket = tungstenite::client(url, stream).expect("it is a WebSocket").0;
-        wants.iter().for_each(|want| socket.send(Message::text(*want)).expect("it is read"));
+        for want in wants {
+            socket.send(Message::text(*want)).expect("it is read");
+            let is_answer = |message: &Message| message.to_text().is_ok_and(|text| text.starts_with(want));
+            while want.starts_with("40") && !is_answer(&socket.read().expect("it is answered")) {}
+        }
         Self(socket)
     }
 
@@ -95,10 +99,14 @@ fn poll(monitor: &Monitor) {
     let opened = monitor.get(PATH).body;
     let sid = opened.split('"').nth(3).unwrap_or_else(|| panic!("a session: {opened}"));
     let path = format!("{PATH}&sid={sid}");
-    for packet in ["40", r#"42["get_status"]"#] {
+    for (packet, answer) in [("40", "40{"), (r#"42["get_status"]"#, r#"42["status""#)] {
         assert_eq!(monitor.post(&path, packet).status, 200, "{packet}");
+        let mut reply = monitor.get(&path);
+        while !reply.body.contains(answer) {
+            assert_eq!(reply.status, 200, "{reply:?}");
+            reply = monitor.get(&path);
+        }
     }
-    while !monitor.get(&path).body.contains("\"status\"") {}
     assert_eq!(monitor.post(&path, "1").status, 200);
 }
 
@@ -170,6 +178,7 @@ fn whoever_comes_and_goes_leaves_nothing_behind() {
         .map_or(samples.len() < ROUNDS, |minutes| start.elapsed() < Duration::from_secs(60 * minutes))
     {
         visit(&monitor, samples.len());
+        eprintln!("{:?}", start.elapsed());
         samples.push(Sample::of(pid));
         if start.elapsed().as_secs() / 60 > told {
             told += 1;

@@ -120,4 +120,6 @@ pub fn facts(kind: &Kind, payload: &RawValue) -> Facts {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;
