@@ -1,5 +1,5 @@
 //! Any sequence of publications and readers: each reader gets everything after its position, or is told what it missed,
-//! and misses nothing that the ring has room for.
+//! and misses nothing that the ring has room for. `FUZZ_CASES` sets how many are tried.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -8,8 +8,14 @@ use tokio::runtime::Builder;
 use super::interleavings::{publish, session};
 use super::*;
 
+const CASES: u32 = 500;
+
 /// Events that the ring of these tests holds.
 const RING: u64 = 8;
+
+fn cases() -> u32 {
+    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
+}
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -66,7 +72,7 @@ impl Reader {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_reader_gets_just_what_it_has_not_had(steps in any_steps()) {
