@@ -2,6 +2,7 @@
 
 mod client;
 mod fixtures;
+mod guarded;
 mod monitor;
 mod programs;
 mod reply;
@@ -12,8 +13,9 @@ use std::time::Duration;
 
 pub use client::Client;
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
+pub use guarded::Guarded;
 pub use monitor::{Crashed, Monitor, free_port, hook, our, raw, settle, spooled};
-pub use programs::{DESKTOP, output, program, repository};
+pub use programs::{DESKTOP, NOBODY, has_other_users, output, program, repository};
 pub use reply::{Page, Reply, Stored};
 pub use socket::{Library, Options, Socket};
 pub use websocket::WebSocket;
