@@ -1,13 +1,12 @@
 //! Claims about what is never lost and never doubled: through kills, restarts and the spool.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use e2e::{Monitor, PATIENCE, Stored, hook, prompt};
+use e2e::{Monitor, Random, Senders, hook, number, prompt, seed};
 use protocol::paths::Home;
 use serde_json::json;
 
@@ -27,67 +26,8 @@ const DRAIN_US_MAX: u64 = 6_000;
 /// A port that nobody serves: with it, a hook spools even while the server runs.
 const NOBODY: (&str, &str) = ("CLAUDE_MPM_MONITOR_PORT", "1");
 
-/// How long a sender rests between two events: the load is heavy, not a denial of service.
+/// How long the hooks rest between two events: the load is heavy, not a denial of service.
 const REST: Duration = Duration::from_millis(2);
-
-/// A number from the environment.
-fn number(variable: &str) -> Option<u64> {
-    let text = std::env::var(variable).ok().filter(|text| !text.is_empty())?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{variable} is no number: {text}")))
-}
-
-/// Numbers that look random and come again with the same seed (xorshift64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-}
-
-/// Everything stored, page by page.
-fn everything(monitor: &Monitor) -> Vec<Stored> {
-    let (mut all, mut after) = (Vec::new(), 0);
-    loop {
-        let page = monitor.events(&format!("after={after}&limit=1000&payload=true&duplicates=true"));
-        after = page.events.last().map_or(after, |event| event.seq);
-        all.extend(page.events);
-        if !page.has_more {
-            return all;
-        }
-    }
-}
-
-/// Posts events one after the other, each with its own id, each again until it is acknowledged, whatever
-/// happens to the server meanwhile. Returns the ids.
-fn post_until(ended: &AtomicBool, url: &str, sender: u64) -> Vec<String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(PATIENCE))
-        .build()
-        .into();
-    let mut ids = Vec::new();
-    while !ended.load(Ordering::Relaxed) {
-        let id = format!("{sender:08x}-0000-7000-8000-{:012x}", ids.len());
-        let body = json!({"id": id, "kind": "load", "session_id": id, "payload": {"number": ids.len()}});
-        let body = body.to_string();
-        let start = Instant::now();
-        loop {
-            match agent.post(format!("{url}/api/events")).send(body.as_bytes()) {
-                Ok(answer) if answer.status() == 204 => break,
-                Ok(answer) if answer.status().is_client_error() => panic!("refused: {answer:?}"),
-                _ => std::thread::sleep(REST),
-            }
-            assert!(start.elapsed() < 2 * PATIENCE, "{id} is never acknowledged");
-        }
-        ids.push(id);
-        std::thread::sleep(REST);
-    }
-    ids
-}
 
 /// Runs the real hook again and again, whether a server is there or not; every third time it does not find
 /// one. Returns the sessions.
@@ -123,10 +63,9 @@ impl DrainBegins {
 #[test]
 fn every_event_is_there_exactly_once_after_kill_upon_kill() {
     let kills = number("SOAK_KILLS").unwrap_or(KILLS);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970");
-    let seed = number("SOAK_SEED").unwrap_or(now.as_nanos() as u64).max(1);
+    let seed = seed();
     println!("{kills} kills, SOAK_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::of(seed);
 
     let mut monitor = Monitor::start();
     let (url, home) = (monitor.url(), monitor.home().to_owned());
@@ -140,14 +79,7 @@ fn every_event_is_there_exactly_once_after_kill_upon_kill() {
             }
         }
         let end = End(&ended);
-        let posters: Vec<_> = (0..POSTERS)
-            .map(|sender| {
-                scope.spawn({
-                    let (ended, url) = (&ended, &url);
-                    move || post_until(ended, url, sender)
-                })
-            })
-            .collect();
+        let senders = Senders::start(&url, POSTERS, 0);
         let hooks = scope.spawn(|| hook_until(&ended, &home));
         for kill in 1..=kills.div_ceil(2) {
             std::thread::sleep(Duration::from_millis(random.below(LIFE_MS_MAX)));
@@ -167,26 +99,11 @@ fn every_event_is_there_exactly_once_after_kill_upon_kill() {
             }
         }
         drop(end);
-        let posted = posters.into_iter().flat_map(|poster| poster.join().expect("a sender ends well"));
-        (monitor, posted.collect::<Vec<_>>(), hooks.join().expect("the hooks end well"))
+        (monitor, senders.end(), hooks.join().expect("the hooks end well"))
     });
     monitor.wait_for_spool();
 
-    let stored = everything(&monitor);
-    let seqs: Vec<u64> = stored.iter().map(|event| event.seq).collect();
-    assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "positions have no gap: {seqs:?}");
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for event in &stored {
-        *times.entry(event.session_id.as_deref().expect("every event has a session")).or_default() += 1;
-    }
-    for sent in posted.iter().chain(&hooked) {
-        let times = times.remove(sent.as_str()).unwrap_or(0);
-        assert_eq!(times, 1, "{sent} was handed over once, and must be stored once; SOAK_SEED={seed}");
-    }
-    assert!(times.is_empty(), "nobody sent these: {times:?}");
-    for event in stored.iter().filter(|event| event.kind == "load") {
-        assert_eq!(event.session_id.as_ref(), Some(&event.id), "an event keeps its id");
-    }
+    monitor.assert_stored_once(&[&posted[..], &hooked].concat());
     let health = monitor.assert_healthy();
     assert_eq!(health["spool"], json!({"waiting": 0, "refused": 0, "rejected": 0}), "{health}");
     println!("{} posted and {} hooked events, each stored once", posted.len(), hooked.len());

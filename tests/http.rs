@@ -1,6 +1,7 @@
 //! Claims about the HTTP door: identity, statistics, history, sessions.
 
-use e2e::{Monitor, Reply, prompt, stop, tool_end, tool_start};
+use e2e::{Library, Monitor, Options, Reply, Socket, prompt, stop, tool_end, tool_start};
+use protocol::names;
 use serde_json::{Value, json};
 
 #[track_caller]
@@ -276,6 +277,56 @@ fn a_query_that_makes_no_sense_is_refused() {
         let reply = monitor.get(&format!("/api/events?q={text}"));
         assert!(reply.status < 500, "q={text}: {reply:?}");
     }
+}
+
+#[test]
+fn a_query_for_more_than_the_database_can_look_for_is_the_asker_s_mistake() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "hello"));
+    let queries = [
+        format!("query=tool:{}", "a,".repeat(1_001)),
+        format!("query={}", "tool:a%20".repeat(1_001)),
+        format!("query=tool:{}", "a".repeat(51_000)),
+        format!("kind={}", "Stop,".repeat(5_000)),
+        format!("q={}", "word%20".repeat(1_001)),
+    ];
+    for query in &queries {
+        for path in ["events", "figures"] {
+            let refused = monitor.get(&format!("/api/{path}?{query}"));
+            refused.assert_refused(path);
+            assert_eq!(refused.json()["code"], "query_too_long", "{refused:?}");
+        }
+    }
+    let kinds = vec!["Stop"; 40_000];
+    let mut stream = Socket::connect_with(
+        &monitor,
+        Library::Python,
+        &Options { namespace: names::STREAM, ..Options::default() },
+    );
+    let refused = stream.ask("subscribe", &json!({ "filter": { "kinds": kinds } }));
+    assert_eq!(refused["error"]["code"], "query_too_long", "{refused}");
+    let mut socket = Socket::connect(&monitor, Library::Python);
+    let refused = socket.ask("get_history", &json!({ "event_types": kinds }));
+    assert_eq!(refused["error"]["code"], "query_too_long", "{refused}");
+    let page = monitor.get(&format!("/api/events?query=tool:{}", "a,".repeat(199))).page();
+    assert!(page.events.is_empty(), "up to the limit it is a query like any other");
+}
+
+#[test]
+fn a_page_of_large_events_is_cut_and_the_next_one_goes_on() {
+    let monitor = Monitor::start();
+    let sizes = [6, 6, 6, 1, 14];
+    for size in sizes {
+        monitor.event(prompt("s-1", &"x".repeat(size * 1024 * 1024)));
+    }
+    let page = |path: &str| monitor.get(&format!("/api/events?payload=true&{path}")).page();
+    let pages = [("after=0", vec![1, 2], true), ("after=2", vec![3, 4], true), ("after=4", vec![5], false)];
+    for (query, seqs, has_more) in pages {
+        let page = page(query);
+        assert_eq!((page.seqs(), page.has_more), (seqs, has_more), "{query}");
+    }
+    assert_eq!((page("limit=10").seqs(), page("before=5").seqs()), (vec![4, 5], vec![2, 3, 4]));
+    assert_eq!(monitor.get("/api/events").page().seqs(), [1, 2, 3, 4, 5], "rows alone are small");
 }
 
 #[test]

@@ -242,3 +242,47 @@ fn tokens_and_cost_are_counted_once_over_subagents_a_resumed_session_and_a_resta
     );
     assert_eq!(counted(&monitor, "resumed", 2), ([1001, 102, 0, 0], 33 + 1500, 0));
 }
+
+/// What every line, card and list shows: everything but the payload, which is shown on demand.
+#[test]
+fn no_line_and_no_card_shows_a_secret() {
+    let monitor = Monitor::start();
+    let secret = format!("ghp_{}", "x7Kq2".repeat(7));
+    let session = "5e55a0b1-0000-4000-8000-000000000000";
+    let hook = |event: &str, more: Value| {
+        let mut hook = json!({ "hook_event_name": event, "session_id": session, "cwd": "/home/dev/shop" });
+        hook.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+        hook.to_string()
+    };
+    let command = json!({ "command": format!("git push https://dev:{secret}@example.org/shop") });
+    let todos = json!([{ "content": format!("use {secret}"), "status": "pending" }]);
+    let events = [
+        hook("SessionStart", json!({ "source": "startup", "session_title": secret })),
+        hook("UserPromptSubmit", json!({ "prompt": format!("my token is {secret}") })),
+        hook(
+            "PreToolUse",
+            json!({ "tool_name": "TodoWrite", "tool_use_id": "t1", "tool_input": { "todos": todos } }),
+        ),
+        hook(
+            "PostToolUse",
+            json!({ "tool_name": "TodoWrite", "tool_use_id": "t1", "tool_input": { "todos": todos } }),
+        ),
+        hook("PreToolUse", json!({ "tool_name": "Bash", "tool_use_id": "t2", "tool_input": command })),
+        hook("PermissionRequest", json!({ "tool_name": "Bash", "tool_use_id": "t2", "tool_input": command })),
+        hook(
+            "PreToolUse",
+            json!({ "tool_name": "ExitPlanMode", "tool_use_id": "t3", "tool_input": { "plan": secret } }),
+        ),
+        hook("Notification", json!({ "notification_type": "permission_prompt", "message": secret })),
+        hook("StopFailure", json!({ "error": "invalid", "error_details": format!("bad key {secret}") })),
+    ];
+    monitor.post("/api/events", events.join("\n"));
+    let shown = ["/api/events?payload=false", "/api/sessions", &format!("/api/sessions/{session}")];
+    for path in shown {
+        let answer = monitor.get(path).body;
+        assert!(answer.contains("[masked]"), "{path}: {answer}");
+        assert!(!answer.contains(&secret), "{path}: {answer}");
+    }
+    let details = monitor.get("/api/events?payload=true").body;
+    assert_eq!(details.matches(&secret).count(), events.len(), "what was sent is kept as it was: {details}");
+}

@@ -20,6 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["protocol", "claude", "client", "host"]),
     ("e2e", &["protocol"]),
     ("desktop-e2e", &["protocol", "e2e"]),
+    ("faults", &[]),
     ("bench", &["protocol"]),
 ];
 

@@ -1,22 +1,30 @@
 //! Starts real monitors and real clients for the tests, and waits for what they do with a limit on every wait.
 
 mod client;
+#[cfg(target_os = "linux")]
+mod faults;
 mod fixtures;
 mod guarded;
 mod monitor;
 mod programs;
+mod random;
 mod reply;
+mod senders;
 mod socket;
 mod websocket;
 
 use std::time::Duration;
 
 pub use client::Client;
+#[cfg(target_os = "linux")]
+pub use faults::{Errno, Faults, Files, lose_power};
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
 pub use guarded::Guarded;
 pub use monitor::{Crashed, Monitor, free_port, hook, our, raw, settle, spooled};
 pub use programs::{DESKTOP, NOBODY, has_other_users, output, program, repository};
+pub use random::{Random, number, seed};
 pub use reply::{Page, Reply, Stored};
+pub use senders::Senders;
 pub use socket::{Library, Options, Socket};
 pub use websocket::WebSocket;
 

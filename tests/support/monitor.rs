@@ -1,5 +1,6 @@
 //! A real monitor in a home of its own on a port of its own; it ends with the value.
 
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -22,12 +23,17 @@ const PORT_TRIES: usize = 5;
 /// How long to rest between two looks at whether the monitor answers.
 const POLL: Duration = Duration::from_millis(10);
 
+/// Whether it keeps its own events beside those that the test sends.
+const OWN_EVENTS: &str = "CLAUDE_MPM_OWN_EVENTS";
+
+/// What its environment holds beside what every test gives it.
+type Variables = Vec<(&'static str, OsString)>;
+
 /// A running `claude-mpm-monitor start --foreground`.
 pub struct Monitor {
     home: Arc<TempDir>,
     arguments: Vec<String>,
-    /// Whether it keeps its own events beside those that the test sends.
-    own_events: bool,
+    variables: Variables,
     port: u16,
     child: Child,
     agent: ureq::Agent,
@@ -37,7 +43,7 @@ pub struct Monitor {
 pub struct Crashed {
     home: Arc<TempDir>,
     arguments: Vec<String>,
-    own_events: bool,
+    variables: Variables,
     port: u16,
 }
 
@@ -54,21 +60,28 @@ impl Monitor {
 
     /// Starts one in this home, which others may share, on a free port and with these arguments.
     pub fn start_with(home: &Arc<TempDir>, arguments: &[&str]) -> Self {
-        Self::start_as(home, arguments, false)
+        Self::start_as(home, arguments, Vec::new())
     }
 
     /// Starts one that keeps its own events, too: its start and stop, and who connects and leaves.
     pub fn start_with_own_events() -> Self {
-        Self::start_as(&Arc::new(TempDir::new().expect("a temporary folder can be made")), &[], true)
+        let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
+        Self::start_as(&home, &[], vec![(OWN_EVENTS, "true".into())])
     }
 
-    fn start_as(home: &Arc<TempDir>, arguments: &[&str], own_events: bool) -> Self {
+    /// Starts one in this home whose disk and clock are as the test wants.
+    #[cfg(target_os = "linux")]
+    pub fn start_with_faults(home: TempDir, faults: &crate::Faults) -> Self {
+        Self::start_as(&Arc::new(home), &[], faults.variables())
+    }
+
+    fn start_as(home: &Arc<TempDir>, arguments: &[&str], variables: Variables) -> Self {
         let agent = agent();
         let arguments: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();
         for _ in 0..PORT_TRIES {
             let port = free_port();
-            if let Some(child) = serve(&agent, home.path(), port, &arguments, own_events) {
-                return Self { home: home.clone(), arguments, own_events, port, child, agent };
+            if let Some(child) = serve(&agent, home.path(), port, &arguments, &variables) {
+                return Self { home: home.clone(), arguments, variables, port, child, agent };
             }
         }
         panic!("no monitor could be started");
@@ -84,7 +97,7 @@ impl Monitor {
         Crashed {
             home: self.home.clone(),
             arguments: self.arguments.clone(),
-            own_events: self.own_events,
+            variables: self.variables.clone(),
             port: self.port,
         }
     }
@@ -257,7 +270,7 @@ impl Crashed {
 
     /// Starts another one and ends it as a crash would at that moment, whether it answers yet or not.
     pub fn crash_when(self, moment: impl Fn() -> bool) -> Self {
-        let mut child = spawn(self.home.path(), self.port, &self.arguments, self.own_events);
+        let mut child = spawn(self.home.path(), self.port, &self.arguments, &self.variables);
         let start = Instant::now();
         while !moment() && start.elapsed() < PATIENCE {
             std::thread::sleep(Duration::from_micros(200));
@@ -273,10 +286,10 @@ impl Crashed {
     /// Starts another one in the same home on the same port.
     pub fn restart(self) -> Monitor {
         let agent = agent();
-        let Self { home, arguments, own_events, port } = self;
-        let child = serve(&agent, home.path(), port, &arguments, own_events);
+        let Self { home, arguments, variables, port } = self;
+        let child = serve(&agent, home.path(), port, &arguments, &variables);
         let child = child.unwrap_or_else(|| panic!("it does not start again:\n{}", log(home.path(), port)));
-        Monitor { home, arguments, own_events, port, child, agent }
+        Monitor { home, arguments, variables, port, child, agent }
     }
 }
 
@@ -344,7 +357,7 @@ pub fn settle(command: &mut Command, home: &Path) {
         .env("CLAUDE_MPM_HOME", home)
         .env("HOME", home)
         // What the tests count are the events that they send.
-        .env("CLAUDE_MPM_OWN_EVENTS", "false")
+        .env(OWN_EVENTS, "false")
         .env_remove("DISPLAY")
         .env_remove("WAYLAND_DISPLAY");
     command.current_dir(home);
@@ -356,18 +369,18 @@ fn serve(
     home: &Path,
     port: u16,
     arguments: &[String],
-    own_events: bool,
+    variables: &Variables,
 ) -> Option<Child> {
-    let mut child = spawn(home, port, arguments, own_events);
+    let mut child = spawn(home, port, arguments, variables);
     answers(agent, home, port, &mut child).then_some(child)
 }
 
-fn spawn(home: &Path, port: u16, arguments: &[String], own_events: bool) -> Child {
+fn spawn(home: &Path, port: u16, arguments: &[String], variables: &Variables) -> Child {
     let log = File::create(log_file(home, port)).expect("a log can be made");
     our(home, "claude-mpm-monitor")
         .args(["start", "--foreground", "--no-browser", "--port", &port.to_string()])
         .args(arguments)
-        .env("CLAUDE_MPM_OWN_EVENTS", own_events.to_string())
+        .envs(variables.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("a file can be shared"))
         .stderr(log)

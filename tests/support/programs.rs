@@ -39,7 +39,7 @@ fn build(what: &[&str]) -> PathBuf {
     };
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
     let mut build = Command::new(cargo);
-    build.current_dir(repository()).args(["build", "--quiet", "--bins"]).args(what);
+    build.current_dir(repository()).args(["build", "--quiet"]).args(what);
     build.args(["--profile", profile, "--target-dir"]).arg(target);
     let built = output(&mut build, b"");
     assert!(built.status.success(), "could not build: {}", String::from_utf8_lossy(&built.stderr));

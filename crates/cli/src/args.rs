@@ -483,8 +483,8 @@ pub(crate) struct Tail {
     /// With the payload, as it was sent
     #[arg(long, requires = "json")]
     pub(crate) payload: bool,
-    /// Show secrets, too
-    #[arg(long)]
+    /// Do not mask secrets in payloads; lines never show any
+    #[arg(long, requires = "payload")]
     pub(crate) raw: bool,
     /// Colours; `auto` is on a terminal, unless NO_COLOR is set
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -504,7 +504,7 @@ pub(crate) struct Export {
     /// Replace a file that exists
     #[arg(long)]
     pub(crate) force: bool,
-    /// Do not mask secrets
+    /// Do not mask secrets in payloads; lines never show any
     #[arg(long)]
     pub(crate) raw: bool,
     #[command(flatten)]

@@ -21,9 +21,16 @@ struct Pause {
     since: Timestamp,
     /// Its end; none until somebody resumes.
     until: Option<Timestamp>,
+    /// Whether somebody resumed.
+    is_ended: bool,
 }
 
 impl Pause {
+    /// Whether it lasts. A clock that is set back does not end it, and does not bring one back that was ended.
+    fn lasts(self, now: Timestamp) -> bool {
+        !self.is_ended && self.until.is_none_or(|until| now < until)
+    }
+
     fn covers(self, at: Timestamp) -> bool {
         self.since <= at && self.until.is_none_or(|until| at < until)
     }
@@ -33,18 +40,24 @@ impl Capture {
     /// Keeps nothing from now on until that time, or until resumed.
     pub(crate) fn pause(&self, now: Timestamp, until: Option<Timestamp>) {
         let mut inner = self.inner();
-        let since = inner.pause.filter(|pause| pause.covers(now)).map_or(now, |pause| pause.since);
-        inner.pause = Some(Pause { since, until });
+        let since = inner.pause.filter(|pause| pause.lasts(now)).map_or(now, |pause| pause.since);
+        inner.pause = Some(Pause { since, until, is_ended: false });
     }
 
     /// Keeps everything from now on.
     pub(crate) fn resume(&self, now: Timestamp) {
-        if let Some(pause) = self.inner().pause.as_mut().filter(|pause| pause.covers(now)) {
+        if let Some(pause) = self.inner().pause.as_mut().filter(|pause| pause.lasts(now)) {
             pause.until = Some(now);
+            pause.is_ended = true;
         }
     }
 
-    /// Whether what happened at that time is kept.
+    /// Whether what happens now is dropped.
+    pub(crate) fn is_paused(&self, now: Timestamp) -> bool {
+        self.inner().pause.is_some_and(|pause| pause.lasts(now))
+    }
+
+    /// Whether what happened at that time is kept, when it comes later.
     pub(crate) fn keeps(&self, at: Timestamp) -> bool {
         !self.inner().pause.is_some_and(|pause| pause.covers(at))
     }
@@ -55,7 +68,7 @@ impl Capture {
 
     pub(crate) fn health(&self, now: Timestamp) -> CaptureHealth {
         let inner = self.inner();
-        let pause = inner.pause.filter(|pause| pause.covers(now));
+        let pause = inner.pause.filter(|pause| pause.lasts(now));
         CaptureHealth {
             paused: pause.is_some(),
             until: pause.and_then(|pause| pause.until),
@@ -90,6 +103,11 @@ mod tests {
         capture.resume(at(30));
         capture.resume(at(40));
         assert!(!capture.keeps(at(29)) && capture.keeps(at(30)), "the second resuming changes nothing");
+        assert!(!capture.is_paused(at(29)), "a clock that is set back brings no pause back");
+        capture.pause(at(50), None);
+        assert!(capture.is_paused(at(45)), "nor does it end one");
+        capture.resume(at(45));
+        assert!(!capture.is_paused(at(55)), "only resuming does");
         capture.count_skipped(3);
         assert_eq!(capture.health(at(30)), CaptureHealth { paused: false, until: None, skipped: 3 });
     }

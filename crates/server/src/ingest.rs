@@ -127,13 +127,16 @@ impl Ingest {
     /// Takes a body of one or several events; answers when all that is good in it is stored.
     pub(crate) async fn take(&self, body: Bytes, door: Source) -> Result<Taken, Rejected> {
         let parsed = if body.len() <= PARSE_INLINE_BYTES_MAX {
-            parse_body(&body, door)
+            let parsed = parse_body(&body, door);
+            // What was parsed may wait for long, and needs it no more.
+            drop(body);
+            parsed
         } else {
             let parsing = tokio::task::spawn_blocking(move || parse_body(&body, door));
             parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?
         };
         let parsed = parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)?;
-        if !self.capture.keeps(now()) {
+        if self.capture.is_paused(now()) {
             let skipped = parsed.events();
             self.capture.count_skipped(skipped);
             return Ok(Taken::Paused { skipped });
@@ -215,7 +218,7 @@ impl Ingest {
 
     /// The event, or the refusal that tells its sender why it is not kept.
     fn unless_paused(&self, event: Incoming) -> Result<Incoming, Refusal> {
-        if self.capture.keeps(now()) {
+        if !self.capture.is_paused(now()) {
             return Ok(event);
         }
         self.capture.count_skipped(1);

@@ -64,8 +64,9 @@ fn secrets_are_masked_unless_they_are_asked_for() {
         let masked = desk.run(&format!("export --format {format}"));
         assert_eq!(masked.code, Some(0), "{masked:?}");
         assert!(masked.out.contains("[masked]") && !masked.out.contains("hunter2"), "{format}: {masked:?}");
+        // Lines never hold them; payloads do when that is asked for, and CSV has none.
         let raw = desk.run(&format!("export --format {format} --raw"));
-        assert!(raw.out.contains("hunter2hunter2"), "{format}: {raw:?}");
+        assert_eq!(raw.out.contains("hunter2hunter2"), format != "csv", "{format}: {raw:?}");
     }
     let masked = events(&desk.run("export --errors").out);
     assert_eq!(masked[0]["payload"]["tool_input"]["command"], "export DB_PASSWORD=[masked]");

@@ -8,7 +8,7 @@ use super::summary::{call_line, one_line};
 use crate::detail::{BackgroundTask, FileUse, Todo, TodoStatus};
 use crate::kind::{HookEvent, MpmEvent};
 use crate::session::Tokens;
-use crate::{AgentId, Kind, ToolUseId};
+use crate::{AgentId, Kind, ToolUseId, mask};
 
 /// Entries taken of a list in one event; real lists have a few dozen.
 const LIST_MAX: usize = 200;
@@ -394,7 +394,8 @@ fn task_update(input: &Object<'_>) -> Usage {
 }
 
 fn plan(input: &Object<'_>) -> Usage {
-    let text = input.text("plan").map(|plan| cut(&plan, PLAN_BYTES_MAX)).unwrap_or_default();
+    let plan = input.text("plan").unwrap_or_default();
+    let text = mask::text(&cut(&plan, PLAN_BYTES_MAX)).into_owned();
     Usage::Plan { text, path: name_of(input, "planFilePath") }
 }
 

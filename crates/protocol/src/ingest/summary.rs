@@ -1,15 +1,15 @@
 //! The summary line: what a person wants to read of an event, by kind and by tool.
 //!
-//! Parts are separated by two spaces: what it is about, then the telling detail, then the outcome.
+//! Parts are separated by two spaces: what it is about, then the telling detail, then the outcome. Secrets are masked.
 
 use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
 use super::object::{Object, text};
-use crate::Kind;
 use crate::kind::{HookEvent, MpmEvent};
 use crate::names::SUMMARY_BYTES_MAX;
+use crate::{Kind, mask};
 
 /// The summary of an event whose details lie in `data`.
 pub(super) fn summarise(kind: &Kind, data: &Object<'_>, tool: Option<&str>, project: Option<&str>) -> String {
@@ -497,8 +497,16 @@ impl Line {
         }
     }
 
+    /// Without secrets: lines are shown where nobody asked for them, on screens that others see too. What was sent is in
+    /// the payload.
     fn finish(self) -> String {
-        self.text
+        match mask::text(&self.text) {
+            Cow::Borrowed(_) => self.text,
+            Cow::Owned(mut masked) => {
+                masked.truncate(masked.floor_char_boundary(SUMMARY_BYTES_MAX));
+                masked
+            }
+        }
     }
 }
 

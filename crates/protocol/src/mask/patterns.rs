@@ -91,6 +91,11 @@ static ASSIGNED: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     ]
 });
 
+/// What every match of [`PLACES`] and [`ASSIGNED`] contains: most lines have none of it, and one look tells.
+static HINT: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"(?i-u)pass|pwd|secret|credential|token|key|auth|cookie|jwt|pat|bearer|://|-u|sshpass")
+});
+
 /// Words that stand where a secret would and are none: types and emptiness in code.
 const NO_SECRETS: &[&str] = &[
     "basic",
@@ -129,6 +134,9 @@ fn compiled(pattern: &str) -> Regex {
 /// A text with its secrets masked.
 pub fn text(text: &str) -> Cow<'_, str> {
     let mut masked = replaced(&BY_FORM, Cow::Borrowed(text), |_| Some(MASKED.to_owned()));
+    if !HINT.is_match(&masked) {
+        return masked;
+    }
     for place in BY_PLACE.iter() {
         masked = replaced(place, masked, |found| {
             let rest = &found[0][found[1].len() + found[2].len()..];

@@ -107,13 +107,9 @@ impl From<Refusal> for ApiError {
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::EmptySearch => Self::bad_request("empty_search", error.to_string()),
-            StoreError::Closed => Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", error.to_string()),
-            StoreError::Database(_) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_failed", error.to_string())
-            }
-        }
+        let status =
+            if error.is_askers() { StatusCode::BAD_REQUEST } else { StatusCode::SERVICE_UNAVAILABLE };
+        Self::new(status, error.code(), error.to_string())
     }
 }
 

@@ -28,7 +28,7 @@ use todos::Todos;
 use turns::Turns;
 
 /// Changes whenever the fold or its state does: states of other versions are computed anew from the events.
-pub(crate) const VERSION: u32 = 2;
+pub(crate) const VERSION: u32 = 3;
 
 /// Errors remembered of one session.
 const FAILURES_MAX: usize = 30;

@@ -50,14 +50,16 @@ pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: AckSender, 
 /// Both generations' shape of a history answer.
 pub(super) async fn read(app: &AppState, query: Query) -> Value {
     let page = app.page(Query { payload: true, ..query }).await;
-    let events = match page {
-        Ok(page) => page.into_events(),
-        Err(error) => {
-            tracing::warn!(%error, "could not read the history");
-            Vec::new()
-        }
+    let (events, error) = match page {
+        Ok(page) => (page.into_events(), None),
+        Err(error) => (Vec::new(), Some(error)),
     };
     let count = events.len();
     let events: Vec<Value> = events.iter().map(protocol::legacy::message).collect();
-    json!({ "events": events, "count": count, "returned": count, "total_available": app.hub.latest() })
+    let mut history =
+        json!({ "events": events, "count": count, "returned": count, "total_available": app.hub.latest() });
+    if let Some(error) = error {
+        history["error"] = json!({ "code": error.code(), "message": error.to_string() });
+    }
+    history
 }

@@ -82,7 +82,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): St
             let filter = request.filter.unwrap_or_default();
             feed::start(&socket, &app, run(socket.clone(), app.clone(), subscriber, filter));
         }
-        Err(error) => refuse(ack, "store_failed", &error.to_string()),
+        Err(error) => refuse(ack, error.code(), &error.to_string()),
     }
 }
 

@@ -8,7 +8,7 @@ use protocol::kind::HookEvent;
 use protocol::{AgentId, Row, Seq, SessionId, Timestamp, ToolUseId};
 
 /// How far apart two deliveries of the same hook can arrive.
-pub(super) const WINDOW_MS: i64 = 2000;
+pub(super) const WINDOW_MS: u64 = 2000;
 
 /// Deliveries remembered for one session and event; more within the window come only from a flood.
 const REMEMBERED_MAX: usize = 64;
@@ -52,7 +52,7 @@ impl Duplicates {
         let Some(session) = row.session_id.clone() else { return Link::None };
         self.sweep(row.received_at);
         let recent = self.recent.entry((session, key.event)).or_default();
-        while recent.front().is_some_and(|old| row.received_at.0 - old.at.0 > WINDOW_MS)
+        while recent.front().is_some_and(|old| !old.is_recent(row.received_at))
             || recent.len() >= REMEMBERED_MAX
         {
             recent.pop_front();
@@ -80,13 +80,17 @@ impl Duplicates {
 
     fn sweep(&mut self, now: Timestamp) {
         if self.recent.len() >= KEYS_MAX {
-            self.recent
-                .retain(|_, deliveries| deliveries.back().is_some_and(|last| now.0 - last.at.0 <= WINDOW_MS));
+            self.recent.retain(|_, deliveries| deliveries.back().is_some_and(|last| last.is_recent(now)));
         }
     }
 }
 
 impl Delivery {
+    /// Also when the clock was set back since: what is ahead of it came long ago.
+    fn is_recent(&self, now: Timestamp) -> bool {
+        now.0.abs_diff(self.at.0) <= WINDOW_MS
+    }
+
     fn link_to(&mut self, recent: &mut VecDeque<Self>) -> Link {
         // A fact that already has a delivery from this sender is another fact: two equal calls in a row.
         let taken: Vec<Seq> =
@@ -142,5 +146,46 @@ fn agree<T: PartialEq>(a: Option<&T>, b: Option<&T>) -> bool {
     match (a, b) {
         (Some(a), Some(b)) => a == b,
         _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use protocol::{EventId, Source, ingest};
+    use serde_json::value::RawValue;
+
+    use super::*;
+
+    /// One delivery of a prompt in a session.
+    fn link(duplicates: &mut Duplicates, session: &str, seq: u64, at: i64, deliverer: Deliverer) -> Link {
+        let json = format!(r#"{{"kind":"UserPromptSubmit","session_id":"{session}","payload":0}}"#);
+        let raw = RawValue::from_string(json).expect("it is JSON");
+        let incoming = ingest::parse(&raw, Source::Http).expect("it is an event");
+        let row = Row::of(incoming, Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(at));
+        let event = HookEvent::UserPromptSubmit;
+        duplicates.link(&row, &DuplicateKey { deliverer, event, is_report: false, prompt: None })
+    }
+
+    #[test]
+    fn deliveries_are_linked_within_the_window_whatever_the_clock_did_before() {
+        let mut duplicates = Duplicates::default();
+        let mut link = |seq, at, deliverer| link(&mut duplicates, "s", seq, at, deliverer);
+        assert_eq!(link(1, 10_000_000, Deliverer::Hook), Link::None);
+        assert_eq!(link(2, 10_002_000, Deliverer::Bash), Link::To(Seq(1)), "the window's last moment");
+        assert_eq!(link(3, 10_010_000, Deliverer::Hook), Link::None);
+        // The clock is set back by an hour: the third delivery is long ago, not to come.
+        assert_eq!(link(4, 6_420_000, Deliverer::Bash), Link::None);
+        assert_eq!(link(5, 6_421_000, Deliverer::Hook), Link::From(vec![Seq(4)]));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_keep_old_deliveries_in_memory() {
+        let mut duplicates = Duplicates::default();
+        for at in [10_000_000, 6_000_000, 2_000_000] {
+            for number in 0..KEYS_MAX {
+                link(&mut duplicates, &format!("{at}-{number}"), 1, at, Deliverer::Hook);
+            }
+            assert_eq!(duplicates.recent.len(), KEYS_MAX);
+        }
     }
 }

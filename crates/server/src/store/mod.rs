@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use protocol::figures::Figures;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
+use rusqlite::ErrorCode;
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::config::Config;
@@ -37,9 +38,12 @@ pub(crate) use terms::Terms;
 
 use writer::{Job, Prepared, Writer};
 
-/// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, so
-/// memory stays bounded however fast events come.
+/// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, and
+/// is sent away when too many wait, so memory stays bounded however fast events come.
 const QUEUE_KIB_MAX: usize = 64 * 1024;
+
+/// The same for events that wait for a place in the queue: a disk that stands still must not fill the memory.
+const WAITING_KIB_MAX: usize = QUEUE_KIB_MAX;
 
 /// What the queue counts for an event beside its payload, in bytes.
 const EVENT_OVERHEAD_BYTES: usize = 1024;
@@ -53,17 +57,48 @@ pub(crate) enum StoreError {
     /// The database refused; the text is SQLite's.
     #[error("the event store failed: {0}")]
     Database(String),
+    /// Too much waits for the disk.
+    #[error("too many events wait for the disk; send them again in a moment")]
+    Busy,
     /// The server is stopping.
     #[error("the event store is closed")]
     Closed,
     /// The search text holds nothing to search for.
     #[error("the search text needs a letter or a digit")]
     EmptySearch,
+    /// More values than the database can look for at once.
+    #[error("the query is too long: ask for at most 200 values and words, 16 KiB together")]
+    LargeQuery,
+    /// It took too long to read.
+    #[error("the query takes too long: ask for a shorter stretch of time, or for longer words")]
+    SlowQuery,
+}
+
+impl StoreError {
+    /// For programs: stable, snake_case.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Self::Database(_) => "store_failed",
+            Self::Busy => "busy",
+            Self::Closed => "stopping",
+            Self::EmptySearch => "empty_search",
+            Self::LargeQuery => "query_too_long",
+            Self::SlowQuery => "query_too_slow",
+        }
+    }
+
+    /// Whether asking for something else would help.
+    pub(crate) fn is_askers(&self) -> bool {
+        matches!(self, Self::EmptySearch | Self::LargeQuery | Self::SlowQuery)
+    }
 }
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.to_string())
+        match error.sqlite_error_code() {
+            Some(ErrorCode::OperationInterrupted) => Self::SlowQuery,
+            _ => Self::Database(error.to_string()),
+        }
     }
 }
 
@@ -108,6 +143,7 @@ pub(crate) struct Store {
 struct Shared {
     jobs: Mutex<Option<Sender<Job>>>,
     queue: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
     readers: read::Readers,
     /// The newest committed position.
     last_seq: AtomicU64,
@@ -139,6 +175,7 @@ impl Store {
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(jobs)),
             queue: Arc::new(Semaphore::new(QUEUE_KIB_MAX)),
+            waiting: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
             readers: read::Readers::new(&config.database),
             last_seq,
             epoch,
@@ -166,7 +203,8 @@ impl Store {
     /// for a place.
     ///
     /// # Errors
-    /// [`StoreError`] when the group could not be committed; then none of these events is stored.
+    /// [`StoreError`] when the group could not be committed, or too much waits already; then none of these events is
+    /// stored.
     pub(crate) fn append(
         &self,
         events: Vec<Incoming>,
@@ -182,12 +220,17 @@ impl Store {
         let queued = match place {
             Ok(place) => Ok(self.send(job).map(|()| place)),
             Err(TryAcquireError::Closed) => Ok(Err(StoreError::Closed)),
-            Err(TryAcquireError::NoPermits) => Err(job),
+            Err(TryAcquireError::NoPermits) => {
+                match self.shared.waiting.clone().try_acquire_many_owned(kib) {
+                    Ok(room) => Err((job, room)),
+                    Err(_) => Ok(Err(StoreError::Busy)),
+                }
+            }
         };
         async move {
             let _place = match queued {
                 Ok(place) => place?,
-                Err(job) => {
+                Err((job, _room)) => {
                     let waited = store.shared.queue.clone().acquire_many_owned(kib).await;
                     let place = waited.map_err(|_| StoreError::Closed)?;
                     store.send(job)?;

@@ -7,6 +7,15 @@ use serde_json::value::RawValue;
 
 use super::{StoreError, Terms, read, search};
 
+/// Values and words of one query: SQLite nests what they are joined to, and takes no more than 1000.
+const VALUES_MAX: usize = 200;
+
+/// Bytes of all of them together; SQLite's patterns may have 50,000.
+const VALUE_BYTES_MAX: usize = 16 * 1024;
+
+/// Payloads of one page, whatever its events are: a page with less than was asked for says that there are more.
+const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;
+
 /// Which events, and how many.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Query {
@@ -43,6 +52,20 @@ pub(crate) struct Query {
 }
 
 impl Query {
+    /// Whether it asks for no more than the database can look for.
+    fn check(&self) -> Result<(), StoreError> {
+        let one = [&self.session, &self.project, &self.tool, &self.agent];
+        let words =
+            [&self.text, &self.terms.words].into_iter().flatten().flat_map(|text| text.split_whitespace());
+        let given = one.into_iter().flatten().chain(&self.kinds).map(String::as_str);
+        let values = given.chain(words).chain(self.terms.values());
+        let (count, bytes) = values.fold((0, 0), |(count, bytes), value| (count + 1, bytes + value.len()));
+        if count > VALUES_MAX || bytes > VALUE_BYTES_MAX {
+            return Err(StoreError::LargeQuery);
+        }
+        Ok(())
+    }
+
     /// Whether it looks for words, which only indexed events have.
     pub(crate) fn searches(&self) -> bool {
         self.text.is_some() || self.terms.words.is_some()
@@ -122,13 +145,17 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
         limit + 1
     );
     let mut find = connection.prepare_cached(&sql)?;
-    let found = find.query_map(params_from_iter(conditions.values.iter()), |found| {
+    let mut rows = find.query(params_from_iter(conditions.values.iter()))?;
+    let (mut events, mut bytes, mut has_more) = (Vec::new(), 0, false);
+    while let Some(found) = rows.next()? {
         let payload = if query.payload { Some(read::payload(found, 17)?) } else { None };
-        Ok((read::row(found)?, payload))
-    })?;
-    let mut events = found.collect::<rusqlite::Result<Vec<_>>>()?;
-    let has_more = events.len() > limit;
-    events.truncate(limit);
+        bytes += payload.as_ref().map_or(0, |payload| payload.get().len());
+        has_more = events.len() == limit || (bytes > PAGE_BYTES_MAX && !events.is_empty());
+        if has_more {
+            break;
+        }
+        events.push((read::row(found)?, payload));
+    }
     if !ascending {
         events.reverse();
     }
@@ -136,6 +163,7 @@ pub(super) fn page(connection: &Connection, query: &Query) -> Result<Page, Store
 }
 
 pub(super) fn conditions(query: &Query) -> Result<Conditions, StoreError> {
+    query.check()?;
     let mut all = Conditions::new(query.searches());
     let position = all.position;
     if let Some(after) = query.after {

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use protocol::{AgentId, Event, EventId, Kind, Row, Seq, SessionId, Source, Timestamp, ToolUseId};
 use rusqlite::{Connection, OptionalExtension};
@@ -13,6 +14,12 @@ use super::{StoreError, lock, schema};
 /// Connections kept open between reads; more are opened under load and closed after it.
 const IDLE_MAX: usize = 4;
 
+/// The longest that one read takes; the slowest questions about a full store take some seconds.
+const READ_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// Steps of the database between two looks at the time.
+const STEPS: i32 = 10_000;
+
 /// The columns of a row, in the order in which [`row`] reads them.
 pub(super) const COLUMNS: &str = "e.seq, e.id, e.received_at, e.occurred_at, e.source, e.kind, e.session_id, \
      e.agent_id, e.agent_type, e.project, e.tool_use_id, e.tool_name, e.prompt_id, e.duration_ms, e.is_error, \
@@ -22,11 +29,12 @@ pub(super) const COLUMNS: &str = "e.seq, e.id, e.received_at, e.occurred_at, e.s
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
+    patience: Duration,
 }
 
 impl Readers {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()) }
+        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), patience: READ_TIME_MAX }
     }
 
     /// Closes what is idle, so that the writer is the last to leave and tidies up the files.
@@ -34,14 +42,17 @@ impl Readers {
         lock(&self.idle).clear();
     }
 
-    /// Runs a read on a connection of its own.
+    /// Runs a read on a connection of its own, for as long as a read may take.
     pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let idle = lock(&self.idle).pop();
-        let connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        let mut connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
+        let (begin, patience) = (Instant::now(), self.patience);
+        connection.progress_handler(STEPS, Some(move || begin.elapsed() > patience))?;
         let result = read(&connection);
+        connection.progress_handler(STEPS, None::<fn() -> bool>)?;
         let mut idle = lock(&self.idle);
         if idle.len() < IDLE_MAX {
             idle.push(connection);
@@ -93,4 +104,25 @@ pub(super) fn payload(found: &rusqlite::Row<'_>, column: usize) -> rusqlite::Res
     RawValue::from_string(text).map_err(|error| {
         rusqlite::Error::FromSqlConversionFailure(column, rusqlite::types::Type::Text, Box::new(error))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Durability;
+
+    #[test]
+    fn a_read_that_takes_too_long_ends_and_the_next_one_is_served() {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let path = folder.path().join("events.db");
+        let _writer = schema::open(&path, Durability::Crash).expect("the store opens");
+        let readers = Readers { patience: Duration::ZERO, ..Readers::new(&path) };
+        let count = |sql: &str| {
+            readers.with(|connection| Ok(connection.query_row(sql, [], |row| row.get::<_, u64>(0))?))
+        };
+        let endless =
+            "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n";
+        assert!(matches!(count(endless), Err(StoreError::SlowQuery)));
+        assert_eq!(count("SELECT count(*) FROM events").expect("a short read"), 0);
+    }
 }

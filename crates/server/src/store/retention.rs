@@ -1,6 +1,6 @@
 //! Forgetting: the oldest events go when they are too old or when the store is too large.
 
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use protocol::Timestamp;
 use rusqlite::{Connection, params};
@@ -11,6 +11,45 @@ use crate::config::Config;
 const BATCH_EVENTS: u64 = 500;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1000;
+
+/// How long the clock of the day must have run evenly before age is judged by it. A clock that is wrong after a boot, or
+/// when a machine wakes, is put right within minutes; what was deleted by it would not come back.
+const SETTLED_AFTER: Duration = Duration::from_secs(10 * 60);
+
+/// A difference between the clock of the day and the machine's own that is no jump, from one look to the next.
+const DRIFT_MS_MAX: u64 = 60_000;
+
+/// Tells whether the clock of the day can be trusted.
+#[derive(Debug)]
+pub(super) struct Clock {
+    looked: (Instant, Timestamp),
+    even_since: Instant,
+}
+
+impl Clock {
+    pub(super) fn start() -> Self {
+        Self::of(Instant::now(), Timestamp::from_system(SystemTime::now()))
+    }
+
+    fn of(now: Instant, today: Timestamp) -> Self {
+        Self { looked: (now, today), even_since: now }
+    }
+
+    /// The time of the day, when it has not jumped for long enough.
+    fn settled(&mut self, now: Instant, today: Timestamp) -> Option<Timestamp> {
+        let (last, that_day) = std::mem::replace(&mut self.looked, (now, today));
+        let expected = that_day.0 + i64::try_from((now - last).as_millis()).unwrap_or(i64::MAX);
+        if today.0.abs_diff(expected) > DRIFT_MS_MAX {
+            self.even_since = now;
+        }
+        (now - self.even_since >= SETTLED_AFTER).then_some(today)
+    }
+
+    /// Looks at both clocks.
+    pub(super) fn today(&mut self) -> Option<Timestamp> {
+        self.settled(Instant::now(), Timestamp::from_system(SystemTime::now()))
+    }
+}
 
 /// What is kept. `None` sets no limit.
 #[derive(Clone, Copy, Debug)]
@@ -28,14 +67,18 @@ impl Limits {
     }
 }
 
-/// Deletes a few events when a limit is exceeded; true when it may have more to do.
-pub(super) fn delete_some(connection: &mut Connection, limits: &Limits) -> rusqlite::Result<bool> {
-    let now = Timestamp::from_system(SystemTime::now());
+/// Deletes a few events when a limit is exceeded; true when it may have more to do. Without a time of the day that can be
+/// trusted nothing is too old.
+pub(super) fn delete_some(
+    connection: &mut Connection,
+    limits: &Limits,
+    today: Option<Timestamp>,
+) -> rusqlite::Result<bool> {
     let too_large = match limits.bytes_max {
         Some(max) => bytes(connection)? > max,
         None => false,
     };
-    let old = limits.age_ms_max.map_or(i64::MIN, |age| now.0 - age);
+    let old = today.zip(limits.age_ms_max).map_or(i64::MIN, |(today, age)| today.0 - age);
     // The newest event stays: positions never start over.
     let last: Option<u64> = connection.query_row(
         "SELECT max(seq) FROM (SELECT seq, received_at FROM events ORDER BY seq LIMIT ?1)
@@ -58,4 +101,28 @@ pub(super) fn delete_some(connection: &mut Connection, limits: &Limits) -> rusql
 pub(super) fn bytes(connection: &Connection) -> rusqlite::Result<u64> {
     let pragma = |name| connection.pragma_query_value(None, name, |row| row.get::<_, u64>(0));
     Ok((pragma("page_count")? - pragma("freelist_count")?) * pragma("page_size")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn age_is_judged_only_by_a_clock_that_has_run_evenly_for_a_while() {
+        const MINUTE: i64 = 60_000;
+        let start = Instant::now();
+        let mut clock = Clock::of(start, Timestamp(0));
+        let mut at = |minutes: u64, today: i64| {
+            let now = start + Duration::from_secs(60 * minutes);
+            clock.settled(now, Timestamp(today * MINUTE)).map(|today| today.0 / MINUTE)
+        };
+        assert_eq!((at(5, 5), at(10, 10)), (None, Some(10)));
+        const YEAR: i64 = 365 * 24 * 60;
+        assert_eq!(at(11, YEAR), None, "a jump ahead");
+        assert_eq!(at(20, YEAR + 9), None);
+        assert_eq!((at(20, 20), at(29, 29), at(30, 30)), (None, None, Some(30)), "put right");
+        assert_eq!(at(31, 1), None, "a jump back");
+        assert_eq!(at(41, 11), Some(11), "a clock that stays as it is now is believed in the end");
+        assert_eq!(at(100_000, 99_970), Some(99_970), "nobody looked for long, and it ran evenly");
+    }
 }

@@ -349,7 +349,7 @@ impl Active {
 impl Retractable {
     /// Gives up what is too old to be taken back; true when that is everything.
     fn settle(&mut self, now: Timestamp) -> bool {
-        let is_old = |row: &Row| now.0 - row.received_at.0 > WINDOW_MS;
+        let is_old = |row: &Row| now.0.abs_diff(row.received_at.0) > WINDOW_MS;
         if self.events.back().is_none_or(|(row, _)| is_old(row)) {
             return true;
         }

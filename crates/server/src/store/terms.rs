@@ -49,6 +49,11 @@ impl Terms {
         Self { conditions, words: (!words.is_empty()).then(|| words.join(" ")) }
     }
 
+    /// What the conditions compare with.
+    pub(super) fn values(&self) -> impl Iterator<Item = &str> {
+        self.conditions.iter().flat_map(|condition| &condition.values).map(String::as_str)
+    }
+
     /// What the conditions ask of a row `e`.
     pub(super) fn sql(&self) -> Vec<Sql> {
         self.conditions.iter().filter_map(Condition::sql).collect()

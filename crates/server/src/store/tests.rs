@@ -279,12 +279,48 @@ async fn events_beyond_their_age_go_and_the_newest_stays() {
     let opened = schema::open(&config.database, config.durability).expect("the database opens");
     let mut connection = opened.connection;
     let limits = retention::Limits::of(&config);
-    while retention::delete_some(&mut connection, &limits).expect("deleting works") {}
+    let untold = retention::delete_some(&mut connection, &limits, None);
+    assert!(!untold.expect("deleting works"), "nothing is old by a clock that cannot be trusted");
+    let today = Some(Timestamp::from_system(std::time::SystemTime::now()));
+    while retention::delete_some(&mut connection, &limits, today).expect("deleting works") {}
     let left: Vec<u64> = connection
         .prepare("SELECT seq FROM events")
         .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
         .expect("the database reads");
     assert_eq!(left, [1200], "received in 1970, so all but the newest go");
+}
+
+#[tokio::test]
+async fn what_neither_fits_into_the_queue_nor_may_wait_is_sent_away_and_the_rest_stored() {
+    const EVENT_KIB: usize = 4 * 1024;
+    let folder = tempfile::tempdir().expect("a folder");
+    // The writer stands still in its first publication, as it would for a disk.
+    let (release, held) = mpsc::channel::<()>();
+    let publish = Box::new(move |_| {
+        let _ = held.recv();
+    });
+    let store = Store::open(&config(folder.path()), publish).expect("the store opens");
+    let first = store.append(vec![hook("Stop", "")], Timestamp(0));
+    while store.last_seq() == Seq(0) {
+        tokio::task::yield_now().await;
+    }
+    let large = hook("Stop", &format!(r#","text":"{}""#, "x".repeat(EVENT_KIB * 1024)));
+    let send = || store.append(vec![large.clone()], Timestamp(0));
+    // An event counts a little more than its payload.
+    let fit = (QUEUE_KIB_MAX - 1) / (EVENT_KIB + 1) + (WAITING_KIB_MAX / (EVENT_KIB + 1));
+    let taken: Vec<_> = (0..fit).map(|_| send()).collect();
+    for _ in 0..3 {
+        let refused = send().await.expect_err("there is no place");
+        assert!(matches!(refused, StoreError::Busy), "{refused:?}");
+    }
+    drop(release);
+    first.await.expect("it is stored");
+    for waiting in taken {
+        waiting.await.expect("it had a place");
+    }
+    send().await.expect("there are places again");
+    assert_eq!(store.last_seq(), Seq(fit as u64 + 2));
+    store.close();
 }
 
 #[test]
@@ -324,7 +360,7 @@ async fn a_store_beyond_its_size_shrinks_to_it_and_keeps_the_newest() {
     let mut connection =
         schema::open(&config.database, config.durability).expect("the database opens").connection;
     let limits = retention::Limits::of(&config);
-    while retention::delete_some(&mut connection, &limits).expect("deleting works") {}
+    while retention::delete_some(&mut connection, &limits, None).expect("deleting works") {}
     let (count, newest): (u64, u64) = connection
         .query_row("SELECT count(*), max(seq) FROM events", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .expect("the database reads");

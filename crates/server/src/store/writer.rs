@@ -74,6 +74,7 @@ pub(super) struct Writer {
     has_old_sessions: bool,
     limits: retention::Limits,
     retention_due: Instant,
+    clock: retention::Clock,
     publish: Publish,
     trouble: Arc<Mutex<Option<String>>>,
     /// Searches that wait for the index, by the position they need.
@@ -136,6 +137,7 @@ impl Writer {
             has_old_sessions: true,
             limits: retention::Limits::of(config),
             retention_due: Instant::now() + RETENTION_INTERVAL,
+            clock: retention::Clock::start(),
             publish,
             trouble,
             searches: Vec::new(),
@@ -237,7 +239,7 @@ impl Writer {
     }
 
     fn retain(&mut self) -> rusqlite::Result<bool> {
-        let more = retention::delete_some(&mut self.connection, &self.limits)?;
+        let more = retention::delete_some(&mut self.connection, &self.limits, self.clock.today())?;
         if !more {
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
         }

@@ -1,0 +1,299 @@
+//! Claims about a disk that fails or is slow and a clock that jumps. The real monitor runs as it is shipped, SQLite
+//! included; only the C library's writes to the event store, and its clock, do what the test wants.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use e2e::{
+    Crashed, Errno, Faults, Files, Monitor, PATIENCE, Random, Senders, WebSocket, lose_power, number, prompt,
+    seed,
+};
+use protocol::{names, paths::Home};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+/// How often the disk fails in one run, unless `SOAK_FAULTS` says another number.
+const ROUNDS: u64 = 16;
+
+/// How often the power fails in one run, unless `SOAK_FAULTS` says another number.
+const POWER_CUTS: u64 = 8;
+
+/// Bytes of a payload that make the log of changes long enough to be copied in a moment.
+const LARGE: usize = 40_000;
+
+fn started(settings: &Value, faults: &Faults) -> Monitor {
+    let home = tempfile::tempdir().expect("a temporary folder can be made");
+    fs::write(Home::at(home.path()).config(), settings.to_string()).expect("it is ours");
+    Monitor::start_with_faults(home, faults)
+}
+
+fn health(monitor: &Monitor) -> Value {
+    monitor.get(names::HEALTH).json()
+}
+
+/// Waits until the store is well, with nobody sending anything.
+#[track_caller]
+fn wait_until_well(monitor: &Monitor) {
+    let start = Instant::now();
+    while health(monitor)["store"] != "ok" {
+        assert!(start.elapsed() < PATIENCE, "it does not recover: {}", health(monitor));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Claims that nothing in the database contradicts itself, the search index included.
+#[track_caller]
+fn assert_sound(crashed: &Crashed) {
+    let database = Home::at(crashed.home()).database();
+    let connection = Connection::open(&database).expect("it is a database");
+    let found: String =
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).expect("it can be checked");
+    assert_eq!(found, "ok");
+    connection
+        .execute("INSERT INTO search (search, rank) VALUES ('integrity-check', 0)", [])
+        .expect("the index is sound");
+    let lonely = "SELECT count(*) FROM events LEFT JOIN payloads USING (seq) WHERE payload IS NULL";
+    let lonely: u64 = connection.query_row(lonely, [], |row| row.get(0)).expect("it can be read");
+    assert_eq!(lonely, 0, "every event has its payload");
+    let names = fs::read_dir(database.parent().expect("it lies in a folder")).expect("it can be read");
+    let names = names.map(|entry| entry.expect("an entry").file_name().to_string_lossy().into_owned());
+    let damaged: Vec<String> = names.filter(|name| name.contains("damaged")).collect();
+    assert!(damaged.is_empty(), "trouble with the disk is no damage: {damaged:?}");
+}
+
+#[test]
+fn a_sync_that_fails_is_told_to_the_sender_and_over_when_the_disk_is_well() {
+    let faults = Faults::none();
+    let monitor = started(&json!({"durability": "power"}), &faults);
+    monitor.event(prompt("before", "hello"));
+    faults.fail_syncs(Files::Log);
+    for _ in 0..3 {
+        let refused = monitor.post(names::EVENTS, prompt("meanwhile", "hello"));
+        assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("store_failed")), "{refused:?}");
+    }
+    let troubled = health(&monitor);
+    assert!(troubled["store"].as_str().is_some_and(|store| store.starts_with("degraded: ")), "{troubled}");
+    assert_eq!(troubled["last_seq"], 1, "nothing is counted that may not be there");
+    assert_eq!(monitor.events("").sessions(), ["before"], "what can be served is served");
+    faults.heal();
+    wait_until_well(&monitor);
+    monitor.event(prompt("after", "hello"));
+    let monitor = monitor.crash().restart();
+    assert_eq!(monitor.events("").sessions(), ["before", "after"], "none that was refused, all that was not");
+    assert_eq!(monitor.events("").seqs(), [1, 2]);
+    assert_sound(&monitor.stop());
+}
+
+#[test]
+fn a_checkpoint_that_cannot_be_synced_loses_nothing() {
+    let faults = Faults::none();
+    let monitor = started(&json!({}), &faults);
+    let senders = Senders::start(&monitor.url(), 4, LARGE);
+    for files in [Files::Log, Files::Database] {
+        faults.fail_syncs(files);
+        faults.wait_for(3);
+        faults.heal();
+        senders.wait_for(10);
+    }
+    faults.fail_syncs(Files::Both);
+    faults.wait_for(1);
+    let crashed = monitor.crash();
+    faults.heal();
+    let monitor = crashed.restart();
+    senders.wait_for(10);
+    let sent = senders.end();
+    wait_until_well(&monitor);
+    monitor.assert_stored_once(&sent);
+    assert_sound(&monitor.stop());
+}
+
+#[test]
+fn every_acknowledged_event_is_there_exactly_once_whatever_writes_fail() {
+    let (seed, rounds) = (seed(), number("SOAK_FAULTS").unwrap_or(ROUNDS));
+    println!("{rounds} times trouble, SOAK_SEED={seed}");
+    let mut random = Random::of(seed);
+    let faults = Faults::none();
+    let mut monitor = started(&json!({}), &faults);
+    let senders = Senders::start(&monitor.url(), 4, LARGE);
+    for round in 1..=rounds {
+        // The database file is written when the log is copied, which happens now and then.
+        let (files, one_in) = random.one_of(&[
+            (Files::Log, 1),
+            (Files::Log, 7),
+            (Files::Log, 100),
+            (Files::Both, 7),
+            (Files::Both, 100),
+            (Files::Database, 1),
+            (Files::Database, 7),
+        ]);
+        match random.below(5) {
+            0 => faults.fail_writes(files, Errno::Io, one_in),
+            1 => faults.fail_writes(files, Errno::NoSpace, one_in),
+            2 => faults.cut_writes(files, Some(Errno::Io), one_in),
+            3 => faults.cut_writes(files, Some(Errno::NoSpace), one_in),
+            _ => faults.cut_writes(files, None, one_in),
+        }
+        faults.wait_for(1 + random.below(5));
+        if random.below(3) == 0 {
+            let crashed = monitor.crash();
+            faults.heal();
+            monitor = crashed.restart();
+        } else {
+            faults.heal();
+        }
+        senders.wait_for(5);
+        if round % 50 == 0 {
+            println!("{round} times trouble, {} events", senders.acknowledged());
+        }
+    }
+    let sent = senders.end();
+    wait_until_well(&monitor);
+    monitor.assert_stored_once(&sent);
+    assert_sound(&monitor.stop());
+    println!("{} events, each stored once; {} writes failed", sent.len(), faults.met());
+}
+
+/// Cuts the power again and again while senders send; answers what they sent and the monitor after the last time.
+fn cut_power(faults: &Faults, mut monitor: Monitor, random: &mut Random) -> (Vec<String>, Monitor) {
+    let senders = Senders::start(&monitor.url(), 4, LARGE);
+    for _ in 0..number("SOAK_FAULTS").unwrap_or(POWER_CUTS) {
+        senders.wait_for(1 + random.below(200));
+        let crashed = monitor.crash();
+        let database = Home::at(crashed.home()).database();
+        // Some times everything reached the disk that was written, some times nothing that was not synced.
+        let share = random.below(5);
+        for file in [database.clone(), database.with_extension("db-wal")] {
+            lose_power(&file, |_| random.below(4) < share);
+        }
+        fs::remove_file(database.with_extension("db-shm")).expect("SQLite makes it");
+        monitor = crashed.restart();
+    }
+    faults.heal();
+    (senders.end(), monitor)
+}
+
+#[test]
+fn a_loss_of_power_takes_nothing_that_was_acknowledged_with_the_durability_for_it() {
+    let seed = seed();
+    println!("SOAK_SEED={seed}");
+    let faults = Faults::none();
+    faults.keep_synced();
+    let monitor = started(&json!({"durability": "power"}), &faults);
+    let (sent, monitor) = cut_power(&faults, monitor, &mut Random::of(seed));
+    monitor.assert_stored_once(&sent);
+    assert_sound(&monitor.stop());
+}
+
+#[test]
+fn a_loss_of_power_may_take_the_newest_events_and_never_the_store() {
+    let seed = seed();
+    println!("SOAK_SEED={seed}");
+    let faults = Faults::none();
+    faults.keep_synced();
+    let monitor = started(&json!({"durability": "crash"}), &faults);
+    let (sent, monitor) = cut_power(&faults, monitor, &mut Random::of(seed));
+    let stored: Vec<String> = monitor.everything().into_iter().map(|event| event.id).collect();
+    assert!(
+        !stored.is_empty() && stored.iter().all(|id| sent.contains(id)),
+        "only what was sent: {stored:?}"
+    );
+    assert_sound(&monitor.stop());
+}
+
+#[test]
+fn while_the_disk_stands_still_everybody_is_served_but_the_senders() {
+    let faults = Faults::none();
+    let monitor = started(&json!({}), &faults);
+    monitor.event(prompt("before", "hello"));
+    let mut viewer = WebSocket::connect(&monitor);
+    faults.hold_writes();
+    let senders = Senders::start(&monitor.url(), 16, 100);
+    faults.wait_for(1);
+    for _ in 0..5 {
+        assert_eq!(health(&monitor)["last_seq"], 1);
+        assert_eq!(monitor.events("session=before").sessions(), ["before"]);
+        assert_eq!(monitor.get("/api/sessions").status, 200);
+        assert_eq!(monitor.get("/metrics").status, 200);
+        viewer.ask(&json!({"command": "get_status"}), "system.status");
+        WebSocket::connect(&monitor);
+    }
+    assert_eq!(senders.acknowledged(), 0, "acknowledged means stored");
+    faults.heal();
+    senders.wait_for(32);
+    faults.slow_down(Duration::from_millis(10));
+    senders.wait_for(64);
+    for seq in 2..=65 {
+        assert_eq!(viewer.message("hook.load")["seq"], seq, "each one, in order");
+    }
+    let sent = senders.end();
+    faults.heal();
+    monitor.assert_stored_once(&[vec!["before".to_owned()], sent].concat());
+}
+
+#[test]
+fn a_clock_that_jumps_changes_times_and_nothing_else() {
+    const HOUR: i64 = 3600;
+    let faults = Faults::none();
+    let mut monitor = started(&json!({}), &faults);
+    let mut sent = Vec::new();
+    let mut send = |monitor: &Monitor, session: &str| {
+        monitor.event(prompt(session, "hello"));
+        sent.push(session.to_owned());
+    };
+    send(&monitor, "now");
+    for (session, clock) in [
+        ("hour back", -HOUR),
+        ("day ahead", 24 * HOUR),
+        ("year ahead", 8760 * HOUR),
+        ("week back", -168 * HOUR),
+    ] {
+        faults.set_clock(clock);
+        send(&monitor, session);
+        assert_eq!(monitor.get("/api/sessions/now").status, 200);
+        let status = monitor.cli(&["status", "--port", &monitor.port().to_string()]);
+        assert!(status.status.success(), "it knows itself: {status:?}");
+        monitor = monitor.stop().restart();
+        send(&monitor, &format!("{session}, restarted"));
+        monitor = monitor.crash().restart();
+        send(&monitor, &format!("{session}, crashed"));
+    }
+    faults.set_clock(0);
+    send(&monitor, "now again");
+    let events = monitor.events("limit=1000").events;
+    let found: Vec<_> = events.iter().filter_map(|event| event.session_id.clone()).collect();
+    assert_eq!(found, sent, "in the order in which they came");
+    let hours =
+        |from: usize, to: usize| (events[to].received_at - events[from].received_at) / (HOUR * 1000 - 60_000);
+    assert_eq!((hours(1, 0), hours(0, 4)), (1, 24), "the clock did jump: {events:?}");
+    let sessions = monitor.get("/api/sessions?limit=500").json();
+    assert_eq!(sessions["sessions"].as_array().map(Vec::len), Some(sent.len()), "{sessions}");
+}
+
+#[test]
+fn a_pause_of_capture_lasts_when_the_clock_jumps_back_and_ends_when_it_is_ended() {
+    let faults = Faults::none();
+    let monitor = started(&json!({}), &faults);
+    let token = format!("Bearer {}", monitor.control_token());
+    let capture = |paused: bool| {
+        let reply = monitor.post_with(
+            "/api/capture",
+            &[("authorization", &token)],
+            json!({"paused": paused}).to_string(),
+        );
+        assert_eq!((reply.status, reply.json()["paused"].clone()), (200, json!(paused)), "{reply:?}");
+    };
+    capture(true);
+    faults.set_clock(-3600);
+    assert_eq!(health(&monitor)["capture"]["paused"], true);
+    assert_eq!(monitor.post(names::EVENTS, prompt("paused", "hello")).status, 202);
+    capture(false);
+    monitor.event(prompt("resumed", "hello"));
+    faults.set_clock(0);
+    monitor.event(prompt("later", "hello"));
+    capture(true);
+    capture(false);
+    faults.set_clock(-1);
+    monitor.event(prompt("a second back", "hello"));
+    assert_eq!(monitor.events("").sessions(), ["resumed", "later", "a second back"]);
+}
