@@ -4,7 +4,10 @@
 use std::process::Command;
 use std::sync::Arc;
 
-use e2e::{Library, Monitor, Options, Reply, Socket, WebSocket, hook, output, prompt, raw, spooled};
+use e2e::{
+    Library, Monitor, NOBODY, Options, Reply, Socket, WebSocket, has_other_users, hook, output, prompt, raw,
+    spooled,
+};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -285,11 +288,8 @@ fn another_user_of_this_machine_is_refused() {
         Reply::parse(&text).unwrap_or_else(|| panic!("no answer to {command:?}: {text}"))
     };
     assert_eq!(ask(&mut Command::new("curl")).status, 200, "its own user is served");
-    // Only root can be somebody else.
-    let is_root = output(Command::new("id").arg("-u"), b"").stdout == b"0\n";
-    if is_root && cfg!(target_os = "linux") {
-        let nobody = ["--reuid=65534", "--regid=65534", "--clear-groups", "curl"];
-        let refused = ask(Command::new("setpriv").args(nobody));
+    if has_other_users() {
+        let refused = ask(Command::new("setpriv").args(NOBODY).arg("curl"));
         assert_eq!(refused.status, 403, "{refused:?}");
         assert_eq!(refused.json()["code"], "another_user");
         assert_eq!(monitor.get("/stats").json()["refused"]["counts"]["another_user"], 1);

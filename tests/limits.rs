@@ -4,8 +4,9 @@
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
-use e2e::{Client, Library, Monitor, PATIENCE, Socket, WebSocket, prompt, raw};
+use e2e::{Client, Guarded, Library, Monitor, PATIENCE, Socket, WebSocket, has_other_users, prompt, raw};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -33,21 +34,25 @@ fn assert_serving(monitor: &Monitor) {
     viewer.ask(&serde_json::json!({"command": "get_status"}), "system.status");
 }
 
-/// Files that the monitor's process has open.
-#[cfg(target_os = "linux")]
-fn open_files(monitor: &Monitor) -> usize {
-    let pid = monitor.assert_healthy()["pid"].as_u64().expect("a process");
-    std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its files are listed").count()
+/// Waits until something is so.
+#[track_caller]
+fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
 fn two_hundred_heads_that_never_end_are_cut_off() {
     let monitor = configured(r#"{"request_timeout": 2}"#);
+    let mut guarded = Guarded::watch(&monitor);
     let mut slow = connections(&monitor, 200, "slow");
     slow.take("all open", |line| count(line, "open") == Some(200));
-    assert_serving(&monitor);
+    guarded.assert_serving();
     slow.take("all cut off", |line| count(line, "closed") == Some(200));
-    assert_serving(&monitor);
+    guarded.assert_unharmed();
     let refused = &monitor.get("/stats").json()["refused"]["counts"]["slow_head"];
     assert_eq!(refused, 200, "and it is known why");
 }
@@ -73,18 +78,71 @@ fn a_body_that_never_ends_is_answered_in_the_end() {
 fn ten_thousand_idle_connections_are_bounded_and_keep_nobody_out() {
     let monitor = Monitor::start();
     let mut viewer = Socket::connect(&monitor, Library::Node);
+    let mut guarded = Guarded::watch(&monitor);
     let mut idle = connections(&monitor, 10_000, "idle");
     idle.take("they were tried", |line| count(line, "open").is_some());
-    let files = open_files(&monitor);
+    let files = monitor.open_files();
     assert!(files < 5000, "{files} files are open");
-    assert_serving(&monitor);
+    guarded.assert_serving();
     viewer.event("claude_event");
     drop(idle);
-    let start = std::time::Instant::now();
-    while open_files(&monitor) > 100 && start.elapsed() < PATIENCE {
-        std::thread::sleep(std::time::Duration::from_millis(50));
+    guarded.assert_unharmed();
+}
+
+#[test]
+fn another_user_of_this_machine_who_opens_thousands_of_connections_keeps_nobody_out() {
+    if !has_other_users() {
+        return;
     }
-    assert!(open_files(&monitor) <= 100, "all are forgotten");
+    let monitor = Monitor::start();
+    let mut guarded = Guarded::watch(&monitor);
+    for (count, kind) in [(4200, "engine"), (200, "websocket"), (200, "handshake"), (200, "idle")] {
+        let arguments = [monitor.port().to_string(), count.to_string(), kind.to_owned()];
+        let mut nobody =
+            Client::python_as_nobody("connections.py", &arguments.each_ref().map(String::as_str));
+        let open = nobody.take("they were tried", |line| line["what"] == "open");
+        assert_eq!(open["statuses"]["101"], Value::Null, "{kind}: {open}");
+        assert_eq!(open["statuses"]["200"], Value::Null, "{kind}: {open}");
+        let files = monitor.open_files();
+        assert!(files < 200, "{kind}: {files} files are open");
+        guarded.assert_serving();
+    }
+    guarded.assert_unharmed();
+}
+
+#[test]
+fn who_owes_the_token_holds_few_sessions_and_for_a_moment_only() {
+    let settings = r#"{"require_token": true, "connection_timeout": 10}"#;
+    let monitor = configured(settings);
+    let authorization = format!("Bearer {}", monitor.token());
+    let mut guarded = Guarded::watch(&monitor);
+    let mut handshakes = connections(&monitor, 5000, "handshake");
+    let open = handshakes.take("they were tried", |line| line["what"] == "open");
+    assert!(open["statuses"]["429"].as_u64() >= Some(1000), "{open}");
+    let mut upgrades = connections(&monitor, 1000, "engine");
+    upgrades.take("they were tried", |line| line["what"] == "open");
+    guarded.assert_serving();
+    let polling = "/socket.io/?EIO=4&transport=polling";
+    let shown = monitor.get_with(polling, &[("authorization", &authorization)]);
+    assert_eq!(shown.status, 200, "who shows the token at once gets in: {shown:?}");
+    wait_until("they are forgotten", || monitor.get(polling).status == 200);
+    drop(upgrades);
+    guarded.assert_unharmed();
+    let refused = monitor.get_with("/stats", &[("authorization", &authorization)]).json();
+    assert!(refused["refused"]["counts"]["too_many_sessions"].as_u64() >= Some(1000), "{refused}");
+}
+
+#[test]
+fn a_session_of_socket_io_keeps_little_of_the_request_that_opened_it() {
+    let monitor = Monitor::start();
+    let mut guarded = Guarded::watch(&monitor);
+    let before = monitor.memory();
+    let mut handshakes = connections(&monitor, 2000, "handshake");
+    let open = handshakes.take("they were tried", |line| line["what"] == "open");
+    assert_eq!(open["statuses"]["200"], 2000, "a thousand clients that poll are nothing unusual: {open}");
+    let each = monitor.memory().saturating_sub(before) / 2000;
+    assert!(each < 20_000, "{each} bytes for each");
+    guarded.assert_serving();
 }
 
 #[test]
@@ -93,11 +151,7 @@ fn a_thousand_viewers_of_this_machine_are_served() {
     let mut viewers = connections(&monitor, 1000, "websocket");
     viewers.take("all open", |line| count(line, "open") == Some(1000));
     // A viewer is counted a moment after it was let in.
-    let start = std::time::Instant::now();
-    while monitor.assert_healthy()["clients_connected"] != 1000 && start.elapsed() < PATIENCE {
-        std::thread::sleep(std::time::Duration::from_millis(50));
-    }
-    assert_eq!(monitor.assert_healthy()["clients_connected"], 1000);
+    wait_until("all are counted", || monitor.assert_healthy()["clients_connected"] == 1000);
     assert_serving(&monitor);
     let listed = monitor.get("/status").json()["clients"].as_array().map(Vec::len);
     assert!(listed >= Some(1000), "{listed:?}");

@@ -2,14 +2,14 @@
 
 use std::collections::VecDeque;
 use std::io::{BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
 use serde_json::Value;
 
-use crate::{PATIENCE, repository};
+use crate::{NOBODY, PATIENCE, repository};
 
 /// A running client program. What it prints waits until a test asks for it.
 pub struct Client {
@@ -24,17 +24,26 @@ impl Client {
     /// A script of `tests/clients/python`.
     pub fn python(script: &str, arguments: &[&str]) -> Self {
         let python = installed(repository().join(".venv/bin/python"));
-        Self::spawn(Command::new(python).arg("-u"), &scripts("python").join(script), arguments)
+        Self::spawn(Command::new(python).arg("-u").arg(scripts("python").join(script)), arguments)
+    }
+
+    /// A script of `tests/clients/python` as the user `nobody`, which only root can be; it needs no library.
+    pub fn python_as_nobody(script: &str, arguments: &[&str]) -> Self {
+        let text = std::fs::read_to_string(scripts("python").join(script)).expect("a script can be read");
+        let mut python = Command::new("setpriv");
+        // It may not be allowed to read the repository.
+        python.args(NOBODY).args(["/usr/bin/python3", "-u", "-c", &text]).current_dir("/");
+        Self::spawn(&mut python, arguments)
     }
 
     /// A script of `tests/clients/node`.
     pub fn node(script: &str, arguments: &[&str]) -> Self {
         installed(scripts("node").join("node_modules"));
-        Self::spawn(&mut Command::new("node"), &scripts("node").join(script), arguments)
+        Self::spawn(Command::new("node").arg(scripts("node").join(script)), arguments)
     }
 
-    fn spawn(command: &mut Command, script: &Path, arguments: &[&str]) -> Self {
-        command.arg(script).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
+    fn spawn(command: &mut Command, arguments: &[&str]) -> Self {
+        command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut child =
             command.spawn().unwrap_or_else(|cause| panic!("could not start {command:?}: {cause}"));
         let stdin = child.stdin.take().expect("standard input is piped");

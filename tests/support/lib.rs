@@ -4,6 +4,7 @@ mod client;
 #[cfg(target_os = "linux")]
 mod faults;
 mod fixtures;
+mod guarded;
 mod monitor;
 mod programs;
 mod random;
@@ -18,8 +19,9 @@ pub use client::Client;
 #[cfg(target_os = "linux")]
 pub use faults::{Errno, Faults, Files, lose_power};
 pub use fixtures::{Post, hook_posts, hook_samples, prompt, stop, tool_end, tool_start};
+pub use guarded::Guarded;
 pub use monitor::{Crashed, Monitor, free_port, hook, our, raw, settle, spooled};
-pub use programs::{DESKTOP, output, program, repository};
+pub use programs::{DESKTOP, NOBODY, has_other_users, output, program, repository};
 pub use random::{Random, number, seed};
 pub use reply::{Page, Reply, Stored};
 pub use senders::Senders;

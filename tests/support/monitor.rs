@@ -127,6 +127,11 @@ impl Monitor {
         format!("http://127.0.0.1:{}", self.port)
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The port that it serves.
     pub fn port(&self) -> u16 {
         self.port

@@ -92,17 +92,17 @@ async fn rest(error: &io::Error) {
 }
 
 fn admit(door: &Arc<Door>, stream: TcpStream, address: SocketAddr, open: &mut JoinSet<()>) {
-    let Some(held) = door.connections.hold(address.ip()) else {
+    let Ok(local) = stream.local_addr().map(canonical) else { return };
+    let user = door.users.as_ref().map_or(User::Untold, |users| users.user(address, local));
+    let peer = Peer { address, is_https: false, user };
+    let Some(held) = door.connections.hold(peer.origin()) else {
         door.audit.refused("too_many_connections", address.ip(), "a connection");
         // Whether it can be told is not worth a wait.
         let _ = stream.try_write(answer("503 Service Unavailable", TOO_MANY).as_bytes());
         return;
     };
-    let Ok(local) = stream.local_addr().map(canonical) else { return };
     // Small messages go out at once; without it they only would a little later.
     let _ = stream.set_nodelay(true);
-    let user = door.users.as_ref().map_or(User::Untold, |users| users.user(address, local));
-    let peer = Peer { address, is_https: false, user };
     open.spawn(connection(door.clone(), stream, peer, local, held));
 }
 

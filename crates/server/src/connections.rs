@@ -1,15 +1,15 @@
 //! How many connections there are, altogether and of one sender. When there are too many, the one that has been
-//! idle for longest makes room: whoever only holds connections never keeps others out.
+//! idle for longest makes room, then the one that has owed a token for longest: whoever only holds connections never
+//! keeps others out.
 
 mod stream;
 
 use std::collections::HashMap;
 use std::io;
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
 use axum::http::{Response, StatusCode};
@@ -23,6 +23,10 @@ const CONNECTIONS_MAX: usize = 8192;
 
 /// Connections from this machine: a thousand local viewers, and its hooks besides.
 const LOOPBACK_MAX: usize = 4096;
+
+/// Connections of this machine's other users together, where they are told apart. Without the token they get nothing
+/// but a refusal.
+const OTHER_USER_MAX: usize = 64;
 
 /// Connections from another address. A browser opens six.
 const ADDRESS_MAX: usize = 256;
@@ -56,6 +60,8 @@ struct Slot {
     has_asked: AtomicBool,
     /// It is no HTTP connection any more: the WebSocket that it has become pings its client itself.
     is_upgraded: AtomicBool,
+    /// Milliseconds since the server's start until which its client may still owe the token; 0 when it owes nothing.
+    owes_until_ms: AtomicU64,
     /// Bytes that came.
     received: AtomicU64,
     /// Bytes that the system took for the other end.
@@ -90,16 +96,15 @@ impl Connections {
         Self { shared: Arc::new(shared) }
     }
 
-    /// Counts a connection. `None` when there are too many and none of them is idle.
-    pub(crate) fn hold(&self, address: IpAddr) -> Option<Held> {
-        let origin = Origin::of(address);
+    /// Counts a connection. `None` when there are too many and none of them can make room.
+    pub(crate) fn hold(&self, origin: Origin) -> Option<Held> {
         let mut open = self.shared.lock();
-        let of_origin = open.get(&origin).map_or(0, HashMap::len);
-        let of_origin_max = if origin == Origin::Loopback { LOOPBACK_MAX } else { ADDRESS_MAX };
-        if of_origin >= of_origin_max.min(self.shared.max) && !evict(&mut open, Some(origin)) {
-            return None;
-        }
-        if open.values().map(HashMap::len).sum::<usize>() >= self.shared.max && !evict(&mut open, None) {
+        let is_room = self.shared.make_room(&mut open, max_of(origin), |other| other == origin)
+            // Whatever strangers do, there is room for this user's own programs.
+            && (origin == Origin::Loopback
+                || self.shared.make_room(&mut open, self.shared.max_of_strangers(), |other| other != Origin::Loopback))
+            && self.shared.make_room(&mut open, self.shared.max, |_| true);
+        if !is_room {
             return None;
         }
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
@@ -107,6 +112,7 @@ impl Connections {
             busy: AtomicUsize::new(0),
             has_asked: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
+            owes_until_ms: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             idle_since_ms: AtomicU64::new(self.shared.now_ms()),
@@ -117,23 +123,43 @@ impl Connections {
     }
 }
 
-/// Ends the connection that has been idle for longest, of one origin or of all; whether there was one.
-fn evict(open: &mut HashMap<Origin, HashMap<u64, Arc<Slot>>>, of: Option<Origin>) -> bool {
-    let candidates = open.iter().filter(|(origin, _)| of.is_none_or(|of| of == **origin));
-    let idle = candidates.flat_map(|(origin, slots)| {
-        let idle = slots.iter().filter(|(_, slot)| slot.is_idle());
-        idle.map(|(number, slot)| (slot.idle_since_ms.load(Ordering::Relaxed), *number, *origin))
-    });
-    let Some((_, number, origin)) = idle.min_by_key(|(since, number, _)| (*since, *number)) else {
-        return false;
-    };
-    let slot = open.get_mut(&origin).and_then(|slots| slots.remove(&number));
-    slot.inspect(|slot| slot.evicted.notify_one()).is_some()
+/// How many connections a sender may have.
+fn max_of(origin: Origin) -> usize {
+    match origin {
+        Origin::Loopback => LOOPBACK_MAX,
+        Origin::OtherUser => OTHER_USER_MAX,
+        Origin::V4(_) | Origin::V6(_) => ADDRESS_MAX,
+    }
 }
 
+/// All connections, by who made them and by their number.
+type Open = HashMap<Origin, HashMap<u64, Arc<Slot>>>;
+
 impl Shared {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Origin, HashMap<u64, Arc<Slot>>>> {
+    fn lock(&self) -> MutexGuard<'_, Open> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Connections of everybody but this user.
+    fn max_of_strangers(&self) -> usize {
+        self.max - LOOPBACK_MAX.min(self.max / 2)
+    }
+
+    /// Whether one more of these connections is within their limit, after one has made room if need be.
+    fn make_room(&self, open: &mut Open, max: usize, among: impl Fn(Origin) -> bool) -> bool {
+        let these = || open.iter().filter(|(origin, _)| among(**origin));
+        if these().map(|(_, slots)| slots.len()).sum::<usize>() < max {
+            return true;
+        }
+        let now_ms = self.now_ms();
+        let candidates = these().flat_map(|(origin, slots)| {
+            slots.iter().filter_map(|(number, slot)| Some((slot.rank(now_ms)?, *number, *origin)))
+        });
+        let Some((_, number, origin)) = candidates.min_by_key(|(rank, number, _)| (*rank, *number)) else {
+            return false;
+        };
+        let slot = open.get_mut(&origin).and_then(|slots| slots.remove(&number));
+        slot.inspect(|slot| slot.evicted.notify_one()).is_some()
     }
 
     fn now_ms(&self) -> u64 {
@@ -142,8 +168,11 @@ impl Shared {
 }
 
 impl Slot {
-    fn is_idle(&self) -> bool {
-        self.busy.load(Ordering::Relaxed) == 0 && !self.is_upgraded.load(Ordering::Relaxed)
+    /// The lower, the sooner it makes room; `None` when it does not.
+    fn rank(&self, now_ms: u64) -> Option<(bool, u64)> {
+        let is_at_work = self.busy.load(Ordering::Relaxed) > 0 || self.is_upgraded.load(Ordering::Relaxed);
+        let owes = now_ms < self.owes_until_ms.load(Ordering::Relaxed);
+        (!is_at_work || owes).then(|| (is_at_work, self.idle_since_ms.load(Ordering::Relaxed)))
     }
 }
 
@@ -196,6 +225,17 @@ impl Watched {
     /// Bytes that the system took for the other end so far.
     pub(crate) fn sent(&self) -> u64 {
         self.slot.sent.load(Ordering::Relaxed)
+    }
+
+    /// Its client has yet to name the token, and has so much time to do so.
+    pub(crate) fn owes_for(&self, time: Duration) {
+        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.slot.owes_until_ms.store(self.shared.now_ms().saturating_add(time_ms), Ordering::Relaxed);
+    }
+
+    /// Its client owes nothing.
+    pub(crate) fn owes_nothing(&self) {
+        self.slot.owes_until_ms.store(0, Ordering::Relaxed);
     }
 
     /// The connection is not idle until the value is dropped.
@@ -252,8 +292,8 @@ mod tests {
     use super::*;
     use std::net::Ipv4Addr;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
-    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+    const HERE: Origin = Origin::Loopback;
+    const STRANGER: Origin = Origin::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     fn connections(max: usize) -> Connections {
         let shared = Shared { max, started: Instant::now(), next: AtomicU64::new(0), open: Mutex::default() };
@@ -306,5 +346,39 @@ mod tests {
             Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).body(Body::empty()).unwrap();
         let _ = first.watched().busy().until_sent(upgrade);
         assert!(connections.hold(HERE).is_none(), "a WebSocket is never idle");
+        first.watched().owes_for(Duration::from_secs(60));
+        assert!(connections.hold(HERE).is_some() && is_evicted(&first), "unless its client owes the token");
+    }
+
+    #[test]
+    fn who_owes_nothing_any_more_stays() {
+        let connections = connections(1);
+        let first = connections.hold(HERE).unwrap();
+        let _busy = first.watched().busy();
+        first.watched().owes_for(Duration::from_secs(60));
+        first.watched().owes_nothing();
+        assert!(connections.hold(HERE).is_none(), "it came with the token in the end");
+        first.watched().owes_for(Duration::ZERO);
+        assert!(connections.hold(HERE).is_none(), "whoever is still there then has named it");
+    }
+
+    #[test]
+    fn strangers_and_other_users_leave_room_for_this_user() {
+        for (max, reserved) in [(CONNECTIONS_MAX, LOOPBACK_MAX), (100, 50)] {
+            let connections = connections(max);
+            let networks = (0..u16::MAX).map(|network| Origin::V6([0x2001, 0xdb8, 0, network]));
+            let held: Vec<_> = std::iter::once(Origin::OtherUser)
+                .chain(networks)
+                .flat_map(|origin| std::iter::repeat_n(origin, 300))
+                .take(CONNECTIONS_MAX)
+                .filter_map(|origin| connections.hold(origin))
+                .map(|held| (held.watched().busy(), held))
+                .collect();
+            assert_eq!(held.len(), max - reserved);
+            let others = connections.shared.lock()[&Origin::OtherUser].len();
+            assert!(others <= OTHER_USER_MAX, "{others}");
+            let own: Vec<_> = std::iter::repeat_with(|| connections.hold(HERE)).take(reserved).collect();
+            assert!(own.iter().all(Option::is_some), "of {max}");
+        }
     }
 }

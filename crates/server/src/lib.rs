@@ -254,11 +254,12 @@ fn door(
     }
 }
 
-/// Routes, then Socket.IO before all but the way in, and the guard before all of them.
+/// Routes, then Socket.IO and the count of its sessions before all but the way in, and the guard before all of them.
 fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Router {
     let guard = Arc::new(security::Guard::new(state.clone()));
     http::router(state.clone())
         .layer(layer)
+        .layer(axum::middleware::from_fn_with_state(socketio::Sessions::default(), socketio::count))
         .merge(http::way_in(state.clone()))
         .layer(axum::middleware::from_fn_with_state(guard, security::guard))
 }

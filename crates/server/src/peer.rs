@@ -26,28 +26,32 @@ pub(crate) enum User {
     Untold,
 }
 
+impl Peer {
+    /// What it counts as where senders are limited.
+    pub(crate) fn origin(&self) -> Origin {
+        match self.address.ip() {
+            _ if self.user == User::Other => Origin::OtherUser,
+            address if address.is_loopback() => Origin::Loopback,
+            IpAddr::V4(address) => Origin::V4(address),
+            IpAddr::V6(address) => {
+                let [a, b, c, d, ..] = address.segments();
+                Origin::V6([a, b, c, d])
+            }
+        }
+    }
+}
+
 /// What counts as one sender where senders are limited.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Origin {
     /// This machine, by its loopback addresses.
     Loopback,
+    /// All other users of this machine together, where the system tells them apart.
+    OtherUser,
     /// One IPv4 address.
     V4(Ipv4Addr),
     /// One IPv6 network: whoever has an address there has all of them.
     V6([u16; 4]),
-}
-
-impl Origin {
-    pub(crate) fn of(address: IpAddr) -> Self {
-        match address {
-            address if address.is_loopback() => Self::Loopback,
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => {
-                let [a, b, c, d, ..] = address.segments();
-                Self::V6([a, b, c, d])
-            }
-        }
-    }
 }
 
 /// An IPv4 address that came over an IPv6 listener as what it is.

@@ -1,7 +1,6 @@
 //! How often an address may ask, and how often it may be wrong about its right to ask.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -41,20 +40,20 @@ pub(crate) struct Exhausted(pub(crate) Duration);
 
 impl Rates {
     /// Counts a request. This machine's own are not counted: its hooks come in thousands.
-    pub(crate) fn request(&self, address: IpAddr, now: Instant) -> Result<(), Exhausted> {
-        if address.is_loopback() { Ok(()) } else { take(&self.requests, &REQUESTS, address, now) }
+    pub(crate) fn request(&self, origin: Origin, now: Instant) -> Result<(), Exhausted> {
+        if origin == Origin::Loopback { Ok(()) } else { take(&self.requests, &REQUESTS, origin, now) }
     }
 
     /// Counts a wrong token.
-    pub(crate) fn mistake(&self, address: IpAddr, now: Instant) -> Result<(), Exhausted> {
-        take(&self.mistakes, &MISTAKES, address, now)
+    pub(crate) fn mistake(&self, origin: Origin, now: Instant) -> Result<(), Exhausted> {
+        take(&self.mistakes, &MISTAKES, origin, now)
     }
 }
 
 fn take(
     buckets: &Mutex<HashMap<Origin, Bucket>>,
     allowance: &Allowance,
-    address: IpAddr,
+    origin: Origin,
     now: Instant,
 ) -> Result<(), Exhausted> {
     let filled = |bucket: &Bucket| {
@@ -62,7 +61,6 @@ fn take(
         (bucket.left + since * allowance.each_second).min(allowance.at_once)
     };
     let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
-    let origin = Origin::of(address);
     if buckets.len() >= ADDRESSES_MAX && !buckets.contains_key(&origin) {
         // Whoever has all that it may have again need not be remembered. If nobody has, many addresses press at
         // once: they begin anew together.
@@ -83,12 +81,17 @@ fn take(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use crate::peer::{Peer, User};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-    const STRANGER: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 7));
+    const STRANGER: Origin = Origin::V4(Ipv4Addr::new(192, 0, 2, 7));
 
-    fn granted(rates: &Rates, address: IpAddr, now: Instant, tries: usize) -> usize {
-        (0..tries).filter(|_| rates.request(address, now).is_ok()).count()
+    fn origin(address: impl Into<IpAddr>, user: User) -> Origin {
+        Peer { address: (address.into(), 4000).into(), is_https: false, user }.origin()
+    }
+
+    fn granted(rates: &Rates, origin: Origin, now: Instant, tries: usize) -> usize {
+        (0..tries).filter(|_| rates.request(origin, now).is_ok()).count()
     }
 
     #[test]
@@ -108,21 +111,29 @@ mod tests {
     }
 
     #[test]
-    fn one_address_does_not_use_up_another_s_share_and_loopback_has_no_limit() {
+    fn one_sender_does_not_use_up_another_s_share_and_this_user_has_no_limit() {
         let (rates, now) = (Rates::default(), Instant::now());
         assert_eq!(granted(&rates, STRANGER, now, 2000), 500);
-        assert_eq!(granted(&rates, IpAddr::V4(Ipv4Addr::new(192, 0, 2, 8)), now, 2000), 500);
-        assert_eq!(granted(&rates, IpAddr::V4(Ipv4Addr::LOCALHOST), now, 20_000), 20_000);
-        assert_eq!(granted(&rates, IpAddr::V6(Ipv6Addr::LOCALHOST), now, 20_000), 20_000);
+        assert_eq!(granted(&rates, origin(Ipv4Addr::new(192, 0, 2, 8), User::Untold), now, 2000), 500);
+        for user in [User::Own, User::Untold] {
+            assert_eq!(granted(&rates, origin(Ipv4Addr::LOCALHOST, user), now, 20_000), 20_000);
+            assert_eq!(granted(&rates, origin(Ipv6Addr::LOCALHOST, user), now, 20_000), 20_000);
+        }
+        assert_eq!(granted(&rates, origin(Ipv4Addr::LOCALHOST, User::Other), now, 2000), 500);
+        assert_eq!(
+            granted(&rates, origin(Ipv6Addr::LOCALHOST, User::Other), now, 2000),
+            0,
+            "all of them together"
+        );
     }
 
     #[test]
     fn the_addresses_of_one_ipv6_network_count_as_one_and_the_memory_is_bounded() {
         let (rates, now) = (Rates::default(), Instant::now());
-        let network = |last: u16| IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last));
+        let network = |last: u16| origin(Ipv6Addr::new(0x2001, 0xdb8, 0, 1, 0, 0, 0, last), User::Untold);
         assert_eq!((0..2000).filter(|&last| rates.request(network(last), now).is_ok()).count(), 500);
         for last in 0..3 * ADDRESSES_MAX as u32 {
-            let _ = rates.mistake(IpAddr::V4(Ipv4Addr::from(last)), now);
+            let _ = rates.mistake(Origin::V4(Ipv4Addr::from(last)), now);
         }
         assert!(rates.mistakes.lock().unwrap().len() <= ADDRESSES_MAX);
     }

@@ -15,7 +15,8 @@ use protocol::names;
 use serde_json::json;
 
 use crate::config::Config;
-use crate::http::{ApiError, login_page};
+use crate::connections::Watched;
+use crate::http::{ApiError, Code, TOO_LARGE, login_page};
 use crate::peer::{Peer, User};
 use crate::rate::Exhausted;
 use crate::state::AppState;
@@ -107,13 +108,16 @@ pub(crate) struct Guard {
     allowed: Allowed,
     /// How long a body may take.
     body_limit: Duration,
+    /// How long a client may owe the token.
+    patience: Duration,
     app: AppState,
 }
 
 impl Guard {
     pub(crate) fn new(app: AppState) -> Self {
         let body_limit = Duration::from_secs(app.config.request_timeout_s);
-        Self { allowed: Allowed::of(&app.config), body_limit, app }
+        let patience = Duration::from_secs(app.config.connect_timeout_s);
+        Self { allowed: Allowed::of(&app.config), body_limit, patience, app }
     }
 
     /// Whether somebody at the other end of this connection needs a token.
@@ -123,7 +127,7 @@ impl Guard {
 
     fn check(&self, request: &Request, peer: &Peer) -> Result<Proof, ApiError> {
         let address = peer.address.ip();
-        self.app.rates.request(address, Instant::now()).map_err(|Exhausted(wait)| {
+        self.app.rates.request(peer.origin(), Instant::now()).map_err(|Exhausted(wait)| {
             let message = format!("too many requests from {address}; wait {} s", wait.as_secs() + 1);
             ApiError::too_many("too_many_requests", message)
         })?;
@@ -168,7 +172,9 @@ impl Guard {
         if is_logged_in(&self.app.tokens, headers) {
             return Ok(Proof::Given);
         }
-        if path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request) {
+        let may_owe = path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request);
+        // Another user has no business here, and programs that have the token can show it at once.
+        if may_owe && peer.user != User::Other {
             return Ok(Proof::Owed);
         }
         Err(if self.app.config.needs_token() {
@@ -181,7 +187,7 @@ impl Guard {
     }
 
     fn mistaken(&self, peer: &Peer) -> ApiError {
-        match self.app.rates.mistake(peer.address.ip(), Instant::now()) {
+        match self.app.rates.mistake(peer.origin(), Instant::now()) {
             Ok(()) => {
                 ApiError::unauthorized("this is not the token of this monitor; it may have been rotated")
             }
@@ -207,8 +213,14 @@ pub(crate) async fn guard(
     };
     let mut response = match guard.check(&request, &peer) {
         Ok(proof) => {
+            if let Some(connection) = request.extensions().get::<Watched>() {
+                match proof {
+                    Proof::Given => connection.owes_nothing(),
+                    Proof::Owed => connection.owes_for(guard.patience),
+                }
+            }
             request.extensions_mut().insert(proof);
-            return answer(&guard, request, next).await;
+            return answer(&guard, request, &peer, next).await;
         }
         Err(refused) => refuse(&guard, refused, &request, &peer),
     };
@@ -216,7 +228,8 @@ pub(crate) async fn guard(
     response
 }
 
-async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
+async fn answer(guard: &Guard, request: Request, peer: &Peer, next: Next) -> Response {
+    let (method, address) = (request.method().clone(), request.uri().clone());
     let origin = request.headers().get(header::ORIGIN).filter(|origin| {
         // A foreign page may cause a read, but not see its answer.
         origin.to_str().is_ok_and(|origin| guard.allowed.origin(origin, host(&request)))
@@ -224,7 +237,7 @@ async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
     let (origin, is_preflight) = (origin.cloned(), is_preflight(&request));
     let mut response = if is_preflight {
         StatusCode::NO_CONTENT.into_response()
-    } else if *request.method() == Method::POST {
+    } else if method == Method::POST {
         let answered = tokio::time::timeout(guard.body_limit, next.run(request)).await;
         answered.unwrap_or_else(|_| {
             ApiError::timeout(
@@ -235,11 +248,30 @@ async fn answer(guard: &Guard, request: Request, next: Next) -> Response {
     } else {
         next.run(request).await
     };
+    if let Some(code) = refusal(&response) {
+        guard.app.audit.refused(code, peer.address.ip(), &format!("{method} {}", address.path()));
+    }
     if response.status() != StatusCode::NO_CONTENT {
         restrict_content(response.headers_mut());
     }
     allow_origin(response.headers_mut(), origin, is_preflight);
     response
+}
+
+/// Why a door behind the guard refused a request; a mere mistake is no refusal.
+fn refusal(response: &Response) -> Option<&'static str> {
+    let is_refusal = matches!(
+        response.status(),
+        StatusCode::UNAUTHORIZED
+            | StatusCode::FORBIDDEN
+            | StatusCode::REQUEST_TIMEOUT
+            | StatusCode::PAYLOAD_TOO_LARGE
+            | StatusCode::UNSUPPORTED_MEDIA_TYPE
+            | StatusCode::TOO_MANY_REQUESTS
+    );
+    let code = response.extensions().get::<Code>().filter(|_| is_refusal).map(|Code(code)| *code);
+    // Socket.IO has its own form of errors.
+    code.or((response.status() == StatusCode::PAYLOAD_TOO_LARGE).then_some(TOO_LARGE))
 }
 
 /// Says no: to a person in a browser with a page, to a probe with what a stranger may know, to others with the

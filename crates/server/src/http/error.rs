@@ -13,6 +13,9 @@ use crate::store::StoreError;
 /// How a caller proves its right.
 pub(super) const CHALLENGE: &str = "Bearer realm=\"claude-mpm-monitor\"";
 
+/// The code of a body over the limit.
+pub(crate) const TOO_LARGE: &str = "too_large";
+
 /// An error as an HTTP answer.
 #[derive(Debug)]
 pub(crate) struct ApiError {
@@ -21,6 +24,10 @@ pub(crate) struct ApiError {
     pub code: &'static str,
     message: String,
 }
+
+/// Why an answer is an error; goes with it to the guard.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Code(pub(crate) &'static str);
 
 impl ApiError {
     fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
@@ -84,6 +91,7 @@ impl IntoResponse for ApiError {
             tracing::error!(code = self.code, message = self.message, "could not answer");
         }
         let mut response = (self.status, Json(ErrorBody::new(self.code, self.message))).into_response();
+        response.extensions_mut().insert(Code(self.code));
         if self.status == StatusCode::UNAUTHORIZED {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(CHALLENGE));
         }
@@ -119,7 +127,7 @@ impl From<BytesRejection> for ApiError {
         match rejection.status() {
             StatusCode::PAYLOAD_TOO_LARGE => {
                 let message = "the body is larger than this monitor takes; send events one by one";
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", message)
+                Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, message)
             }
             _ => Self::bad_request("unreadable_body", rejection.body_text()),
         }

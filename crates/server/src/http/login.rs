@@ -99,7 +99,7 @@ pub(crate) fn page(status: StatusCode) -> Response {
 /// The page again, but not without end.
 fn refused(app: &AppState, peer: Peer, code: &'static str) -> Result<Response, ApiError> {
     app.audit.refused(code, peer.address.ip(), names::LOGIN);
-    app.rates.mistake(peer.address.ip(), Instant::now()).map_err(too_many_mistakes)?;
+    app.rates.mistake(peer.origin(), Instant::now()).map_err(too_many_mistakes)?;
     Ok(page(StatusCode::UNAUTHORIZED))
 }
 

@@ -20,7 +20,7 @@ use axum::routing::{get, post};
 use protocol::names;
 use tower_http::compression::CompressionLayer;
 
-pub(crate) use error::ApiError;
+pub(crate) use error::{ApiError, Code, TOO_LARGE};
 pub(crate) use instances::CALLS_MAX;
 pub(crate) use login::page as login_page;
 

@@ -1,10 +1,13 @@
 //! Who may enter a namespace: whose request has proved it already, else who names the token as `auth`.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde_json::Value;
 use socketioxide::extract::{SocketRef, State, TryData};
 
+use super::handshake::Session;
+use crate::connections::Watched;
 use crate::peer::{Peer, User};
 use crate::security::Proof;
 use crate::state::AppState;
@@ -30,14 +33,18 @@ pub(super) async fn authenticate(
     }
     let auth = auth.unwrap_or_default();
     let denied = match auth["token"].as_str() {
-        Some(token) if app.tokens.is_token(token.trim()) => return Ok(()),
+        Some(token) if app.tokens.is_token(token.trim()) => {
+            request.get::<Watched>().inspect(|connection| connection.owes_nothing());
+            request.get::<Arc<Session>>().inspect(|session| session.owes_nothing());
+            return Ok(());
+        }
         Some(_) => Denied::Wrong,
         None => Denied::Missing,
     };
     if let Some(peer) = request.get::<Peer>() {
         let code = if matches!(denied, Denied::Wrong) { "wrong_token" } else { "unauthorized" };
         app.audit.refused(code, peer.address.ip(), &format!("socket.io {}", socket.ns()));
-        if matches!(denied, Denied::Wrong) && app.rates.mistake(peer.address.ip(), Instant::now()).is_err() {
+        if matches!(denied, Denied::Wrong) && app.rates.mistake(peer.origin(), Instant::now()).is_err() {
             // It may be gone already.
             let _ = socket.disconnect();
         }

@@ -3,6 +3,7 @@
 mod access;
 mod args;
 mod feed;
+mod handshake;
 mod history;
 mod legacy;
 mod live;
@@ -20,6 +21,7 @@ use socketioxide::socket::DisconnectReason;
 
 use crate::clients::Client;
 use crate::state::AppState;
+pub(crate) use handshake::{Sessions, count};
 
 /// Packets that may wait for one connection; its feed stands still while there are more.
 const CONNECTION_PACKETS_MAX: usize = 256;

@@ -1,0 +1,176 @@
+//! The request that opens a Socket.IO session. From then on the session holds memory and timers, whether its client
+//! ever says more or not: sessions are counted, and little of the request is kept.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::http::ApiError;
+use crate::peer::{Origin, Peer};
+use crate::security::Proof;
+
+/// Sessions altogether: as many as there can be connections. One that polls has none between its requests.
+const SESSIONS_MAX: usize = 8192;
+
+/// Sessions whose clients have yet to name the token, altogether and of one sender. Those that name it do so at once.
+const OWING_MAX: usize = 2048;
+const OWING_OF_SENDER_MAX: usize = 512;
+
+/// What is kept of the request's head: what the protocol needs, and what program it is.
+const KEPT_HEADERS: &[header::HeaderName] =
+    &[header::HOST, header::ORIGIN, header::UPGRADE, header::SEC_WEBSOCKET_KEY, header::USER_AGENT];
+const KEPT_PARAMETERS: &[&str] = &["EIO=", "transport="];
+const KEPT_BYTES_MAX: usize = 512;
+
+/// All open sessions; clones share them.
+#[derive(Clone, Default)]
+pub(crate) struct Sessions(Arc<Mutex<Open>>);
+
+#[derive(Default)]
+struct Open {
+    count: usize,
+    owing: HashMap<Origin, usize>,
+}
+
+/// One counted session. The request that opened it carries it, and lives as long as the session.
+pub(super) struct Session {
+    sessions: Sessions,
+    origin: Origin,
+    owes: AtomicBool,
+}
+
+impl Sessions {
+    /// `None` when there are too many.
+    fn enter(&self, origin: Origin, owes: bool) -> Option<Session> {
+        let mut open = self.lock();
+        let owing = open.owing.values().sum::<usize>();
+        let owing_of_sender = open.owing.get(&origin).copied().unwrap_or_default();
+        if open.count >= SESSIONS_MAX
+            || owes && (owing >= OWING_MAX || owing_of_sender >= OWING_OF_SENDER_MAX)
+        {
+            return None;
+        }
+        open.count += 1;
+        if owes {
+            *open.owing.entry(origin).or_default() += 1;
+        }
+        Some(Session { sessions: self.clone(), origin, owes: AtomicBool::new(owes) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Open> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Session {
+    /// Its client has named the token.
+    pub(super) fn owes_nothing(&self) {
+        if self.owes.swap(false, Ordering::Relaxed) {
+            let mut open = self.sessions.lock();
+            if let Some(owing) = open.owing.get_mut(&self.origin) {
+                *owing -= 1;
+                if *owing == 0 {
+                    open.owing.remove(&self.origin);
+                }
+            }
+        }
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.owes_nothing();
+        self.sessions.lock().count -= 1;
+    }
+}
+
+/// Counts the session that a request opens, or refuses it.
+pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
+    if opens_session(&request) {
+        let proof = request.extensions().get::<Proof>();
+        let Some(peer) = request.extensions().get::<Peer>() else { return next.run(request).await };
+        let Some(session) = sessions.enter(peer.origin(), proof != Some(&Proof::Given)) else {
+            let message =
+                "too many Socket.IO sessions are open already; close some, and come back in a minute";
+            return ApiError::too_many("too_many_sessions", message).into_response();
+        };
+        *request.uri_mut() = little_of_address(request.uri());
+        *request.headers_mut() = little_of_headers(request.headers());
+        request.extensions_mut().insert(Arc::new(session));
+    }
+    next.run(request).await
+}
+
+fn opens_session(request: &Request) -> bool {
+    let query = request.uri().query().unwrap_or_default();
+    request.uri().path().starts_with("/socket.io") && !query.split('&').any(|pair| pair.starts_with("sid="))
+}
+
+/// Copies: a part of the head would keep all of it in memory.
+fn little_of_address(address: &Uri) -> Uri {
+    let query = address.query().unwrap_or_default();
+    let find = |name: &&str| query.split('&').find(|pair| pair.starts_with(*name));
+    let kept: Vec<&str> = KEPT_PARAMETERS.iter().filter_map(find).collect();
+    let kept = format!("/socket.io/?{}", kept.join("&"));
+    kept.parse().unwrap_or_else(|_| Uri::from_static("/socket.io/"))
+}
+
+fn little_of_headers(headers: &HeaderMap) -> HeaderMap {
+    let kept = KEPT_HEADERS.iter().filter_map(|name| {
+        let value = headers.get(name)?.as_bytes();
+        let value = HeaderValue::from_bytes(&value[..value.len().min(KEPT_BYTES_MAX)]).ok()?;
+        Some((name.clone(), value))
+    });
+    kept.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::net::Ipv4Addr;
+
+    fn stranger(number: u8) -> Origin {
+        Origin::V4(Ipv4Addr::new(192, 0, 2, number))
+    }
+
+    #[test]
+    fn who_owes_the_token_keeps_out_neither_others_nor_who_has_it() {
+        let sessions = Sessions::default();
+        let fill = |origin| std::iter::from_fn(|| sessions.enter(origin, true)).collect::<Vec<_>>();
+        let first = fill(stranger(1));
+        assert_eq!(first.len(), OWING_OF_SENDER_MAX);
+        assert!(sessions.enter(stranger(1), false).is_some(), "the token was shown");
+        let others: Vec<_> = (2..=20).flat_map(|number| fill(stranger(number))).collect();
+        assert_eq!(first.len() + others.len(), OWING_MAX);
+        first[0].owes_nothing();
+        first[0].owes_nothing();
+        assert_eq!(fill(stranger(1)).len(), 1, "one has named the token");
+        drop((first, others));
+        let open = sessions.lock();
+        assert!(open.count == 0 && open.owing.is_empty(), "all are forgotten");
+    }
+
+    #[test]
+    fn there_is_an_end_to_sessions() {
+        let sessions = Sessions::default();
+        let all: Vec<_> = std::iter::from_fn(|| sessions.enter(Origin::Loopback, false)).collect();
+        assert_eq!(all.len(), SESSIONS_MAX);
+    }
+
+    #[test]
+    fn little_is_kept_of_the_request_and_none_of_its_memory() {
+        let address = format!("/socket.io/?x={}&EIO=4&transport=polling&t=1", "x".repeat(10_000));
+        let address = little_of_address(&address.parse().unwrap());
+        assert_eq!(address, "/socket.io/?EIO=4&transport=polling");
+        let mut headers = HeaderMap::new();
+        headers.insert(header::USER_AGENT, HeaderValue::from_str(&"x".repeat(10_000)).unwrap());
+        headers.insert(header::COOKIE, HeaderValue::from_static("secret"));
+        let kept = little_of_headers(&headers);
+        assert_eq!((kept.len(), kept[header::USER_AGENT].len()), (1, KEPT_BYTES_MAX));
+    }
+}
