@@ -10,14 +10,15 @@ use serde::Deserialize;
 /// Which of our crates each crate may depend on. `hook` runs inside Claude Code's time and `server` and `client`
 /// talk only over the wire, so none of them may know more than what crosses a process boundary.
 const MAY_USE: &[(&str, &[&str])] = &[
+    ("private", &[]),
     ("protocol", &[]),
-    ("server", &["protocol"]),
-    ("client", &["protocol"]),
-    ("hook", &["protocol"]),
-    ("host", &["protocol", "claude", "server", "client"]),
+    ("server", &["private", "protocol"]),
+    ("client", &["private", "protocol"]),
+    ("hook", &["private", "protocol"]),
+    ("host", &["private", "protocol", "claude", "server", "client"]),
     ("claude-mpm-monitor-desktop", &["protocol", "claude", "client", "host", "cli"]),
-    ("claude", &["protocol"]),
-    ("cli", &["protocol", "claude", "client", "host"]),
+    ("claude", &["private", "protocol"]),
+    ("cli", &["private", "protocol", "claude", "client", "host"]),
     ("e2e", &["protocol"]),
     ("desktop-e2e", &["protocol", "e2e"]),
     ("faults", &[]),

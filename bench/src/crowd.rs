@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 use futures_util::{SinkExt, StreamExt};
 use protocol::names;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinSet;
@@ -54,6 +55,8 @@ pub(crate) struct Crowd {
 struct Seen {
     events: AtomicUsize,
     gaps: AtomicUsize,
+    /// Viewers that the server left.
+    left: AtomicUsize,
     bytes: AtomicUsize,
     /// When event number n was due, once somebody wants to know how late it came.
     due: OnceLock<Vec<Instant>>,
@@ -99,6 +102,8 @@ impl Crowd {
         while self.seen().0 < events * self.size {
             let (got, gaps) = self.seen();
             ensure!(gaps == 0, "{gaps} gaps: the viewers were too slow");
+            let left = self.seen.left.load(Ordering::Relaxed);
+            ensure!(left == 0, "{left} of {} viewers lost their connection", self.size);
             ensure!(begin.elapsed() < PATIENCE, "{got} of {} deliveries came", events * self.size);
             thread::sleep(Duration::from_micros(100));
         }
@@ -165,6 +170,42 @@ pub(crate) fn visits(port: u16, door: Door, at_once: usize, count: usize) -> Res
     Ok(count as f64 / begin.elapsed().as_secs_f64())
 }
 
+/// How many events the first page of a new viewer has, and how long it took from connecting, in ms.
+pub(crate) fn first_page(port: u16, door: Door) -> Result<(usize, f64)> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let begin = Instant::now();
+    let events = runtime.block_on(async {
+        let mut socket = connect(port, door).await?;
+        let page = match door {
+            // The last of what it is greeted with.
+            Door::SocketIo => expect(&mut socket, r#"42["history""#).await?,
+            Door::Stream => {
+                say(&mut socket, format!("42{},2[\"subscribe\",{{\"limit\":100}}]", names::STREAM)).await?;
+                expect(&mut socket, "43").await?
+            }
+            Door::WebSocket => {
+                say(&mut socket, r#"{"command":"get_history","params":{"limit":100}}"#.to_owned()).await?;
+                expect(&mut socket, r#"{"type":"history""#).await?
+            }
+            Door::Bare => bail!("a bare broadcast keeps nothing"),
+        };
+        rows(door, &page)
+    })?;
+    Ok((events, begin.elapsed().as_secs_f64() * 1e3))
+}
+
+/// How many events are in a page of the past.
+fn rows(door: Door, page: &str) -> Result<usize> {
+    let json = page.find(['[', '{']).map_or("", |start| &page[start..]);
+    let page: Value = serde_json::from_str(json)?;
+    let rows = match door {
+        Door::SocketIo => page.pointer("/1/events"),
+        Door::Stream => page.pointer("/0/snapshot"),
+        Door::WebSocket | Door::Bare => page.pointer("/data/events"),
+    };
+    Ok(rows.and_then(Value::as_array).context("a page without events")?.len())
+}
+
 async fn connect(port: u16, door: Door) -> Result<Socket> {
     let path = match door {
         Door::SocketIo | Door::Stream => "/socket.io/?EIO=4&transport=websocket",
@@ -190,7 +231,7 @@ async fn connect(port: u16, door: Door) -> Result<Socket> {
             say(&mut socket, r#"{"command":"subscribe","channels":["hook.*"]}"#.to_owned()).await?;
             expect(&mut socket, r#"{"type":"subscribed""#).await?;
         }
-        Door::Bare => expect(&mut socket, "ready").await?,
+        Door::Bare => drop(expect(&mut socket, "ready").await?),
     }
     Ok(socket)
 }
@@ -199,14 +240,14 @@ async fn say(socket: &mut Socket, text: String) -> Result<()> {
     Ok(socket.send(Message::text(text)).await?)
 }
 
-/// Reads up to the message that starts like this.
-async fn expect(socket: &mut Socket, start: &str) -> Result<()> {
+/// Reads up to the message that starts like this, and returns it.
+async fn expect(socket: &mut Socket, start: &str) -> Result<String> {
     let begin = tokio::time::Instant::now();
     while let Some(message) = tokio::time::timeout_at(begin + PATIENCE, socket.next()).await? {
         let message = message?;
         let Ok(text) = message.to_text() else { continue };
         if text.starts_with(start) {
-            return Ok(());
+            return Ok(text.to_owned());
         }
         if text == "2" {
             say(socket, "3".to_owned()).await?;
@@ -216,9 +257,9 @@ async fn expect(socket: &mut Socket, start: &str) -> Result<()> {
 }
 
 async fn watch(socket: Socket, door: Door, seen: Arc<Seen>) {
-    if let Err(error) = read(socket, door, &seen).await {
-        eprintln!("a viewer ended: {error:#}");
-    }
+    // A server that ends leaves its viewers; who waits for deliveries learns that there is nobody any more.
+    let _ = read(socket, door, &seen).await;
+    seen.left.fetch_add(1, Ordering::Relaxed);
 }
 
 async fn read(mut socket: Socket, door: Door, seen: &Seen) -> Result<()> {

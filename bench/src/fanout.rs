@@ -9,11 +9,12 @@ use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use crate::Plan;
-use crate::crowd::{Crowd, Door, Habit, visits};
+use crate::crowd::{Crowd, Door, Habit, first_page, visits};
 use crate::load::{self, Client};
 use crate::process::{Program, Server};
 use crate::report::{Figure, Report, median, percentile};
 use crate::samples::Samples;
+use crate::store::END_MS_ASKED;
 
 /// Events that are shown at once: what a busy second brings, and less than viewers may lag.
 const BURST: usize = 256;
@@ -21,8 +22,14 @@ const BURST: usize = 256;
 /// The sizes of crowds.
 const CROWDS: &[usize] = &[1, 10, 100, 500];
 
-/// At what pace how many viewers are shown events, an event each.
-const PACES: &[(usize, u32)] = &[(100, 1000), (500, 200)];
+/// What share of a bare broadcast is asked of showing events to many.
+const SHARE_ASKED: f64 = 0.7;
+
+/// At what pace how many viewers are shown events, an event each, and how late all but one in a hundred may come in ms.
+const PACES: &[(usize, u32, f64)] = &[(100, 1000, 10.0), (500, 200, 6.0)];
+
+/// Events that a late viewer finds.
+const EARLIER: usize = 5_000;
 
 /// Sessions that send events in turn, each waiting for its answer.
 const SENDERS: usize = 8;
@@ -55,7 +62,9 @@ pub(crate) fn rate(plan: &Plan, samples: &Samples, report: &mut Report) -> Resul
                 turn.cpu, limit.cpu, turn.bytes, limit.bytes, turn.rate
             );
             let figure = Figure::new(format!("{name}, {size} clients"), 1e6 / turn.cpu, "/s");
-            report.add(figure.beside("bare WebSocket broadcast", 1e6 / limit.cpu).note(note));
+            let figure =
+                figure.beside("bare WebSocket broadcast", 1e6 / limit.cpu).at_least_of_limit(SHARE_ASKED);
+            report.add(figure.note(note));
         }
     }
     Ok(())
@@ -64,13 +73,16 @@ pub(crate) fn rate(plan: &Plan, samples: &Samples, report: &mut Report) -> Resul
 /// At a pace that people see.
 pub(crate) fn delay(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
     report.section("From the sender to every viewer, by Socket.IO");
-    for (size, pace) in PACES {
+    for (size, pace, asked) in PACES {
         let limit = paced(&Program::Bare, Door::Bare, *size, *pace, plan.turn, samples)?;
         let server = paced(&plan.monitor(), Door::SocketIo, *size, *pace, plan.turn, samples)?;
         for (at, percent) in [("p50", 50), ("p99", 99)] {
             let value = |delays: &[f64]| percentile(&mut delays.to_vec(), percent);
-            let figure =
-                Figure::new(format!("{size} clients, {pace} events a second: {at}"), value(&server), "ms");
+            let what = format!("{size} clients, {pace} events a second: {at}");
+            let mut figure = Figure::new(what, value(&server), "ms");
+            if percent == 99 {
+                figure = figure.at_most(*asked);
+            }
             let note = format!("all {} came", server.len());
             report.add(figure.beside("bare WebSocket broadcast", value(&limit)).note(note));
         }
@@ -87,10 +99,13 @@ pub(crate) fn crowds(plan: &Plan, samples: &Samples, report: &mut Report) -> Res
     for (name, door) in [("Socket.IO", Door::SocketIo), ("raw WebSocket", Door::WebSocket)] {
         let rate = visits(server.port, door, VISITORS, plan.visits)?;
         report.add(
-            Figure::new(format!("{name} clients that come and go"), rate, "/s")
-                .beside("bare WebSocket", limit),
+            Figure::new(format!("{} {name} clients that come and go", plan.visits), rate, "/s")
+                .beside("bare WebSocket", limit)
+                .at_least(1000.0),
         );
     }
+    late(plan, samples, report)?;
+    end_among_viewers(plan, report)?;
     for (name, size, habit) in [
         ("no viewer", 0, Habit::Read),
         ("100 viewers of /stream", 100, Habit::Read),
@@ -115,7 +130,48 @@ pub(crate) fn crowds(plan: &Plan, samples: &Samples, report: &mut Report) -> Res
         );
         let (rows, gaps) = crowd.seen();
         let now = server.memory_mib("VmRSS")?;
+        let most = if habit == Habit::Read { most.at_most(80.0) } else { most };
         report.add(most.note(format!("{now:.1} at the end; they got {rows} rows and {gaps} gaps")));
+    }
+    Ok(())
+}
+
+/// Somebody who comes late: from the connection to the first page of what was before.
+fn late(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
+    let server = Server::start(&plan.monitor())?;
+    let mut client = Client::connect(server.port)?;
+    let mut payloads = samples.payloads().take(EARLIER).peekable();
+    while payloads.peek().is_some() {
+        let lines: Vec<String> = payloads.by_ref().take(500).collect();
+        client.send(&load::request(names::EVENTS, Some(&lines.join("\n"))))?;
+        client.answer()?;
+    }
+    for (name, door) in
+        [("Socket.IO", Door::SocketIo), ("/stream", Door::Stream), ("raw WebSocket", Door::WebSocket)]
+    {
+        let times = (0..plan.reads).map(|_| first_page(server.port, door)).collect::<Result<Vec<_>>>()?;
+        let (events, mut times): (Vec<usize>, Vec<f64>) = times.into_iter().unzip();
+        let what = format!("late viewer, {name}: to its first page, p50");
+        let note = format!("{} of {EARLIER} events; p95 {:.2} ms", events[0], percentile(&mut times, 95));
+        report.add(Figure::new(what, median(&mut times), "ms").at_most(5.0).note(note));
+    }
+    Ok(())
+}
+
+/// From the order to end to the end of the process while viewers are connected.
+fn end_among_viewers(plan: &Plan, report: &mut Report) -> Result<()> {
+    for (name, habit) in [("that read", Habit::Read), ("that never read", Habit::Sleep)] {
+        let mut times = Vec::new();
+        for _ in 0..plan.lives.div_ceil(3) {
+            let server = Server::start(&plan.monitor())?;
+            let _crowds = [Door::SocketIo, Door::Stream, Door::WebSocket]
+                .map(|door| Crowd::connect(server.port, door, habit, 33))
+                .into_iter()
+                .collect::<Result<Vec<_>>>()?;
+            times.push(server.terminate()?.as_secs_f64() * 1e3);
+        }
+        let figure = Figure::new(format!("SIGTERM to the end, 99 viewers {name}"), median(&mut times), "ms");
+        report.add(figure.at_most(END_MS_ASKED));
     }
     Ok(())
 }

@@ -8,20 +8,43 @@ use anyhow::Result;
 use crate::crowd::{Crowd, Door, Habit};
 use crate::insert::Inserts;
 use crate::load::{self, Load};
-use crate::process::{self, Program, Server};
+use crate::process::{self, Place, Program, Server};
 use crate::report::{Figure, Report, median};
 use crate::samples::Samples;
 use crate::{Plan, wait_until_searchable};
 
-/// The ways in which single events come.
-const SINGLE: &[(&str, usize, bool, bool)] = &[
-    // Name, connections, a new connection for each event, with a viewer.
-    ("1 connection", 1, false, false),
-    ("8 connections", 8, false, false),
-    ("64 connections", 64, false, false),
-    ("64 connections, 1 live viewer", 64, false, true),
-    ("8 at once, new connection each", 8, true, false),
+/// One way in which events come.
+struct Case<'a> {
+    name: &'a str,
+    load: Load,
+    requests: &'a [Vec<u8>],
+    /// Events in each request.
+    events: usize,
+    /// Whether somebody watches.
+    viewer: bool,
+    /// What the monitor's configuration file says.
+    configuration: &'a str,
+    /// What share of the bare handler is asked, where one is.
+    asked: Option<f64>,
+}
+
+/// Single events: name, connections, a new connection for each event, with a viewer, the share of the bare handler that
+/// is asked.
+const SINGLE: &[(&str, usize, bool, bool, Option<f64>)] = &[
+    ("1 connection", 1, false, false, None),
+    ("8 connections", 8, false, false, Some(0.5)),
+    ("64 connections", 64, false, false, Some(0.5)),
+    ("64 connections, 1 live viewer", 64, false, true, Some(0.28)),
+    ("8 at once, new connection each", 8, true, false, None),
 ];
+
+/// Bodies of many events: name, connections, with a viewer.
+const BULK: &[(&str, usize, bool)] =
+    &[("1 connection", 1, false), ("4 connections", 4, false), ("4 connections, 1 live viewer", 4, true)];
+
+/// What it means that an event is stored, as the setting says.
+const DURABILITIES: &[(&str, &str)] =
+    &[("crash", r#"{"durability":"crash"}"#), ("power", r#"{"durability":"power"}"#)];
 
 /// What one program did in one turn.
 struct Turn {
@@ -36,24 +59,53 @@ struct Turn {
 pub(crate) fn single(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
     let requests = samples.single_events();
     report.section("Single events, stored before the answer");
-    for (name, connections, reconnect, viewer) in SINGLE {
+    for (name, connections, reconnect, viewer, asked) in SINGLE {
         let load = Load { connections: *connections, reconnect: *reconnect, time: plan.turn };
-        compare(plan, report, name, load, &requests, 1, *viewer)?;
+        let (viewer, asked) = (*viewer, *asked);
+        let case = Case { name, load, requests: &requests, events: 1, viewer, configuration: "{}", asked };
+        compare(plan, report, &case)?;
     }
     Ok(())
 }
 
 /// Many events in a body, one a line.
 pub(crate) fn bulk(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
-    let bodies: Vec<(Vec<u8>, usize)> = samples.bodies().take(16).collect();
-    let events = bodies.iter().map(|(_, events)| events).sum::<usize>() / bodies.len();
-    let requests: Vec<Vec<u8>> = bodies.into_iter().map(|(request, _)| request).collect();
+    let (requests, events) = bodies(samples);
     report.section("NDJSON, bodies of 1 MiB, stored before the answer");
-    for (name, connections) in [("1 connection", 1), ("4 connections", 4)] {
-        let load = Load { connections, reconnect: false, time: 2 * plan.turn };
-        compare(plan, report, name, load, &requests, events, false)?;
+    for (name, connections, viewer) in BULK {
+        let load = Load { connections: *connections, reconnect: false, time: 2 * plan.turn };
+        let (requests, viewer) = (&requests, *viewer);
+        let case = Case { name, load, requests, events, viewer, configuration: "{}", asked: None };
+        compare(plan, report, &case)?;
     }
     Ok(())
+}
+
+/// What it costs that nothing is lost when the process ends, and what when the machine does.
+pub(crate) fn durability(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
+    report.section("Durability: what is stored survives a crash of the process, or of the machine");
+    let single = samples.single_events();
+    let (bulk, events) = bodies(samples);
+    for (durability, configuration) in DURABILITIES {
+        for (way, connections, requests, events) in [
+            ("1 connection", 1, &single, 1),
+            ("64 connections", 64, &single, 1),
+            ("NDJSON, 4 connections", 4, &bulk, events),
+        ] {
+            let name = &format!("{durability}, {way}");
+            let load = Load { connections, reconnect: false, time: plan.turn };
+            let case = Case { name, load, requests, events, viewer: false, configuration, asked: None };
+            compare(plan, report, &case)?;
+        }
+    }
+    Ok(())
+}
+
+/// Bodies of many events, and how many each has in the mean.
+fn bodies(samples: &Samples) -> (Vec<Vec<u8>>, usize) {
+    let bodies: Vec<(Vec<u8>, usize)> = samples.bodies().take(16).collect();
+    let events = bodies.iter().map(|(_, events)| events).sum::<usize>() / bodies.len();
+    (bodies.into_iter().map(|(request, _)| request).collect(), events)
 }
 
 /// What SQLite alone does with rows that are ready.
@@ -76,23 +128,18 @@ pub(crate) fn insert(plan: &Plan, samples: &Samples, report: &mut Report) -> Res
     Ok(())
 }
 
-fn compare(
-    plan: &Plan,
-    report: &mut Report,
-    name: &str,
-    load: Load,
-    requests: &[Vec<u8>],
-    events: usize,
-    viewer: bool,
-) -> Result<()> {
+fn compare(plan: &Plan, report: &mut Report, case: &Case<'_>) -> Result<()> {
+    let Case { name, load, requests, events, .. } = *case;
     let mut programs = vec![Program::Bare, plan.monitor()];
     programs.extend(plan.against.clone().map(Program::Monitor));
-    let servers = programs.iter().map(Server::start).collect::<Result<Vec<_>>>()?;
+    let start = |program| Server::start_in(program, &Place::configured(case.configuration)?);
+    let servers = programs.iter().map(start).collect::<Result<Vec<_>>>()?;
     let viewers: Vec<Option<Crowd>> = servers
         .iter()
         .enumerate()
         .map(|(at, server)| {
-            (viewer && at > 0).then(|| Crowd::connect(server.port, Door::Stream, Habit::Read, 1)).transpose()
+            let is_watched = case.viewer && at > 0;
+            is_watched.then(|| Crowd::connect(server.port, Door::Stream, Habit::Read, 1)).transpose()
         })
         .collect::<Result<_>>()?;
     let mut turns: Vec<Vec<Turn>> = servers.iter().map(|_| Vec::new()).collect();
@@ -122,7 +169,12 @@ fn compare(
             cpu(&turns[0]),
             100.0 * middle(turns_of_one, |turn| turn.generator),
         );
-        report.add(Figure::new(what, rate(turns_of_one), "/s").beside("bare axum handler", bare).note(note));
+        let mut figure =
+            Figure::new(what, rate(turns_of_one), "/s").beside("bare axum handler", bare).note(note);
+        if let Some(share) = case.asked {
+            figure = figure.at_least_of_limit(share);
+        }
+        report.add(figure);
     }
     Ok(())
 }

@@ -3,7 +3,9 @@
 
 mod bare;
 mod crowd;
+mod elsewhere;
 mod fanout;
+mod hook;
 mod ingest;
 mod insert;
 mod load;
@@ -33,9 +35,12 @@ struct Arguments {
     /// Short turns and a short history: to see whether a change helps, not to quote
     #[arg(long)]
     quick: bool,
-    /// Only parts whose name contains this: single, bulk, insert, rate, delay, crowds, empty, full
-    #[arg(long, default_value = "")]
-    only: String,
+    /// Only these parts, separated by commas [default: all, with --quick all but app]
+    #[arg(long, value_delimiter = ',', value_parser = PARTS.map(|(name, _)| name))]
+    only: Vec<String>,
+    /// Only name the parts that would be measured
+    #[arg(long)]
+    parts: bool,
     /// Write the figures to this file as JSON too
     #[arg(long)]
     json: Option<PathBuf>,
@@ -68,10 +73,37 @@ enum Verb {
     },
 }
 
+/// A part of the report.
+type Part = fn(&Plan, &Samples, &mut Report) -> Result<()>;
+
+/// All of them, in the order of the report.
+const PARTS: [(&str, Part); 12] = [
+    ("hook", |plan, _, report| hook::hook(plan, report)),
+    ("empty", |plan, _, report| store::empty(plan, report)),
+    ("single", ingest::single),
+    ("bulk", ingest::bulk),
+    ("durability", ingest::durability),
+    ("insert", ingest::insert),
+    ("rate", fanout::rate),
+    ("delay", fanout::delay),
+    ("crowds", fanout::crowds),
+    ("full", store::full),
+    ("browser", |plan, _, report| elsewhere::browser(plan, report)),
+    (APP, |plan, _, report| elsewhere::app(plan, report)),
+];
+
+/// It needs what the desktop app needs, and minutes in which nothing happens.
+const APP: &str = "app";
+
 /// What to measure, and how thoroughly.
 struct Plan {
     monitor: PathBuf,
     against: Option<PathBuf>,
+    quick: bool,
+    /// Turns of the hook.
+    hooks: usize,
+    /// How long a server is watched that has nothing to do.
+    idle: Duration,
     /// Turns of each program in each comparison; the median counts.
     rounds: usize,
     /// How long one turn under load is.
@@ -97,6 +129,9 @@ impl Plan {
             Self {
                 monitor,
                 against,
+                quick: true,
+                hooks: 40,
+                idle: Duration::from_secs(2),
                 rounds: 3,
                 turn: Duration::from_millis(400),
                 lives: 5,
@@ -109,6 +144,9 @@ impl Plan {
             Self {
                 monitor,
                 against,
+                quick: false,
+                hooks: 500,
+                idle: Duration::from_secs(60),
                 rounds: 5,
                 turn: Duration::from_secs(2),
                 lives: 15,
@@ -142,34 +180,21 @@ fn main() -> Result<()> {
         }
         None => {}
     }
+    let is_wanted = |name: &str| match arguments.only.as_slice() {
+        [] => name != APP || !arguments.quick,
+        only => only.iter().any(|wanted| wanted == name),
+    };
+    let wanted: Vec<_> = PARTS.into_iter().filter(|(name, _)| is_wanted(name)).collect();
+    if arguments.parts {
+        println!("{}", wanted.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(" "));
+        return Ok(());
+    }
     let plan = Plan::of(&arguments)?;
     let mut report = Report::default();
     let cores = std::thread::available_parallelism()?;
     println!("{cores} cores, shared with the load generator; payloads of {} bytes", samples.mean_bytes());
-    let wanted = |name: &str| name.contains(&arguments.only);
-    if wanted("single") {
-        ingest::single(&plan, &samples, &mut report)?;
-    }
-    if wanted("bulk") {
-        ingest::bulk(&plan, &samples, &mut report)?;
-    }
-    if wanted("insert") {
-        ingest::insert(&plan, &samples, &mut report)?;
-    }
-    if wanted("rate") {
-        fanout::rate(&plan, &samples, &mut report)?;
-    }
-    if wanted("delay") {
-        fanout::delay(&plan, &samples, &mut report)?;
-    }
-    if wanted("crowds") {
-        fanout::crowds(&plan, &samples, &mut report)?;
-    }
-    if wanted("empty") {
-        store::empty(&plan, &mut report)?;
-    }
-    if wanted("full") {
-        store::full(&plan, &samples, &mut report)?;
+    for (name, part) in wanted {
+        part(&plan, &samples, &mut report).with_context(|| format!("part {name}"))?;
     }
     if let Some(path) = &arguments.json {
         write(path, serde_json::to_vec_pretty(&report)?)?;

@@ -35,7 +35,7 @@ pub(crate) fn svg(report: &Report) -> String {
 }
 
 fn heading(svg: &mut String, section: &Section, y: usize) {
-    let title = escape(section.title);
+    let title = escape(&section.title);
     line(
         svg,
         &format!(
@@ -57,10 +57,14 @@ fn row(svg: &mut String, figure: &Figure, y: usize) {
         bar(svg, left, y + 20, length(limit.value), "#b9b2a8");
     }
     let right = left + BARS + 12;
-    let value = format!("{} {}", number(figure.value), escape(figure.unit));
+    let asked = figure.asked.map_or(String::new(), |asked| {
+        let missed = if asked.is_met(figure.value) { "" } else { ", missed" };
+        format!(" (asked {}{missed})", asked.text())
+    });
+    let value = format!("{} {}{}", number(figure.value), escape(&figure.unit), escape(&asked));
     line(svg, &format!(r##"<text x="{right}" y="{}" fill="#222">{value}</text>"##, y + 17));
     if let Some(limit) = limit {
-        let beside = format!("{:.2} × {} ({})", limit.ratio, number(limit.value), escape(limit.what));
+        let beside = format!("{:.2} × {} ({})", limit.ratio, number(limit.value), escape(&limit.what));
         line(
             svg,
             &format!(r##"<text x="{right}" y="{}" font-size="11" fill="#6b655d">{beside}</text>"##, y + 31),

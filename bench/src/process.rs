@@ -27,7 +27,7 @@ pub(crate) struct Server {
     place: Arc<Place>,
 }
 
-/// Where a server lives: its files, which outlive it, and its port.
+/// Where a server lives: its home, which outlives it, and its port.
 pub(crate) struct Place {
     home: TempDir,
     port: u16,
@@ -36,6 +36,18 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Result<Arc<Self>> {
         Ok(Arc::new(Self { home: TempDir::new()?, port: free_port()? }))
+    }
+
+    /// A place whose configuration file says this.
+    pub(crate) fn configured(configuration: &str) -> Result<Arc<Self>> {
+        let place = Self::new()?;
+        fs::write(Home::at(place.home.path()).config(), configuration)?;
+        Ok(place)
+    }
+
+    /// What `CLAUDE_MPM_HOME` is for a monitor that lives here.
+    pub(crate) fn home(&self) -> PathBuf {
+        self.home.path().to_owned()
     }
 
     /// The event store of a monitor that lived here.
@@ -66,8 +78,9 @@ impl Server {
             Program::Monitor(path) => {
                 let mut command = Command::new(path);
                 command.args(["start", "--foreground", "--host", "127.0.0.1", "--port", &port.to_string()]);
-                // What is counted are the events that the bench sends.
+                // What is counted are the events that the bench sends; what is logged is no part of the report.
                 command.env("CLAUDE_MPM_HOME", place.home.path()).env("CLAUDE_MPM_OWN_EVENTS", "false");
+                command.env("CLAUDE_MPM_SOCKETIO_LOG_LEVEL", "WARNING");
                 command
             }
             Program::Bare => {
@@ -126,6 +139,17 @@ impl Server {
     /// Processor time used so far.
     pub(crate) fn cpu(&self) -> Result<Duration> {
         cpu(&self.child.id().to_string())
+    }
+
+    /// Processor time used so far by the threads that run, to the nanosecond: for who uses next to nothing.
+    pub(crate) fn fine_cpu(&self) -> Result<Duration> {
+        let mut used = Duration::ZERO;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let text = fs::read_to_string(thread?.path().join("schedstat"))?;
+            let running = text.split(' ').next().context("a strange schedstat")?;
+            used += Duration::from_nanos(running.parse()?);
+        }
+        Ok(used)
     }
 
     /// A line of `/proc/PID/status` in MiB: `VmRSS` now, `VmHWM` at most so far.

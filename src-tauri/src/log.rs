@@ -11,7 +11,9 @@ const LIMITS: LogLimits = LogLimits { file_bytes_max: 1024 * 1024, files_max: 3 
 
 /// Starts it; without a file the app runs without a log.
 pub(crate) fn start(home: &Home) {
-    match LogFile::open(&home.desktop_log(), LIMITS) {
+    let opened =
+        client::runfiles::make_folders(home).and_then(|()| LogFile::open(&home.desktop_log(), LIMITS));
+    match opened {
         Ok(file) => {
             let filter = EnvFilter::new("info,zbus=warn,tao=warn");
             tracing_subscriber::fmt()

@@ -1,11 +1,12 @@
 // How smooth the dashboard is, beside an empty page in the same run, because a machine without a graphics card draws
 // slowly whatever the page does. Tasks are given by the processor time they used, since on a busy machine their
-// duration says how long others ran; both are printed. `make bench ARGS="--only browser"`. TEST_PROGRAMS is the
-// monitor; BENCH_SECONDS, BENCH_EVENTS, BENCH_CALLS, BENCH_STORED and BENCH_STORED_LARGE make it shorter.
+// duration says how long others ran; both are told. `make bench ARGS="--only browser"` puts the figures into its report:
+// they are written to the file that BENCH_REPORT names, in the report's own shape. TEST_PROGRAMS is the monitor;
+// BENCH_SECONDS, BENCH_EVENTS, BENCH_CALLS, BENCH_STORED and BENCH_STORED_LARGE make it shorter.
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, writeSync } from 'node:fs';
+import { closeSync, openSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { test } from 'node:test';
+import { after, test } from 'node:test';
 
 import { seedSession } from './seed.mjs';
 import { at, openPage, PROGRAM, prompt, startMonitor } from './support.mjs';
@@ -22,7 +23,19 @@ const BODY_EVENTS = 1000;
 /** What counts as long, by the definition of the browsers. */
 const LONG_MS = 50;
 
-const say = (name, value) => console.log(`  ${name.padEnd(52)} ${value}`);
+const sections = [];
+/** Starts a section of the report. */
+const section = (title) => sections.push({ title, figures: [] });
+/** Adds a figure to it: `limit` is [what, value], `asked` is {at_most} or {at_least}. */
+function figure(what, value, unit, { limit, asked, note = '' } = {}) {
+  const beside = limit && { what: limit[0], value: limit[1] };
+  sections.at(-1).figures.push({ what, value, unit, limit: beside, asked, note });
+  console.log(`  ${what.padEnd(52)} ${value.toFixed(1)} ${unit} ${beside ? `(${beside.what} ${beside.value.toFixed(1)})` : ''} ${note}`);
+}
+after(() => {
+  if (process.env.BENCH_REPORT) writeFileSync(process.env.BENCH_REPORT, JSON.stringify({ sections }));
+});
+
 const percentile = (values, share) => [...values].sort((a, b) => a - b)[Math.floor((values.length - 1) * share)] ?? 0;
 const wait = (page, ms) => page.waitForTimeout(ms);
 
@@ -83,13 +96,12 @@ function mainTasks(trace) {
 }
 
 /** Chromium counts the nested runs of a task, too; the outermost is the longest. */
-function tasksText(tasks) {
+function longestTask(what, tasks) {
   const long = (field) => tasks.filter((task) => task[field] > LONG_MS).length;
-  const longest = (field) => Math.max(0, ...tasks.map((task) => task[field])).toFixed(0);
-  return `${longest('cpu')} ms, ${long('cpu')} over ${LONG_MS} ms (by duration ${longest('ms')} ms, ${long('ms')})`;
+  const longest = (field) => Math.max(0, ...tasks.map((task) => task[field]));
+  const note = `${long('cpu')} over ${LONG_MS} ms; by duration ${longest('ms').toFixed(0)} ms, ${long('ms')}`;
+  figure(`${what}: longest task, CPU`, longest('cpu'), 'ms', { asked: { at_most: LONG_MS }, note });
 }
-
-const framesText = ({ frames }) => `${percentile(frames, 0.5).toFixed(1)} / ${percentile(frames, 0.95).toFixed(1)} ms`;
 
 /** The same for a page on which nothing happens. */
 async function emptyPage(page) {
@@ -105,9 +117,13 @@ async function emptyPage(page) {
 }
 
 function tell(name, seen, empty) {
-  say(`${name}: frames p50 / p95`, `${framesText(seen)} (empty page ${framesText(empty)})`);
-  say(`${name}: script a frame`, `${seen.script.toFixed(2)} ms (empty page ${empty.script.toFixed(2)} ms)`);
-  say(`${name}: longest task by processor time`, tasksText(seen.tasks));
+  const limit = (of) => ['empty page', of(empty)];
+  for (const share of [0.5, 0.95]) {
+    const of = ({ frames }) => percentile(frames, share);
+    figure(`${name}: frame p${share * 100}`, of(seen), 'ms', { limit: limit(of) });
+  }
+  figure(`${name}: script a frame`, seen.script, 'ms', { limit: limit(({ script }) => script) });
+  longestTask(name, seen.tasks);
 }
 
 const one = (number) => ({
@@ -155,6 +171,7 @@ function timeAnswer() {
 }
 
 test('live stream', { timeout: 1_200_000 }, async (t) => {
+  section('The dashboard: a live stream, in Chromium');
   const monitor = await startMonitor(t);
   const page = await openPage(monitor, { mayLoseConnection: true });
   const empty = await emptyPage(page);
@@ -179,8 +196,9 @@ test('live stream', { timeout: 1_200_000 }, async (t) => {
     await page.waitForFunction(() => !/older events…/.test(document.querySelector('[data-testid="list-lead"]')?.innerText ?? ''));
     const done = (await page.evaluate(() => performance.now())) - before;
     const { tasks } = await filtering();
-    say(`filter "${query.trim()}": shown, all tested`, `${shown.toFixed(0)} ms, ${done.toFixed(0)} ms`);
-    say(`filter "${query.trim()}": longest task`, tasksText(tasks));
+    const name = `filter "${query.trim()}"`;
+    figure(`${name}: to its answer`, shown, 'ms', { asked: { at_most: 100 }, note: `all rows tested after ${done.toFixed(0)} ms` });
+    longestTask(name, tasks);
     await page.getByRole('button', { name: 'Clear filter' }).first().click();
     await at(page, 'chip').first().waitFor({ state: 'detached' });
   }
@@ -198,12 +216,13 @@ test('live stream', { timeout: 1_200_000 }, async (t) => {
   }
   const seen = await live();
   tell(`${RATE} events/s for ${SECONDS} s`, seen, empty);
-  say('  bodies sent late (this machine)', String(late));
-  say('  heap before / after', `${(heap / 1e6).toFixed(0)} / ${(seen.heap / 1e6).toFixed(0)} MB`);
-  say('  DOM elements', String(await page.evaluate(() => document.querySelectorAll('*').length)));
+  figure('bodies that this machine sent late', late, '');
+  figure('heap after it', seen.heap / 1e6, 'MB', { limit: ['before', heap / 1e6] });
+  figure('DOM elements', await page.evaluate(() => document.querySelectorAll('*').length), '');
 });
 
 test('waterfall', { timeout: 600_000 }, async (t) => {
+  section('The dashboard: a long session over time');
   const monitor = await startMonitor(t);
   await seedSession(monitor, { id: 'long', end: 'working' });
   const begin = Date.now() - CALLS * 400;
@@ -257,6 +276,7 @@ for (const [stored, searches] of [
   [STORED_LARGE, SEARCHES],
 ]) {
   test(`${stored} stored events`, { timeout: 1_800_000 }, async (t) => {
+    section(`The dashboard: ${stored} stored events`);
     const monitor = await startMonitor(t);
     fill(monitor, stored);
     await monitor.post(prompt('now', 'what is here now'));
@@ -264,9 +284,9 @@ for (const [stored, searches] of [
     const opened = [];
     for (let turn = 0; turn < 7; turn += 1) opened.push(await opening(page));
     const median = (field) => percentile(opened.map((one) => one[field]), 0.5);
-    say(`${stored} stored: first paint, usable`, `${median('paint').toFixed(0)} ms, ${median('usable').toFixed(0)} ms (median of 7)`);
-    say('  rows that the page loaded', String(median('rows')));
-    say('  JavaScript of the first load, compressed', `${(median('bytes') / 1000).toFixed(0)} kB`);
+    figure('first paint, p50 of 7', median('paint'), 'ms');
+    figure('usable, p50 of 7', median('usable'), 'ms', { asked: { at_most: 500 }, note: `${median('rows')} rows loaded` });
+    figure('JavaScript of the first load, compressed', median('bytes') / 1000, 'kB');
     if (searches === 0) return;
     // The first search waits for the index of what was just imported; that is no search's time.
     await fetch(`${monitor.url}/api/events?limit=1&q=indexed`);
@@ -277,7 +297,8 @@ for (const [stored, searches] of [
       await (await fetch(`${monitor.url}/api/events?limit=100&query=${encodeURIComponent(words)}`)).json();
       took.push(performance.now() - start);
     }
-    const figures = [0.5, 0.95].map((share) => `${percentile(took, share).toFixed(0)} ms`).join(' / ');
-    say(`search over ${stored}: first page p50 / p95`, figures);
+    for (const share of [0.5, 0.95]) {
+      figure(`search, first page: p${share * 100}`, percentile(took, share), 'ms', { asked: { at_most: 100 } });
+    }
   });
 }

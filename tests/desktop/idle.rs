@@ -1,5 +1,6 @@
 //! What the app costs while nothing happens: its processor time beside that of an idle window of the same toolkit,
-//! and its memory with the window shown, hidden, and freed. `IDLE_SECONDS` is how long each state is watched.
+//! and its memory with the window shown, hidden, and freed. `IDLE_SECONDS` is how long each state is watched, and
+//! `BENCH_REPORT` the file for the figures, in the shape of the report of `make bench`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -7,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use desktop_e2e::{App, TITLE, TrayHost, eventually};
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// How long is watched when nobody says: two of the looks that the app takes at ports and hooks.
 const SECONDS: u64 = 60;
@@ -35,33 +36,37 @@ fn main() {
     let window = Window::start(&app);
     std::thread::sleep(SETTLE);
 
-    println!("{:<32}{:>16}{:>12}", "", "CPU, ms a minute", "memory");
     let (pid, other) = (app.pid(), window.0.id());
-    report("an idle window of the toolkit", used(other, period), other);
-    report("the app, its window shown", used(pid, period), pid);
+    let mut figures = Vec::new();
+    let mut watch = |state: &str| {
+        let (app, idle) = std::thread::scope(|scope| {
+            let idle = scope.spawn(|| used(other, period));
+            (used(pid, period), idle.join().expect("it was watched"))
+        });
+        figures.push(figure(&format!("CPU of a minute, {state}"), app, "ms", idle));
+        figures.push(figure(&format!("memory, {state}"), memory(pid), "MiB", memory(other)));
+    };
+    watch("its window shown");
     app.screen().close(TITLE);
     app.screen().wait_without(TITLE);
     std::thread::sleep(SETTLE);
-    let both = std::thread::scope(|scope| {
-        let baseline = scope.spawn(|| used(other, period));
-        (used(pid, period), baseline.join().expect("it was watched"))
-    });
-    report("the app, hidden", both.0, pid);
+    watch("hidden");
     eventually("the end of the page", || (app.pages() == 0).then_some(()));
     std::thread::sleep(SETTLE);
-    report("the app, its page freed", used(pid, period), pid);
-    let share = 100.0 * both.0 / 60_000.0;
-    // The idle window may use nothing at all, so that there is no ratio.
-    println!(
-        "hidden: {share:.3} % of one core, {:.1} ms a minute more than the idle window",
-        both.0 - both.1
-    );
+    watch("its page freed");
     tray.click("Quit");
     app.wait_for_end();
+    let report =
+        json!({"sections": [{"title": "The desktop app while nothing happens", "figures": figures}]});
+    match std::env::var_os("BENCH_REPORT") {
+        Some(path) => fs::write(path, report.to_string()).expect("the report can be written"),
+        None => println!("{report:#}"),
+    }
 }
 
-fn report(what: &str, ms: f64, pid: u32) {
-    println!("{what:<32}{ms:>16.1}{:>8.1} MiB", memory(pid));
+/// A figure of the report beside that of the idle window.
+fn figure(what: &str, value: f64, unit: &str, idle: f64) -> Value {
+    json!({"what": what, "value": value, "unit": unit, "limit": {"what": "an idle window", "value": idle}})
 }
 
 /// Milliseconds of processor time a minute that a process and its children use.

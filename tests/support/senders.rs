@@ -101,7 +101,7 @@ impl Monitor {
     pub fn everything(&self) -> Vec<Stored> {
         let (mut all, mut after) = (Vec::new(), 0);
         loop {
-            let page = self.events(&format!("after={after}&limit=1000&payload=true&duplicates=true"));
+            let page = self.events(&format!("after={after}&limit=1000&duplicates=true"));
             after = page.events.last().map_or(after, |event| event.seq);
             all.extend(page.events);
             if !page.has_more {

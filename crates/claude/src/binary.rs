@@ -11,13 +11,14 @@ use crate::{Error, file, version};
 /// The copy that the settings name.
 #[derive(Clone, Debug)]
 pub struct Binary {
+    home: Home,
     path: PathBuf,
 }
 
 impl Binary {
     /// The copy in this home.
     pub fn of(home: &Home) -> Self {
-        Self { path: home.monitor().join("bin").join(file_name()) }
+        Self { home: home.clone(), path: home.monitor().join("bin").join(file_name()) }
     }
 
     /// Where it lies.
@@ -40,13 +41,12 @@ impl Binary {
     /// # Errors
     /// When it cannot be read or written.
     pub fn install(&self, shipped: &Path) -> Result<(), Error> {
+        file::make_own_folder(&self.home, &self.home.monitor().join("bin"))?;
         if self.is_like(shipped) && version::is_executable(&self.path) {
             return Ok(());
         }
-        file::make_folders(&self.path)?;
         let bytes = fs::read(shipped).map_err(Error::io("read", shipped))?;
-        file::remove(&self.path)?;
-        file::write(&self.path, &bytes, 0o755)
+        file::write_program(&self.path, &bytes)
     }
 
     /// Removes the copy. The command in the settings of a session that still runs it then does nothing.
@@ -54,7 +54,7 @@ impl Binary {
     /// # Errors
     /// When it cannot be removed.
     pub fn uninstall(&self) -> Result<(), Error> {
-        file::remove(&self.path)?;
+        file::remove_own(&self.path)?;
         // Only an empty folder goes.
         let _ = self.path.parent().map(fs::remove_dir);
         Ok(())
@@ -68,7 +68,8 @@ impl Binary {
     /// Whether it is the same program as that one.
     pub fn is_like(&self, other: &Path) -> bool {
         let same_size = |a: &Path, b: &Path| Some(a.metadata().ok()?.len() == b.metadata().ok()?.len());
-        same_size(&self.path, other) == Some(true) && fs::read(&self.path).ok() == fs::read(other).ok()
+        // What another user left there, or a link to it, is not ours, however alike it is now.
+        same_size(&self.path, other) == Some(true) && private::read(&self.path).ok() == fs::read(other).ok()
     }
 }
 

@@ -4,6 +4,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use protocol::paths::Home;
+
 use crate::Error;
 
 /// More than any settings file has; a larger file is not read.
@@ -45,27 +47,40 @@ pub(crate) fn target(path: &Path) -> PathBuf {
     target
 }
 
-/// Replaces a file by this text, or makes it, so that nobody ever sees half of it. Its folder must exist.
-pub(crate) fn write(path: &Path, text: &[u8], mode: u32) -> Result<(), Error> {
+/// Replaces a file of the user's by this text, or makes it, so that nobody ever sees half of it. Its folder must exist;
+/// links to it are followed.
+pub(crate) fn write(path: &Path, text: &[u8]) -> Result<(), Error> {
     let target = target(path);
     let existing = fs::metadata(&target).ok();
     if existing.as_ref().is_some_and(|metadata| metadata.permissions().readonly()) {
         return Err(Error::ReadOnly(target));
     }
-    let name = target.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let temporary = target.with_file_name(format!(".{name}.{}.tmp", std::process::id()));
-    let written = write_new(&temporary, text, mode).and_then(|()| {
+    let written = private::draft(&target).and_then(|mut draft| {
+        draft.write_all(text)?;
         if let Some(metadata) = existing {
-            keep_owner(&temporary, &metadata);
-            fs::set_permissions(&temporary, metadata.permissions())?;
+            keep_owner(draft.path(), &metadata);
+            draft.as_file().set_permissions(metadata.permissions())?;
         }
-        fs::rename(&temporary, &target)
+        draft.as_file().sync_all()?;
+        draft.persist(&target).map_err(|error| error.error)
     });
-    if written.is_err() {
-        // The reason that is told is that of the write.
-        let _ = fs::remove_file(&temporary);
-    }
-    written.map_err(Error::io("write", &target))
+    written.map(drop).map_err(Error::io("write", &target))
+}
+
+/// Replaces a file of ours in the home, or makes it; what stands in its place is replaced, and a link not followed.
+pub(crate) fn write_own(path: &Path, content: &[u8]) -> Result<(), Error> {
+    private::replace(path, content).map_err(Error::io("write", path))
+}
+
+/// Puts a program of ours into the home, as [`write_own`] does.
+pub(crate) fn write_program(path: &Path, content: &[u8]) -> Result<(), Error> {
+    let written = private::draft(path).and_then(|mut draft| {
+        draft.write_all(content)?;
+        make_executable(draft.as_file())?;
+        // Closed first: a program that is open for writing cannot be run.
+        draft.into_temp_path().persist(path).map_err(|error| error.error)
+    });
+    written.map_err(Error::io("write", path))
 }
 
 /// Somebody who works as root in another user's home leaves the file that user's. Nobody else can give files away.
@@ -78,16 +93,14 @@ fn keep_owner(path: &Path, metadata: &fs::Metadata) {
 #[cfg(not(unix))]
 fn keep_owner(_: &Path, _: &fs::Metadata) {}
 
-fn write_new(path: &Path, text: &[u8], mode: u32) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, mode);
-    #[cfg(not(unix))]
-    let _ = mode;
-    let mut file = options.open(path)?;
-    file.write_all(text)?;
-    file.sync_all()
+#[cfg(unix)]
+fn make_executable(file: &File) -> io::Result<()> {
+    file.set_permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_: &File) -> io::Result<()> {
+    Ok(())
 }
 
 /// Removes the file that a path leads to, and the links that then lead nowhere stay.
@@ -98,7 +111,23 @@ pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     }
 }
 
-/// Makes the missing folders above a file. Returns those that it made, the innermost first.
+/// Removes a file of ours in the home, or a link in its place.
+pub(crate) fn remove_own(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if !is_absent(&error) => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Makes a folder of ours in the home, which nobody else can enter.
+pub(crate) fn make_own_folder(home: &Home, folder: &Path) -> Result<(), Error> {
+    private::home(home.folder()).map_err(Error::io("use", home.folder()))?;
+    [&home.monitor(), folder]
+        .iter()
+        .try_for_each(|path| private::folder(path).map_err(Error::io("use", path)))
+}
+
+/// Makes the missing folders above a file of the user's. Returns those that it made, the innermost first.
 pub(crate) fn make_folders(path: &Path) -> Result<Vec<PathBuf>, Error> {
     let Some(folder) = path.parent() else { return Ok(Vec::new()) };
     let missing: Vec<PathBuf> = folder
@@ -111,13 +140,12 @@ pub(crate) fn make_folders(path: &Path) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The right to change settings: one of our programs at a time. Held until it is dropped.
-pub(crate) fn lock(path: &Path) -> Result<File, Error> {
-    make_folders(path)?;
+pub(crate) fn lock(home: &Home) -> Result<File, Error> {
+    make_own_folder(home, &home.monitor())?;
+    let path = home.monitor().join("hooks.lock");
     let mut options = OpenOptions::new();
-    options.create(true).read(true).write(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path).map_err(Error::io("open", path))?;
-    file.lock().map_err(Error::io("lock", path))?;
+    let file = private::open(&path, options.create(true).read(true).write(true).truncate(false));
+    let file = file.map_err(Error::io("open", &path))?;
+    file.lock().map_err(Error::io("lock", &path))?;
     Ok(file)
 }

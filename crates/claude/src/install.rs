@@ -144,7 +144,7 @@ impl Hooks {
 
     /// Carries out a plan, and plans anew when another program was quicker.
     fn apply(&self, plan: impl Fn() -> Result<Plan, Error>) -> Result<Change, Error> {
-        let _lock = file::lock(&self.home.monitor().join("hooks.lock"))?;
+        let _lock = file::lock(&self.home)?;
         for _ in 0..TRIES {
             let Plan { mut change, record } = plan()?;
             if change.is_nothing() {
@@ -166,7 +166,7 @@ impl Hooks {
                 continue;
             }
             match &change.after {
-                Some(text) => file::write(&change.path, text.as_bytes(), 0o600)?,
+                Some(text) => file::write(&change.path, text.as_bytes())?,
                 None => file::remove(&change.path)?,
             }
             if let Some(folders) = removal {
@@ -206,8 +206,8 @@ impl Hooks {
         let folder = self.home.monitor().join("backup");
         let now = Timestamp::from_system(SystemTime::now());
         let path = folder.join(format!("settings-{}.json", now.0));
-        file::make_folders(&path)?;
-        file::write(&path, text.as_bytes(), 0o600)?;
+        file::make_own_folder(&self.home, &folder)?;
+        file::write_own(&path, text.as_bytes())?;
         let mut backups: Vec<PathBuf> = fs::read_dir(&folder)
             .map_err(Error::io("read", &folder))?
             .filter_map(|entry| Some(entry.ok()?.path()))
@@ -218,7 +218,7 @@ impl Hooks {
         backups.sort();
         let old = backups.len().saturating_sub(BACKUPS_MAX);
         for path in &backups[..old] {
-            file::remove(path)?;
+            file::remove_own(path)?;
         }
         Ok(Some(path))
     }

@@ -34,10 +34,10 @@ impl Records {
 
     pub(crate) fn write(&self, path: &Path) -> Result<(), Error> {
         if self.0.is_empty() {
-            return file::remove(path);
+            return file::remove_own(path);
         }
         let text = serde_json::to_vec(self).map_err(|error| Error::io("write", path)(error.into()))?;
-        file::write(path, &text, 0o600)
+        file::write_own(path, &text)
     }
 
     pub(crate) fn get(&self, settings: &Path) -> Option<&Record> {

@@ -41,7 +41,7 @@ impl SlashCommand {
             return Err(Error::Foreign(self.path.clone()));
         }
         file::make_folders(&self.path)?;
-        file::write(&self.path, text(program).as_bytes(), 0o644)
+        file::write(&self.path, text(program).as_bytes())
     }
 
     /// What an uninstall would change: the file goes if it is ours. Nothing is written.

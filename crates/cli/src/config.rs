@@ -73,7 +73,7 @@ fn init(force: bool, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
         fs::rename(&path, &kept).with_context(|| format!("could not keep {}", path.display()))?;
         context.terminal.say(format_args!("The old file is now {}", kept.display()));
     }
-    runfiles::replace(&path, sample().as_bytes())
+    private::replace(&path, sample().as_bytes())
         .with_context(|| format!("could not write {}", path.display()))?;
     context
         .terminal

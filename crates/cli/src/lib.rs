@@ -93,10 +93,18 @@ pub fn run<A: Into<OsString> + Clone>(
                 .downcast_ref()
                 .and_then(launch::suggestion)
                 .or_else(|| error.downcast_ref().and_then(claude::Error::way_out));
-            context.terminal.error(format_args!("{error:#}"), suggestion);
+            context.terminal.error(reasons(&error), suggestion);
             Exit::Failed
         }
     }
+}
+
+/// An error and what caused it; some name their cause themselves.
+fn reasons(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    let joined =
+        causes.reduce(|said, cause| if said.ends_with(&cause) { said } else { format!("{said}: {cause}") });
+    joined.unwrap_or_default()
 }
 
 fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {

@@ -34,7 +34,8 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be made or locked.
     pub fn try_take_file(path: &Path) -> io::Result<Option<Self>> {
-        let file = options().open(path)?;
+        let file =
+            private::open(path, OpenOptions::new().create(true).read(true).write(true).truncate(false))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),
             Err(TryLockError::WouldBlock) => Ok(None),
@@ -62,18 +63,9 @@ impl Lock {
     /// Whether a living server holds the lock of a port. Looks through a shared lock, so that two who look do
     /// not take each other for a server.
     pub fn is_held(home: &Home, port: u16) -> bool {
-        let Ok(file) = File::open(home.lock(port)) else { return false };
+        let Ok(file) = private::look(&home.lock(port)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
     }
-}
-
-/// How lock files are opened: made when missing, for this user only.
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).read(true).write(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Runfiles on disk: written whole or not at all, readable by this user only.
 
-use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io;
 use std::path::Path;
 
 use protocol::Runfile;
@@ -49,21 +49,7 @@ pub fn living(home: &Home) -> io::Result<Vec<Runfile>> {
 /// When the folder or the file cannot be written.
 pub fn write(home: &Home, runfile: &Runfile) -> io::Result<()> {
     make_folders(home)?;
-    replace(&home.runfile(runfile.port), &serde_json::to_vec_pretty(runfile)?)
-}
-
-/// Puts a file that only this user can read in place of any former one: whole or not at all.
-///
-/// # Errors
-/// When the file cannot be written.
-pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
-    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
-    let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&draft)?.write_all(content)?;
-    fs::rename(&draft, path)
+    private::replace(&home.runfile(runfile.port), &serde_json::to_vec_pretty(runfile)?)
 }
 
 /// Removes the runfile of a port; that there is none is fine.
@@ -72,23 +58,18 @@ pub fn remove(home: &Home, port: u16) {
     let _ = fs::remove_file(home.runfile(port));
 }
 
-/// Makes the folders of runfiles and logs, for this user only. An existing home keeps its own mode.
+/// Makes the home, our folder in it, and those of runfiles and logs, for this user only; closes those that are there
+/// to others.
 ///
 /// # Errors
-/// When a folder cannot be made.
+/// When a folder cannot be made, or others left it there.
 pub fn make_folders(home: &Home) -> io::Result<()> {
-    for folder in [home.run(), home.logs()] {
-        let mut builder = DirBuilder::new();
-        builder.recursive(true);
-        #[cfg(unix)]
-        std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-        builder.create(folder)?;
-    }
-    Ok(())
+    private::home(home.folder())?;
+    [home.monitor(), home.run(), home.logs()].iter().try_for_each(|folder| private::folder(folder))
 }
 
 fn read_file(path: &Path) -> Option<Runfile> {
-    serde_json::from_slice(&fs::read(path).ok()?).ok()
+    serde_json::from_slice(&private::read(path).ok()?).ok()
 }
 
 #[cfg(test)]

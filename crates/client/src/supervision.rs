@@ -64,7 +64,7 @@ impl Supervision {
     /// The record of a port: of a supervisor that lives, or of one that gave up. What a killed supervisor left
     /// is none.
     pub fn read(home: &Home, port: u16) -> Option<Self> {
-        let record: Self = serde_json::from_slice(&fs::read(home.supervisor(port)).ok()?).ok()?;
+        let record: Self = serde_json::from_slice(&private::read(&home.supervisor(port)).ok()?).ok()?;
         (record.state == Supervised::GaveUp || record.is_alive()).then_some(record)
     }
 
@@ -84,7 +84,7 @@ impl Supervision {
     /// When the file cannot be written.
     pub fn write(&self, home: &Home, port: u16) -> io::Result<()> {
         runfiles::make_folders(home)?;
-        runfiles::replace(&home.supervisor(port), &serde_json::to_vec_pretty(self)?)
+        private::replace(&home.supervisor(port), &serde_json::to_vec_pretty(self)?)
     }
 
     /// Removes the record of a port; that there is none is fine.

@@ -1,8 +1,7 @@
 //! The token of servers that others than this user can reach: one for all of them, in a file that only this user
 //! can read.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use protocol::paths::Home;
@@ -47,13 +46,16 @@ pub enum TokenError {
 /// When the file cannot be read, holds no good token, or others can read it.
 pub fn read(home: &Home) -> Result<Option<String>, TokenError> {
     let path = home.token();
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
+    let mut text = String::new();
+    let is_open = private::look(&path).and_then(|mut file| {
+        file.read_to_string(&mut text)?;
+        private::is_open_to_others(&file)
+    });
+    match is_open {
+        Ok(false) => {}
+        Ok(true) => return Err(TokenError::Open { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TokenError::File { path, source }),
-    };
-    if is_open(&path) {
-        return Err(TokenError::Open { path });
     }
     let token = text.trim();
     if token.len() < CHARS_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
@@ -72,7 +74,7 @@ pub fn ensure(home: &Home) -> Result<String, TokenError> {
     }
     let token = random();
     // Of two starts at once, the second takes the token of the first.
-    match put(home, &token, |draft, path| fs::hard_link(draft, path)) {
+    match put(home, &token, private::create) {
         Ok(()) => Ok(token),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(read(home)?.unwrap_or(token)),
         Err(source) => Err(TokenError::File { path: home.token(), source }),
@@ -85,26 +87,14 @@ pub fn ensure(home: &Home) -> Result<String, TokenError> {
 /// When the file cannot be written.
 pub fn rotate(home: &Home) -> Result<String, TokenError> {
     let token = random();
-    put(home, &token, |draft, path| fs::rename(draft, path))
-        .map_err(|source| TokenError::File { path: home.token(), source })?;
+    put(home, &token, private::replace).map_err(|source| TokenError::File { path: home.token(), source })?;
     Ok(token)
 }
 
-/// Writes a token beside its place and puts it there whole.
-fn put(home: &Home, token: &str, place: fn(&Path, &Path) -> io::Result<()>) -> io::Result<()> {
+/// Puts a token in its place, whole.
+fn put(home: &Home, token: &str, place: fn(&Path, &[u8]) -> io::Result<()>) -> io::Result<()> {
     runfiles::make_folders(home)?;
-    let path = home.token();
-    // Nobody guesses this name and leaves a link there.
-    let draft = path.with_extension(format!("{}.tmp", random()));
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&draft)?.write_all(format!("{token}\n").as_bytes())?;
-    let placed = place(&draft, &path);
-    // After a rename there is none.
-    let _ = fs::remove_file(&draft);
-    placed
+    place(&home.token(), format!("{token}\n").as_bytes())
 }
 
 /// 256 bits from the system, in hexadecimal.
@@ -114,19 +104,10 @@ fn random() -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-#[cfg(unix)]
-fn is_open(path: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn is_open(_path: &Path) -> bool {
-    false
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn home() -> (tempfile::TempDir, Home) {

@@ -26,7 +26,7 @@ pub fn runfiles(home: &Home) -> Vec<Runfile> {
     let paths = entries.flatten().map(|entry| entry.path());
     let runfiles = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let mut runfiles: Vec<Runfile> = runfiles
-        .filter_map(|path| serde_json::from_slice(&fs::read(path).ok()?).ok())
+        .filter_map(|path| serde_json::from_slice(&private::read(&path).ok()?).ok())
         .filter(|runfile: &Runfile| may_be_alive(runfile.pid))
         .collect();
     runfiles.sort_by_key(|runfile| runfile.port);
@@ -52,7 +52,8 @@ fn port_in(files: &[PathBuf]) -> Option<u16> {
 
 /// The secret for servers beyond loopback.
 pub fn token(home: &Home) -> Option<String> {
-    Some(fs::read_to_string(home.token()).ok()?.trim().to_owned())
+    let token = String::from_utf8(private::read(&home.token()).ok()?).ok()?;
+    Some(token.trim().to_owned())
 }
 
 /// A crashed server leaves its runfile behind, and its port to whoever takes it: with no process of ours under

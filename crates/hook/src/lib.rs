@@ -25,7 +25,7 @@ pub fn run() {
     if !posted(&delivery, home.as_ref())
         && let Some(home) = home
     {
-        spool::keep(&home.spool(), &delivery);
+        spool::keep(&home, &delivery);
     }
 }
 

@@ -4,13 +4,19 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::Path;
 
+use protocol::paths::Home;
 use protocol::spool::{BLOCKS_MAX, REFUSED, USAGE, blocks, file_name, unfinished_name};
 
 use crate::delivery::Delivery;
 
-/// Writes the event into the spool, or counts it as refused. Nothing is left to do when that fails as well.
-pub fn keep(folder: &Path, delivery: &Delivery) {
-    keep_within(BLOCKS_MAX, folder, delivery);
+/// Writes the event into the spool, or counts it as refused. Nothing is left to do when that fails as well, or when
+/// another user could read along.
+pub fn keep(home: &Home, delivery: &Delivery) {
+    let spool = home.spool();
+    let made = private::home(home.folder()).and_then(|()| private::folder(&home.monitor()));
+    if made.and_then(|()| private::folder(&spool)).is_ok() {
+        keep_within(BLOCKS_MAX, &spool, delivery);
+    }
 }
 
 fn keep_within(blocks_max: u64, folder: &Path, delivery: &Delivery) {
@@ -45,37 +51,13 @@ fn write(folder: &Path, delivery: &Delivery) -> io::Result<()> {
 }
 
 fn write_parts(path: &Path, delivery: &Delivery) -> io::Result<()> {
-    let mut file = private().create_new(true).open(path)?;
+    let mut file = private::open(path, OpenOptions::new().write(true).create_new(true))?;
     delivery.parts().iter().try_for_each(|part| file.write_all(part))
 }
 
-/// A file whose length is a count. Makes the folder when it is missing.
+/// A file whose length is a count.
 fn open_counter(folder: &Path, name: &str) -> io::Result<File> {
-    let path = folder.join(name);
-    let open = || private().append(true).create(true).open(&path);
-    match open() {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            make_folder(folder)?;
-            open()
-        }
-        opened => opened,
-    }
-}
-
-fn private() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
+    private::open(&folder.join(name), OpenOptions::new().append(true).create(true))
 }
 
 #[cfg(test)]
@@ -110,7 +92,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let deliveries = [3, 1, 2].map(|at_ms| delivery(10, at_ms));
         for delivery in &deliveries {
-            keep(folder.path(), delivery);
+            keep_within(BLOCKS_MAX, folder.path(), delivery);
         }
         let names = events(folder.path());
         let times: Vec<i64> = names.iter().filter_map(|name| Some(parse_file_name(name)?.0.0)).collect();
@@ -145,7 +127,7 @@ mod tests {
         let delivery = delivery(10, 1);
         let name = file_name(delivery.occurred_at, delivery.id);
         fs::create_dir(folder.path().join(&name)).unwrap(); // in the way of the rename
-        keep(folder.path(), &delivery);
+        keep_within(BLOCKS_MAX, folder.path(), &delivery);
         assert_eq!(count(folder.path(), REFUSED), 1);
         assert!(!folder.path().join(unfinished_name(&name)).exists());
     }
@@ -156,7 +138,7 @@ mod tests {
         use std::os::unix::fs::PermissionsExt;
         let home = tempfile::tempdir().unwrap();
         let folder = home.path().join("monitor").join("spool");
-        keep(&folder, &delivery(10, 1));
+        keep(&Home::at(home.path()), &delivery(10, 1));
 
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&home.path().join("monitor")), 0o700);

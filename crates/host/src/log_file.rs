@@ -2,12 +2,12 @@
 //! the oldest one goes; and logs of ports that nobody serves any more go when they are many.
 
 use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-use client::{Lock, Supervision};
+use client::{Lock, Supervision, runfiles};
 use protocol::paths::Home;
 
 /// How much log is kept.
@@ -37,13 +37,13 @@ impl LogFile {
     /// When the folder or the file cannot be made.
     pub fn open(path: &Path, limits: LogLimits) -> io::Result<Self> {
         if let Some(folder) = path.parent() {
-            make_folder(folder)?;
+            private::make(folder)?;
         }
         let mut number = limits.files_max.max(1);
         while fs::remove_file(part(path, number)).is_ok() {
             number += 1;
         }
-        let file = options().open(path)?;
+        let file = open(path)?;
         let written = file.metadata()?.len();
         Ok(Self { path: path.to_owned(), limits, file, written, in_line: false })
     }
@@ -65,7 +65,7 @@ impl LogFile {
         if self.limits.files_max <= 1 {
             self.file.set_len(0)?;
         } else {
-            self.file = options().open(&self.path)?;
+            self.file = open(&self.path)?;
         }
         self.written = 0;
         Ok(())
@@ -109,6 +109,7 @@ const PORTS_KEPT: usize = 10;
 /// As [`LogFile::open`].
 pub(crate) fn open_of_port(home: &Home, port: u16, limits: LogLimits) -> io::Result<LogFile> {
     let path = home.log(port);
+    runfiles::make_folders(home)?;
     let log = LogFile::open(&path, limits)?;
     let mut others = other_ports(&path, home);
     others.sort();
@@ -156,20 +157,8 @@ fn part(path: &Path, number: usize) -> PathBuf {
     name.into()
 }
 
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
-}
-
-fn options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
+fn open(path: &Path) -> io::Result<File> {
+    private::open(path, OpenOptions::new().create(true).append(true))
 }
 
 #[cfg(test)]

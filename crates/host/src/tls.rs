@@ -1,8 +1,8 @@
 //! Where a server's certificate comes from: the user's own files, or one that this user's servers sign themselves
 //! and keep.
 
-use std::fs::{self, OpenOptions};
-use std::io::{self, Write};
+use std::fs;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -80,10 +80,7 @@ fn own(home: &Home, names: &[String], now: SystemTime) -> Result<Certificate, Tl
     let path = home.certificate();
     let failed = |source| TlsError::File { path: path.clone(), source };
     let heading = format!("names: {}\n", names.join(", "));
-    let is_young = fs::metadata(&path)
-        .and_then(|file| file.modified())
-        .is_ok_and(|made| now.duration_since(made).unwrap_or_default() < USED_FOR);
-    if let Some(kept) = fs::read_to_string(&path).ok().filter(|text| is_young && text.starts_with(&heading)) {
+    if let Some(kept) = kept(&path, now).filter(|text| text.starts_with(&heading)) {
         return Ok(Certificate { chain: kept.clone(), key: kept });
     }
     let mut params = CertificateParams::new(names)?;
@@ -94,21 +91,20 @@ fn own(home: &Home, names: &[String], now: SystemTime) -> Result<Certificate, Tl
     let key = KeyPair::generate()?;
     let text = format!("{heading}{}{}", params.self_signed(&key)?.pem(), key.serialize_pem());
     runfiles::make_folders(home).map_err(failed)?;
-    write(&path, &text).map_err(failed)?;
+    private::replace(&path, text.as_bytes()).map_err(failed)?;
     Ok(Certificate { chain: text.clone(), key: text })
 }
 
-/// Writes a file whole, for this user only.
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension(format!("{}.tmp", std::process::id()));
-    // A leftover of a start that was killed; or a link, which is not to be written through.
-    let _ = fs::remove_file(&draft);
-    let mut options = OpenOptions::new();
-    options.create_new(true).write(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(&draft)?.write_all(text.as_bytes())?;
-    fs::rename(&draft, path)
+/// The certificate of an earlier start, unless it is old, or others may have read its key.
+fn kept(path: &Path, now: SystemTime) -> Option<String> {
+    let mut file = private::look(path).ok()?;
+    let age = now.duration_since(file.metadata().ok()?.modified().ok()?).unwrap_or_default();
+    if age >= USED_FOR || private::is_open_to_others(&file).ok()? {
+        return None;
+    }
+    let mut text = String::new();
+    file.read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 fn read(path: &Path) -> Result<String, TlsError> {

@@ -1,9 +1,14 @@
 //! Hands stored events to whoever watches: a bounded ring of the newest ones, and subscribers that each read it
 //! at their own pace. Publishing never waits; a subscriber that falls out of the ring is told what it missed.
+//!
+//! Between the steps of one thread others come in wherever it calls `step`; `interleavings.rs` tries in which orders.
+
+#[cfg(test)]
+mod interleavings;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
 use protocol::stream::Gap;
 use protocol::{Event, Seq, Session, SessionId, Timestamp};
@@ -98,9 +103,9 @@ impl Deref for Published {
 }
 
 /// The newest events, without a hole between them.
-#[derive(Default)]
 struct Ring {
     events: VecDeque<Arc<Published>>,
+    events_max: usize,
     bytes: usize,
 }
 
@@ -127,8 +132,12 @@ pub(crate) struct Subscriber {
 impl Hub {
     /// A hub that goes on after the newest stored event.
     pub(crate) fn new(last_seq: Seq) -> Self {
+        Self::with_ring(last_seq, RING_EVENTS_MAX)
+    }
+
+    fn with_ring(last_seq: Seq, events_max: usize) -> Self {
         let shared = Shared {
-            ring: Mutex::default(),
+            ring: Mutex::new(Ring { events: VecDeque::new(), events_max, bytes: 0 }),
             sessions: Mutex::default(),
             latest: watch::Sender::new(Latest { seq: last_seq, revision: 0 }),
             unstored: broadcast::Sender::new(UNSTORED_MAX),
@@ -150,17 +159,19 @@ impl Hub {
     }
 
     fn publish_committed(&self, group: Committed) {
-        let mut latest = *self.shared.latest.borrow();
+        let mut latest = self.shared.latest();
         latest.seq = group.events.last().map_or(latest.seq, |event| event.row.seq);
         latest.revision += 1;
-        lock(&self.shared.ring).extend(group.events);
-        remember(&mut lock(&self.shared.sessions), group.sessions, latest.revision);
+        self.shared.ring().extend(group.events);
+        remember(&mut self.shared.sessions(), group.sessions, latest.revision);
+        // Last: whoever is woken by it finds everything.
+        step();
         self.shared.latest.send_replace(latest);
     }
 
     /// The newest published position.
     pub(crate) fn latest(&self) -> Seq {
-        self.shared.latest.borrow().seq
+        self.shared.latest().seq
     }
 
     /// Returns when something after a position was published.
@@ -179,8 +190,31 @@ impl Hub {
 
     /// When a session that changed lately started.
     pub(crate) fn session_started_at(&self, id: &SessionId) -> Option<Timestamp> {
-        lock(&self.shared.sessions).get(id).map(|(_, session)| session.started_at)
+        self.shared.sessions().get(id).map(|(_, session)| session.started_at)
     }
+}
+
+impl Shared {
+    fn latest(&self) -> Latest {
+        step();
+        *self.latest.borrow()
+    }
+
+    fn ring(&self) -> MutexGuard<'_, Ring> {
+        step();
+        lock(&self.ring)
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, (Revision, Session)>> {
+        step();
+        lock(&self.sessions)
+    }
+}
+
+/// The end of one step of a thread and the beginning of its next.
+fn step() {
+    #[cfg(test)]
+    interleavings::step();
 }
 
 impl Subscriber {
@@ -197,8 +231,8 @@ impl Subscriber {
         let is_news = |latest: &Latest| latest.seq > position || latest.revision > revision;
         let delivery = self.wait(count, is_news).await?;
         // First how far it is, then what changed: what changes in between is told twice, not never.
-        self.revision = self.latest.borrow().revision;
-        let sessions = lock(&self.hub.shared.sessions);
+        self.revision = self.hub.shared.latest().revision;
+        let sessions = self.hub.shared.sessions();
         let changed = sessions.values().filter(|(changed, _)| *changed > revision);
         let changed = changed.map(|(_, session)| session.clone()).collect();
         Some((delivery, changed))
@@ -214,7 +248,7 @@ impl Subscriber {
                 return Some(Delivery { unstored, ..Delivery::default() });
             }
         }
-        let delivery = lock(&self.hub.shared.ring).after(self.position, count);
+        let delivery = self.hub.shared.ring().after(self.position, count);
         if let Some(last) = delivery.events.last() {
             self.position = last.row.seq;
         }
@@ -227,7 +261,7 @@ impl Ring {
         for event in events {
             self.bytes += event.payload.get().len();
             self.events.push_back(Published::of(event));
-            while self.events.len() > RING_EVENTS_MAX
+            while self.events.len() > self.events_max
                 || (self.bytes > RING_BYTES_MAX && self.events.len() > 1)
             {
                 let oldest = self.events.pop_front();

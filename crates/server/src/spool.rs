@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions, TryLockError};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ use tokio::runtime::Handle;
 
 use crate::ingest::Spooled;
 use crate::state::AppState;
-use crate::store::{StoreError, private_folder};
+use crate::store::StoreError;
 
 /// How often the folder is looked at: one `stat` while nothing changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -246,7 +246,7 @@ impl Drain {
     fn reject(&mut self, name: String, reason: &str) {
         tracing::warn!(name, reason, "a spooled file is no event");
         let rejected = self.folder.join(spool::REJECTED);
-        let moved = private_folder(&rejected)
+        let moved = private::folder(&rejected)
             .and_then(|()| fs::rename(self.folder.join(&name), rejected.join(&name)));
         match moved {
             Ok(()) => {
@@ -268,13 +268,11 @@ impl Drain {
     }
 }
 
-/// Takes the spool's lock; `None` when another server has it. Dropping the file frees it, and so does a crash.
+/// Takes the lock of a spool that is this user's alone; `None` when another server has it. Dropping the file frees it, and so does a crash.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
+    private::folder(folder)?;
     let mut options = OpenOptions::new();
-    options.create(true).write(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(folder.join(spool::LOCK))?;
+    let file = private::open(&folder.join(spool::LOCK), options.create(true).write(true).truncate(false))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),
@@ -284,9 +282,10 @@ fn lock(folder: &Path) -> io::Result<Option<File>> {
 
 /// Says that nothing lies in the spool; what turns out to stay is counted again.
 fn reset_usage(folder: &Path) -> io::Result<()> {
-    match OpenOptions::new().write(true).truncate(true).open(folder.join(spool::USAGE)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+    // Emptied once it is known whose it is.
+    match private::open(&folder.join(spool::USAGE), OpenOptions::new().write(true)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        usage => usage?.set_len(0),
     }
 }
 
@@ -295,7 +294,7 @@ fn count_usage<'a>(folder: &Path, names: impl Iterator<Item = &'a String>) {
     let sizes = names.filter_map(|name| fs::symlink_metadata(folder.join(name)).ok());
     let blocks: u64 = sizes.map(|file| spool::blocks(file.len())).sum();
     let marks = vec![b'.'; usize::try_from(blocks.min(spool::BLOCKS_MAX)).unwrap_or_default()];
-    let counted = OpenOptions::new().append(true).open(folder.join(spool::USAGE));
+    let counted = private::open(&folder.join(spool::USAGE), OpenOptions::new().append(true));
     if let Err(error) = counted.and_then(|mut usage| usage.write_all(&marks)) {
         tracing::debug!(%error, "could not count what stays in the spool");
     }
@@ -325,14 +324,11 @@ fn is_abandoned(entry: &fs::DirEntry) -> bool {
 
 /// A file's content; `None` when it is larger than `bytes_max`.
 fn read(path: &Path, bytes_max: usize) -> io::Result<Option<Vec<u8>>> {
-    let file = fs::symlink_metadata(path)?;
-    if !file.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
-    if file.len() > bytes_max as u64 {
-        return Ok(None);
-    }
-    fs::read(path).map(Some)
+    let file = private::look(path)?;
+    let mut content = Vec::with_capacity(usize::try_from(file.metadata()?.len()).unwrap_or(0).min(bytes_max));
+    // Looked at by reading: it may grow.
+    let read = file.take(bytes_max as u64 + 1).read_to_end(&mut content)?;
+    Ok((read <= bytes_max).then_some(content))
 }
 
 /// The working directory that the hook's payload names.

@@ -1,5 +1,6 @@
 //! The database file: how it is opened, its tables, and how an older one becomes a current one.
 
+use std::fs::OpenOptions;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -81,7 +82,7 @@ pub(super) struct Opened {
 /// deleted, and a new one begun: a monitor that does not start helps nobody. The error is a sentence.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Opened, String> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        super::private_folder(folder).map_err(|e| format!("could not make its folder: {e}"))?;
+        private::make(folder).map_err(|e| format!("could not make its folder: {e}"))?;
     }
     let marked = damage_mark(path).exists();
     match if marked { Err(Unopened::Damaged) } else { try_open(path, durability) } {
@@ -121,7 +122,8 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
 
 /// Marks a database in which damage was found while it was in use; the next start sets it aside.
 pub(super) fn mark_damaged(path: &Path) {
-    if let Err(error) = std::fs::write(damage_mark(path), "") {
+    let marked = private::open(&damage_mark(path), OpenOptions::new().create(true).append(true));
+    if let Err(error) = marked {
         tracing::warn!(%error, "could not mark the damaged event store");
     }
 }
@@ -147,20 +149,21 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened> {
-    create_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
+    make_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
     let mut connection = Connection::open(path)?;
     configure(&connection, durability)?;
     migrate(&mut connection)?;
     Ok(connection)
 }
 
-/// SQLite would make the file readable for everybody whom the umask lets in.
-fn create_private(path: &Path) -> std::io::Result<()> {
-    let mut options = std::fs::OpenOptions::new();
-    options.create(true).append(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map(drop)
+/// SQLite would make the file readable for everybody whom the umask lets in. It gives its log of changes the same
+/// rights, but leaves one that is there as it is.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    private::open(path, OpenOptions::new().create(true).append(true))?;
+    match private::open(&path.with_extension("db-wal"), OpenOptions::new().append(true)) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {

@@ -1,0 +1,126 @@
+//! Folders and files that are this user's alone: made so, mended where they are open to others, and refused where
+//! another user, or a link, stands in their place. What nobody else can write, nobody else can put a link into.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+
+use tempfile::NamedTempFile;
+
+#[cfg(not(unix))]
+#[path = "elsewhere.rs"]
+mod system;
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+
+/// Makes the folder above ours when it is missing. One that is there must be this user's or the system's, and what
+/// lets others write in it is taken away: who can write there can put a folder of his own in place of ours.
+///
+/// # Errors
+/// When it cannot be made, or is open to others and cannot be closed. The text names it and the way out.
+pub fn home(path: &Path) -> io::Result<()> {
+    make(path)?;
+    system::close_home(path)
+}
+
+/// Makes a folder of ours when it is missing; one that is there must be this user's and no link, and is closed to
+/// others. The folders above it are made, and else left alone.
+///
+/// # Errors
+/// When it cannot be made, or is not this user's. The text names it.
+pub fn folder(path: &Path) -> io::Result<()> {
+    make(path)?;
+    system::close_folder(path)
+}
+
+/// Opens a file of ours with these options, for this user only when it is made. One that is there must be this user's
+/// and no link, and is closed to others.
+///
+/// # Errors
+/// When it cannot be opened, or is not this user's.
+pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    system::open(path, options).and_then(|file| system::close_file(path, file))
+}
+
+/// Opens a file of ours to read it as it is. It must be a file, no link, and this user's or root's.
+///
+/// # Errors
+/// When it cannot be opened, or another user left it there.
+pub fn look(path: &Path) -> io::Result<File> {
+    system::open(path, OpenOptions::new().read(true)).and_then(|file| system::trusted(path, file))
+}
+
+/// The content of a file, opened by [`look`].
+///
+/// # Errors
+/// As [`look`], and when it cannot be read.
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    look(path)?.read_to_end(&mut content)?;
+    Ok(content)
+}
+
+/// Whether others than its user have any right to a file.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn is_open_to_others(file: &File) -> io::Result<bool> {
+    file.metadata().map(|metadata| system::is_open(&metadata))
+}
+
+/// Puts a file that only this user can read in place of any former one, or of a link: whole or not at all.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut draft = draft(path)?;
+    draft.write_all(content)?;
+    draft.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Puts a file that only this user can read in a place where nothing is: whole or not at all.
+///
+/// # Errors
+/// When it cannot be written, or something is there: then [`io::ErrorKind::AlreadyExists`].
+pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut draft = draft(path)?;
+    draft.write_all(content)?;
+    draft.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file that only this user can read, beside a place that it is meant for, under a name that nobody guesses. It goes
+/// with this value, unless it is put in its place before.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn draft(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    tempfile::Builder::new().prefix(".draft-").suffix(".tmp").tempfile_in(folder)
+}
+
+/// Makes a folder that is missing and those above it, for this user only. One that is there is left as it is: it may be
+/// anywhere, and others' business.
+///
+/// # Errors
+/// When it cannot be made.
+pub fn make(path: &Path) -> io::Result<()> {
+    let mut builder = DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path).map_err(|error| match fs::symlink_metadata(path) {
+        // "File exists" helps nobody who asked for a folder.
+        Ok(_) if error.kind() == io::ErrorKind::AlreadyExists => {
+            refusal(path, "is no folder", "move it away")
+        }
+        _ => error,
+    })
+}
+
+/// Why something is not used, and the way out.
+fn refusal(path: &Path, what: &str, way_out: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::PermissionDenied, format!("{} {what}; {way_out}", path.display()))
+}

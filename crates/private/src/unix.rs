@@ -1,0 +1,118 @@
+//! Owners, modes and links, as Unix has them.
+
+use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use crate::refusal;
+
+/// Rights of others than the owner.
+const OTHERS: u32 = 0o077;
+
+/// Rights of others to write.
+const OTHERS_WRITE: u32 = 0o022;
+
+/// The right of everybody to write.
+const ALL_WRITE: u32 = 0o002;
+
+/// In a folder with this bit, nobody can move what is another's.
+const STICKY: u32 = 0o1000;
+
+const ROOT: u32 = 0;
+
+const OTHER_HOME: &str = "name a folder of your own with CLAUDE_MPM_HOME";
+
+pub(crate) fn close_home(path: &Path) -> io::Result<()> {
+    // Followed: who moves the home elsewhere leaves a link.
+    let home = fs::metadata(path)?;
+    let (owner, mode) = (home.uid(), home.mode());
+    if owner == own() {
+        if mode & OTHERS_WRITE == 0 {
+            return Ok(());
+        }
+        let closed = fs::set_permissions(path, Permissions::from_mode(mode & 0o7777 & !OTHERS_WRITE));
+        return closed.map_err(|error| stays_open(path, &error));
+    }
+    if owner != ROOT {
+        return Err(refusal(path, &belongs(owner), &format!("run this as that user, or {OTHER_HOME}")));
+    }
+    // The system's: its group is the administrator's choice, as in a container's volume.
+    if mode & ALL_WRITE != 0 && mode & STICKY == 0 {
+        return Err(refusal(path, "can be written by everybody", OTHER_HOME));
+    }
+    Ok(())
+}
+
+pub(crate) fn close_folder(path: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed());
+    let folder = options.open(path).map_err(|error| match errno(&error) {
+        Some(Errno::LOOP | Errno::NOTDIR) => refusal(path, "is a link or a file, no folder", "move it away"),
+        _ => error,
+    })?;
+    let metadata = folder.metadata()?;
+    if metadata.uid() != own() {
+        return Err(refusal(path, &belongs(metadata.uid()), "move it away, or run this as that user"));
+    }
+    if is_open(&metadata) { close(path, &folder, 0o700) } else { Ok(()) }
+}
+
+/// Opens a file without following a link, and without waiting for whoever is at the other end of a pipe.
+pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    let file = options.open(path).map_err(|error| match errno(&error) {
+        Some(Errno::LOOP) => refusal(path, "is a link, which is not followed there", "move it away"),
+        // A pipe that nobody reads.
+        Some(Errno::NXIO) => refusal(path, "is no file", "move it away"),
+        _ => error,
+    })?;
+    if file.metadata()?.is_file() { Ok(file) } else { Err(refusal(path, "is no file", "move it away")) }
+}
+
+/// The file, closed to others, when it is this user's.
+pub(crate) fn close_file(path: &Path, file: File) -> io::Result<File> {
+    let metadata = file.metadata()?;
+    if metadata.uid() != own() {
+        return Err(refusal(path, &belongs(metadata.uid()), "move it away"));
+    }
+    if is_open(&metadata) {
+        close(path, &file, 0o600)?;
+    }
+    Ok(file)
+}
+
+/// The file, when no other user can have put it there. Root may read what is anybody's.
+pub(crate) fn trusted(path: &Path, file: File) -> io::Result<File> {
+    let owner = file.metadata()?.uid();
+    let is_trusted = owner == own() || owner == ROOT || own() == ROOT;
+    if is_trusted { Ok(file) } else { Err(refusal(path, &belongs(owner), "move it away")) }
+}
+
+pub(crate) fn is_open(metadata: &Metadata) -> bool {
+    metadata.mode() & OTHERS != 0
+}
+
+fn close(path: &Path, opened: &File, mode: u32) -> io::Result<()> {
+    opened.set_permissions(Permissions::from_mode(mode)).map_err(|error| stays_open(path, &error))
+}
+
+/// Some file systems know no owners.
+fn stays_open(path: &Path, error: &io::Error) -> io::Error {
+    refusal(path, &format!("is open to other users and could not be closed to them ({error})"), OTHER_HOME)
+}
+
+fn belongs(owner: u32) -> String {
+    format!("belongs to another user (uid {owner})")
+}
+
+fn own() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+fn errno(error: &io::Error) -> Option<Errno> {
+    error.raw_os_error().map(Errno::from_raw_os_error)
+}

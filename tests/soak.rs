@@ -1,0 +1,196 @@
+//! Claims about what stays behind: viewers of every door come and go, slow ones among them, programs send and others read
+//! history, and the monitor's memory, open files and threads do not grow. `SOAK_MINUTES` sets for how long.
+#![cfg(target_os = "linux")]
+
+use std::net::{Ipv4Addr, TcpStream};
+use std::time::{Duration, Instant};
+
+use e2e::{Monitor, PATIENCE, Senders, number};
+use protocol::names;
+use serde_json::json;
+use tungstenite::{Message, WebSocket};
+
+/// Rounds while everybody waits for the checks.
+const ROUNDS: usize = 100;
+
+/// Viewers of each door in a round.
+const VIEWERS: usize = 3;
+
+/// Events that a viewer reads before it goes.
+const READ: usize = 3;
+
+/// Events sent before anything is measured: more than the hub's ring holds, as are their sessions more than are kept at hand.
+const FIRST_EVENTS: usize = 12_000;
+
+/// By how much the later rounds may exceed the earlier ones. Caches of the store and of the allocator fill as chance has it,
+/// and threads that wait for blocking work end after ten seconds without any. What leaks with every viewer, request or
+/// event exceeds it: a round has some thirty of them.
+const MEMORY_KIB: (u64, u64) = (6 * 1024, 5); // and so many percent
+const FILES: u64 = 3;
+const THREADS: u64 = 4;
+
+/// What the monitor holds at one moment at which nobody watches.
+#[derive(Clone, Copy, Debug)]
+struct Sample {
+    memory_kib: u64,
+    files: u64,
+    threads: u64,
+}
+
+impl Sample {
+    fn of(pid: u64) -> Self {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
+        let field = |name: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(name)).expect("the system tells");
+            line.split_whitespace().next().and_then(|number| number.parse().ok()).expect("a number")
+        };
+        let files = std::fs::read_dir(format!("/proc/{pid}/fd")).expect("its files are listed").count();
+        Self { memory_kib: field("VmRSS:"), files: files as u64, threads: field("Threads:") }
+    }
+}
+
+/// A live connection of any door.
+struct Viewer(WebSocket<TcpStream>);
+
+impl Viewer {
+    /// Connects and says what it wants.
+    fn connect(monitor: &Monitor, path: &str, wants: &[&str]) -> Self {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+        let url = format!("ws://127.0.0.1:{}{path}", monitor.port());
+        let mut socket = tungstenite::client(url, stream).expect("it is a WebSocket").0;
+        wants.iter().for_each(|want| socket.send(Message::text(*want)).expect("it is read"));
+        Self(socket)
+    }
+
+    /// One of each door, however many there are.
+    fn of_each_door(monitor: &Monitor) -> Vec<Self> {
+        const SOCKETIO: &str = "/socket.io/?EIO=4&transport=websocket";
+        let doors: [(&str, &[&str]); 4] = [
+            ("/", &[]),
+            ("/ws", &[r#"{"command":"subscribe","channels":["*"]}"#]),
+            (SOCKETIO, &["40"]),
+            (SOCKETIO, &["40/stream,", r#"42/stream,["subscribe",{}]"#]),
+        ];
+        doors.iter().map(|(path, wants)| Self::connect(monitor, path, wants)).collect()
+    }
+
+    /// Reads until it has seen so many messages with events.
+    fn read(&mut self, events: usize) {
+        let mut seen = 0;
+        while seen < events {
+            let message = self.0.read().expect("the connection stays");
+            match message.to_text() {
+                Ok("2") => self.0.send(Message::text("3")).expect("it is read"),
+                Ok(text) if text.contains("-0000-7000-8000-") => seen += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// A Socket.IO client that polls, and leaves.
+fn poll(monitor: &Monitor) {
+    const PATH: &str = "/socket.io/?EIO=4&transport=polling";
+    let opened = monitor.get(PATH).body;
+    let sid = opened.split('"').nth(3).unwrap_or_else(|| panic!("a session: {opened}"));
+    let path = format!("{PATH}&sid={sid}");
+    for packet in ["40", r#"42["get_status"]"#] {
+        assert_eq!(monitor.post(&path, packet).status, 200, "{packet}");
+    }
+    while !monitor.get(&path).body.contains("\"status\"") {}
+    assert_eq!(monitor.post(&path, "1").status, 200);
+}
+
+/// One round: everybody comes, reads and goes.
+fn visit(monitor: &Monitor, round: usize) {
+    let slow = Viewer::of_each_door(monitor);
+    for _ in 0..VIEWERS {
+        for mut viewer in Viewer::of_each_door(monitor) {
+            viewer.read(READ);
+            // Every other one goes without a word.
+            if round.is_multiple_of(2) {
+                let _ = viewer.0.close(None);
+                while viewer.0.read().is_ok() {}
+            }
+        }
+    }
+    poll(monitor);
+    for path in [
+        "/api/events?limit=200&payload=true",
+        "/api/events?q=number&limit=50",
+        "/api/events?query=kind:load&limit=50",
+        "/api/figures?query=kind:load",
+        "/api/sessions?limit=100",
+        "/stats",
+        "/metrics",
+        "/",
+    ] {
+        assert_eq!(monitor.get(path).status, 200, "{path}");
+    }
+    assert_eq!(monitor.post(names::EVENTS, "no event").status, 400);
+    drop(slow);
+    let start = Instant::now();
+    while monitor.assert_healthy()["clients_connected"] != 0 {
+        assert!(start.elapsed() < PATIENCE, "somebody is still counted");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+fn median(samples: &[Sample], what: impl Fn(&Sample) -> u64) -> u64 {
+    let mut numbers: Vec<u64> = samples.iter().map(what).collect();
+    numbers.sort_unstable();
+    numbers[numbers.len() / 2]
+}
+
+/// Fills what is kept of the newest events, so that it is full from the first sample on.
+fn fill(monitor: &Monitor) -> Vec<String> {
+    let id = |number| format!("ffffffff-0000-7000-8000-{number:012x}");
+    let ids: Vec<String> = (0..FIRST_EVENTS).map(id).collect();
+    for ids in ids.chunks(1000) {
+        let text = "x".repeat(2000);
+        let event = |id| json!({"id": id, "kind": "load", "session_id": id, "payload": {"number": text}});
+        let lines: Vec<String> = ids.iter().map(|id| event(id).to_string()).collect();
+        let reply = monitor.post(names::EVENTS, lines.join("\n"));
+        assert_eq!((reply.status, reply.json()["stored"].as_u64()), (200, Some(1000)), "{reply:?}");
+    }
+    ids
+}
+
+#[test]
+fn whoever_comes_and_goes_leaves_nothing_behind() {
+    let minutes = number("SOAK_MINUTES");
+    let monitor = Monitor::start();
+    let pid = monitor.assert_healthy()["pid"].as_u64().expect("a process");
+    let mut sent = fill(&monitor);
+    let senders = Senders::start(&monitor.url(), 2, 500);
+    let (mut samples, start) = (Vec::new(), Instant::now());
+    let mut told = 0;
+    while minutes
+        .map_or(samples.len() < ROUNDS, |minutes| start.elapsed() < Duration::from_secs(60 * minutes))
+    {
+        visit(&monitor, samples.len());
+        samples.push(Sample::of(pid));
+        if start.elapsed().as_secs() / 60 > told {
+            told += 1;
+            let (rounds, events) = (samples.len(), senders.acknowledged());
+            println!("{told} min: {rounds} rounds, {events} events, {:?}", samples[rounds - 1]);
+        }
+    }
+    sent.extend(senders.end());
+
+    let third = samples.len() / 3;
+    let (middle, last) = (&samples[third..2 * third], &samples[2 * third..]);
+    println!("{} events; {samples:#?}", sent.len());
+    for (what, number, allowed) in [
+        ("memory in KiB", (|sample| sample.memory_kib) as fn(&Sample) -> u64, MEMORY_KIB),
+        ("open files", |sample| sample.files, (FILES, 0)),
+        ("threads", |sample| sample.threads, (THREADS, 0)),
+    ] {
+        let (before, after) = (median(middle, number), median(last, number));
+        let limit = before + allowed.0 + before * allowed.1 / 100;
+        println!("{what}: {before}, later {after}, at most {limit}");
+        assert!(after <= limit, "{what} grow: {before}, later {after}");
+    }
+    monitor.assert_stored_once(&sent);
+}
