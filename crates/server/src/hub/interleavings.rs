@@ -58,7 +58,7 @@ fn event(seq: u64) -> Arc<Event> {
     let incoming = ingest::parse(&raw, Source::Http).expect("it is an event");
     let payload = incoming.payload.clone();
     let row = Row::of(incoming, Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
-    Arc::new(Event { row, payload })
+    Arc::new(Event { row, payload, is_own: false })
 }
 
 /// A session after so many events.
