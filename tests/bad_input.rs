@@ -202,6 +202,51 @@ fn a_page_of_another_origin_can_change_and_see_nothing() {
 }
 
 #[test]
+fn what_another_site_makes_a_browser_ask_is_refused_and_a_link_to_us_works() {
+    let monitor = Monitor::start();
+    let asked = |path: &str, headers: &[(&str, &str)]| monitor.get_with(path, headers);
+    let sub = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
+    let frame = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
+    let visit = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
+    for path in [
+        "/",
+        "/health",
+        "/api/events?q=secret",
+        "/api/figures?query=project:*a*a*a*",
+        "/api/sessions",
+        "/api/hooks",
+        "/api/legacy",
+        "/api/instances",
+        "/instances/1/health",
+        "/metrics",
+        "/login",
+    ] {
+        for site in [("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")] {
+            for how in [sub, frame] {
+                let refused = asked(path, &[[site].as_slice(), &how].concat());
+                assert_eq!(refused.status, 403, "{path} {how:?}: {refused:?}");
+                assert_eq!(refused.json()["code"], "cross_site", "{path}");
+            }
+            let ahead = [[site].as_slice(), &visit, &[("sec-purpose", "prefetch;prerender")]].concat();
+            assert_eq!(asked(path, &ahead).status, 403, "{path} ahead of its user");
+        }
+        let foreign = [("origin", "http://evil.example"), ("sec-fetch-site", "cross-site")];
+        assert_eq!(asked(path, &foreign).status, 403, "{path} with an origin");
+    }
+    for site in ["cross-site", "same-site", "same-origin", "none"] {
+        let visited = asked("/", &[[("sec-fetch-site", site)].as_slice(), &visit].concat());
+        assert_eq!(visited.status, 200, "{site}: {visited:?}");
+    }
+    for site in ["same-origin", "none"] {
+        assert_eq!(asked("/api/events", &[("sec-fetch-site", site), sub[0], sub[1]]).status, 200, "{site}");
+    }
+    let page = [("sec-fetch-site", "cross-site"), ("origin", "http://localhost:5173")];
+    assert_eq!(asked("/api/events", &page).status, 200, "a page of this machine");
+    let refused = &monitor.get("/stats").json()["refused"]["counts"]["cross_site"];
+    assert!(refused.as_u64() >= Some(66), "{refused}");
+}
+
+#[test]
 fn a_page_of_this_machine_is_welcome() {
     let monitor = Monitor::start();
     for origin in

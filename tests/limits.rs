@@ -6,8 +6,10 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::{Client, Guarded, Library, Monitor, PATIENCE, Socket, WebSocket, has_other_users, prompt, raw};
-use serde_json::Value;
+use e2e::{
+    Client, Guarded, Library, Monitor, Options, PATIENCE, Socket, WebSocket, has_other_users, prompt, raw,
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn configured(settings: &str) -> Monitor {
@@ -37,7 +39,7 @@ fn assert_serving(monitor: &Monitor) {
     monitor.assert_healthy();
     monitor.event(prompt("s-1", "hello"));
     let mut viewer = WebSocket::connect(monitor);
-    viewer.ask(&serde_json::json!({"command": "get_status"}), "system.status");
+    viewer.ask(&json!({"command": "get_status"}), "system.status");
 }
 
 /// Waits until something is so.
@@ -194,6 +196,86 @@ fn a_thousand_viewers_of_this_machine_are_served() {
     assert!(listed >= Some(1000), "{listed:?}");
 }
 
+/// Asks Socket.IO by polling, as a client does that has this session.
+fn poll(monitor: &Monitor, sid: &str, packets: Option<&str>) -> String {
+    let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    let reply = match packets {
+        Some(packets) => monitor.post_with(&path, &[("content-type", "text/plain")], packets),
+        None => monitor.get(&path),
+    };
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.body
+}
+
+#[test]
+fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
+    let monitor = Monitor::start();
+    for _ in 0..50 {
+        monitor.event(prompt("s-1", &"x".repeat(10_000)));
+    }
+    let guarded = Guarded::watch(&monitor);
+    let open = monitor.get("/socket.io/?EIO=4&transport=polling").body;
+    let sid = open.split('"').nth(3).expect("0{\"sid\":\"…\"").to_owned();
+    poll(&monitor, &sid, Some("40"));
+    let questions: Vec<String> =
+        (0..3000).map(|number| format!("42{number}[\"get_history\",{{}}]")).collect();
+    poll(&monitor, &sid, Some(&questions.join("\u{1e}")));
+    let answers = std::iter::repeat_with(|| poll(&monitor, &sid, None)).take(20);
+    assert!(answers.into_iter().any(|answer| answer.contains("\"busy\"")), "it was told");
+    guarded.assert_unharmed();
+    let mut other = Socket::connect(&monitor, Library::Node);
+    assert_eq!(other.ask("get_history", &json!({"limit": 1}))["returned"], 1, "others are answered");
+}
+
+#[test]
+fn what_a_client_says_of_itself_is_kept_and_told_in_short() {
+    let monitor = Monitor::start();
+    let long = "x".repeat(50_000);
+    let auth = json!({"client_id": long, "claude_mpm_version": long});
+    let options = Options { auth: Some(auth), ..Options::default() };
+    let mut socket = Socket::connect_with(&monitor, Library::Node, &options);
+    let mut other = Socket::connect(&monitor, Library::Node);
+    for (event, data, answer) in [
+        ("subscribe", json!({"channels": [long, "session.*"]}), "subscribed"),
+        ("client:register", json!({"name": long, "type": {"a": long}}), "client:registered"),
+        ("dashboard:ping", json!({"timestamp": long}), "dashboard:pong"),
+        ("hook:session:info", json!({"session_id": long}), "hook:error"),
+        ("hook:history:get", json!({"type": long, "session_id": long}), "hook:history:response"),
+        ("hook:replay:start", json!({"session_id": long}), "hook:error"),
+        ("nobody:knows", json!(long), ""),
+    ] {
+        let acknowledged = socket.ask(event, &data);
+        assert!(acknowledged.to_string().len() < 5000, "{event}");
+        if !answer.is_empty() {
+            assert!(socket.event(answer).to_string().len() < 5000, "{event}");
+        }
+    }
+    socket.ask("hook:session:start", &json!({"session_id": "s-1", "metadata": long}));
+    assert_eq!(other.event("hook:session:started"), json!({"session_id": "s-1"}));
+    for path in ["/status", "/health", "/stats"] {
+        assert!(monitor.get(path).body.len() < 20_000, "{path}");
+    }
+}
+
+#[test]
+fn a_session_that_is_not_stored_is_not_announced() {
+    let monitor = Monitor::start();
+    let control = format!("Bearer {}", monitor.control_token());
+    let pause = |paused: bool| {
+        let order = json!({"paused": paused}).to_string();
+        let reply = monitor.post_with("/api/capture", &[("authorization", &control)], order);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    let mut socket = Socket::connect(&monitor, Library::Node);
+    let mut other = Socket::connect(&monitor, Library::Node);
+    pause(true);
+    socket.ask("hook:session:start", &json!({"session_id": "s-1"}));
+    assert_eq!(other.events_so_far("hook:session:started"), [json!(null); 0]);
+    pause(false);
+    socket.ask("hook:session:start", &json!({"session_id": "s-2"}));
+    assert_eq!(other.event("hook:session:started")["session_id"], "s-2");
+}
+
 #[test]
 fn every_answer_tells_browsers_to_keep_our_page_to_itself() {
     let monitor = Monitor::start();
@@ -254,12 +336,12 @@ fn who_is_connected_is_listed_with_what_it_is_and_how_it_came() {
     expected.push(("Python", "/", "socket.io"));
     let _node = Socket::connect(&monitor, Library::Node);
     expected.push(("Node.js", "/", "socket.io"));
-    let options = serde_json::json!({"headers": {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}});
+    let options = json!({"headers": {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}});
     let mut browser = WebSocket::attempt_with(&monitor, "/ws", &options);
     browser.data("system.status");
     expected.push(("Browser", "", "websocket"));
     let mut tool = Socket::connect(&monitor, Library::Node);
-    let register = serde_json::json!({"name": "my exporter", "type": "exporter"});
+    let register = json!({"name": "my exporter", "type": "exporter"});
     tool.emit("client:register", &register);
     tool.event("client:registered");
     expected.push(("exporter", "/", "socket.io"));
