@@ -68,17 +68,23 @@ fn two_hundred_heads_that_never_end_are_cut_off() {
 #[test]
 fn a_body_that_never_ends_is_answered_in_the_end() {
     let monitor = configured(r#"{"request_timeout": 2}"#);
-    for path in ["/api/events", "/compatibility"] {
-        let mut stream =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{{");
-        stream.write_all(head.as_bytes()).expect("it is read");
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).expect("it is answered");
-        assert_eq!(&answer, b"HTTP/1.1 408", "{path}");
+    let guarded = Guarded::watch(&monitor);
+    let polling = format!("/socket.io/?EIO=4&transport=polling&sid={}", session(&monitor));
+    for path in ["/api/events", "/compatibility", "/login", &polling] {
+        for body in ["content-length: 1000\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n5\r\n4"] {
+            let mut stream =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+            let form = "content-type: application/x-www-form-urlencoded";
+            let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{form}\r\n{body}");
+            stream.write_all(head.as_bytes()).expect("it is read");
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).expect("it is answered");
+            assert_eq!(&answer, b"HTTP/1.1 408", "{path} {body}");
+        }
     }
-    assert_serving(&monitor);
+    guarded.assert_unharmed();
+    assert_eq!(monitor.get("/stats").json()["refused"]["counts"]["request_timeout"], 8);
 }
 
 #[test]
@@ -196,6 +202,12 @@ fn a_thousand_viewers_of_this_machine_are_served() {
     assert!(listed >= Some(1000), "{listed:?}");
 }
 
+/// Opens a session of Socket.IO.
+fn session(monitor: &Monitor) -> String {
+    let open = monitor.get("/socket.io/?EIO=4&transport=polling").body;
+    open.split('"').nth(3).expect("0{\"sid\":\"…\"").to_owned()
+}
+
 /// Asks Socket.IO by polling, as a client does that has this session.
 fn poll(monitor: &Monitor, sid: &str, packets: Option<&str>) -> String {
     let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
@@ -214,8 +226,7 @@ fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
         monitor.event(prompt("s-1", &"x".repeat(10_000)));
     }
     let guarded = Guarded::watch(&monitor);
-    let open = monitor.get("/socket.io/?EIO=4&transport=polling").body;
-    let sid = open.split('"').nth(3).expect("0{\"sid\":\"…\"").to_owned();
+    let sid = session(&monitor);
     poll(&monitor, &sid, Some("40"));
     let questions: Vec<String> =
         (0..3000).map(|number| format!("42{number}[\"get_history\",{{}}]")).collect();
@@ -326,6 +337,29 @@ fn every_refusal_is_counted_and_told_with_its_reason() {
     assert_eq!((&first["what"], &first["address"]), (&"GET /health".into(), &"127.0.0.1".into()), "{first}");
     assert!(monitor.log().contains("host_not_allowed"), "{}", monitor.log());
     assert_eq!(monitor.events("q=injected").events.len(), 0);
+}
+
+#[test]
+fn what_a_door_refuses_is_noted_like_what_the_guard_refuses() {
+    let monitor = configured(r#"{"require_token": true, "max_http_buffer_size": 100000}"#);
+    let (url, token) = (monitor.url(), format!("Bearer {}", monitor.token()));
+    let refused = |path: &str, more: &[(&str, &str)], body: &str| {
+        let headers = [&[("authorization", token.as_str())], more].concat();
+        monitor.post_with(path, &headers, body).status
+    };
+    assert_eq!(refused("/api/events", &[], &"x".repeat(100_001)), 413);
+    assert_eq!(refused("/api/events", &[("content-encoding", "gzip")], "{}"), 415);
+    assert_eq!(refused("/api/shutdown", &[], ""), 401);
+    assert_eq!(refused("/api/capture", &[], ""), 403);
+    assert_eq!(refused("/api/hooks", &[("origin", &url)], ""), 403);
+    assert_eq!(refused("/api/events", &[], "no event"), 400);
+    let refused = monitor.get_with("/stats", &[("authorization", &token)]).json()["refused"].take();
+    let expected = json!({
+        "too_large": 1, "unsupported_encoding": 1, "unauthorized": 1, "origin_not_allowed": 1,
+        "user_not_proven": 1,
+    });
+    assert_eq!(refused["counts"], expected, "and a mere mistake is none: {refused}");
+    assert_eq!(refused["latest"][0]["what"], "POST /api/events", "{refused}");
 }
 
 #[test]
