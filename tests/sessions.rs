@@ -1,10 +1,14 @@
 //! Claims about what sessions are said to be doing, at the public doors.
 
-use e2e::{Library, Monitor, Options, Socket, prompt, repository, stop, tool_start};
+use std::process::Command;
+use std::sync::Arc;
+
+use e2e::{Library, Monitor, Options, Socket, output, prompt, repository, stop, tool_start};
 use protocol::session::{Session, State, Tokens};
 use protocol::stream::SessionsChanged;
 use protocol::{SessionDetail, detail, names};
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
 /// The recorded session that has subagents, a question, a permission and a background shell.
 const SHOP: &str = "3f0c2b9e-6d1a-4c57-9b0e-2a7dd3300d33";
@@ -183,6 +187,56 @@ fn the_transcript_that_a_hook_names_tells_tokens_cost_title_and_the_key_esc() {
     std::fs::write(&path, format!("{before}{after}")).expect("the transcript can be written");
     let session = eventually(&monitor, "first", |session| session.status.state == State::Interrupted);
     assert_eq!(session.tokens, Some(tokens), "nothing is counted twice");
+}
+
+/// Only root can be somebody else, and only Linux tells.
+#[test]
+fn a_transcript_that_somebody_else_names_is_not_read() {
+    let monitor = Monitor::start_with(&Arc::new(TempDir::new().expect("a folder")), &["--host", "0.0.0.0"]);
+    let folder = TempDir::new().expect("a temporary folder can be made");
+    let recorded = repository().join("tests/fixtures/transcripts/first.jsonl");
+    let recorded = std::fs::read_to_string(recorded).expect("the transcript can be read");
+    let hook = |session: &str| {
+        let path = folder.path().join(format!("{session}.jsonl"));
+        // Each with responses of its own: what two files say alike is told once.
+        let own = recorded.replace("msg_", session).replace("\"first\"", &format!("{session:?}"));
+        std::fs::write(&path, own).expect("a transcript can be written");
+        json!({
+            "session_id": session, "hook_event_name": "UserPromptSubmit", "prompt": "go", "transcript_path": path,
+        })
+        .to_string()
+    };
+    let authorization = format!("authorization: Bearer {}", monitor.token());
+    let url = format!("{}/api/events", monitor.url());
+    let nobody = [
+        "--reuid=65534",
+        "--regid=65534",
+        "--clear-groups",
+        "curl",
+        "--silent",
+        "--fail",
+        "--max-time",
+        "30",
+    ];
+    let mut other = Command::new("setpriv");
+    other.args(nobody).args(["--header", &authorization, "--data-binary", "@-", &url]);
+    let sent = output(&mut other, hook("named-by-another").as_bytes());
+    assert!(sent.status.success(), "this test must run as root, who can be somebody else: {sent:?}");
+    let bearer = format!("Bearer {}", monitor.token());
+    let forwarded = [("authorization", bearer.as_str()), ("x-forwarded-for", "192.0.2.7")];
+    assert_eq!(monitor.post_with("/api/events", &forwarded, hook("named-through-a-proxy")).status, 204);
+    monitor.hook(&hook("named-by-its-user"));
+    // All files would be looked at in the same moment.
+    let told = || {
+        let page = monitor.get_with("/api/events?kind=transcript.response", &[("authorization", &bearer)]);
+        page.page().sessions()
+    };
+    let begun = std::time::Instant::now();
+    while told().is_empty() {
+        assert!(begun.elapsed() < TRANSCRIPT_LIMIT, "the user's own transcript was never read");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    assert!(told().iter().all(|session| session == "named-by-its-user"), "{:?}", told());
 }
 
 #[test]

@@ -206,4 +206,7 @@ pub struct Event {
     pub row: Row,
     /// What the sender sent.
     pub payload: Box<RawValue>,
+    /// Whether a program of this user on this machine has just sent it. Not kept: of a stored event nobody knows.
+    #[serde(skip)]
+    pub is_own: bool,
 }

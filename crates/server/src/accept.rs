@@ -51,8 +51,9 @@ pub(crate) struct Door {
     pub router: Router,
     pub tls: Option<Tls>,
     pub connections: Connections,
-    /// Present where the users of this machine are told apart.
-    pub users: Option<Users>,
+    pub users: Users,
+    /// Whether anybody is trusted for whose program he is.
+    pub trusts_users: bool,
     pub audit: Audit,
     /// How long a head may take, and how long a connection may be idle.
     pub head_limit: Duration,
@@ -95,8 +96,9 @@ async fn rest(error: &io::Error) {
 
 fn admit(door: &Arc<Door>, stream: TcpStream, address: SocketAddr, open: &mut JoinSet<()>) {
     let Ok(local) = stream.local_addr().map(canonical) else { return };
-    let user = door.users.as_ref().map_or(User::Untold, |users| users.user(address, local));
-    let peer = Peer { address, is_https: false, user };
+    let owner = door.users.user(address, local);
+    let user = if door.trusts_users { owner } else { User::Untold };
+    let peer = Peer { address, is_https: false, user, owner };
     let Some(held) = door.connections.hold(peer.origin()) else {
         door.audit.refused("too_many_connections", address.ip(), "a connection");
         // Whether it can be told is not worth a wait.

@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod interleavings;
+#[cfg(test)]
+mod properties;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
@@ -303,7 +305,7 @@ mod tests {
         let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
         let event = |seq| {
             let row = Row::of(incoming.clone(), Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
-            Arc::new(Event { row, payload: incoming.payload.clone() })
+            Arc::new(Event { row, payload: incoming.payload.clone(), is_own: false })
         };
         Publication::Committed(Committed {
             events: (from..from + count).map(event).collect(),

@@ -36,6 +36,15 @@ pub(crate) struct Counters {
     pub last_activity: AtomicU64,
 }
 
+/// Who hands a body in.
+#[derive(Clone, Copy)]
+pub(crate) struct Sender {
+    /// By which door.
+    pub door: Source,
+    /// Whether it is a program of this user on this machine, whose word about files is taken.
+    pub is_own: bool,
+}
+
 /// What became of a body.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Taken {
@@ -92,6 +101,8 @@ impl<'a> Spooled<'a> {
             Parsed::One(mut event) => {
                 event.id.get_or_insert(self.id);
                 event.occurred_at.get_or_insert(self.occurred_at);
+                // The spool is this user's alone.
+                event.is_own = true;
                 Ok(*event)
             }
             Parsed::Many { .. } => {
@@ -125,22 +136,23 @@ impl Ingest {
     }
 
     /// Takes a body of one or several events; answers when all that is good in it is stored.
-    pub(crate) async fn take(&self, body: Bytes, door: Source) -> Result<Taken, Rejected> {
+    pub(crate) async fn take(&self, body: Bytes, sender: Sender) -> Result<Taken, Rejected> {
         let parsed = if body.len() <= PARSE_INLINE_BYTES_MAX {
-            let parsed = parse_body(&body, door);
+            let parsed = parse_body(&body, sender.door);
             // What was parsed may wait for long, and needs it no more.
             drop(body);
             parsed
         } else {
-            let parsing = tokio::task::spawn_blocking(move || parse_body(&body, door));
+            let parsing = tokio::task::spawn_blocking(move || parse_body(&body, sender.door));
             parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?
         };
-        let parsed = parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)?;
+        let mut parsed = parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)?;
         if self.capture.is_paused(now()) {
             let skipped = parsed.events();
             self.capture.count_skipped(skipped);
             return Ok(Taken::Paused { skipped });
         }
+        parsed.events_mut().iter_mut().for_each(|event| event.is_own = sender.is_own);
         match parsed {
             Parsed::One(event) => {
                 let appended = self.append(vec![*event]).await.map_err(Rejected::Store)?;
@@ -232,6 +244,13 @@ impl Ingest {
 }
 
 impl Parsed {
+    fn events_mut(&mut self) -> &mut [Incoming] {
+        match self {
+            Self::One(event) => std::slice::from_mut(event),
+            Self::Many { events, .. } => events,
+        }
+    }
+
     /// How many events it holds.
     fn events(&self) -> usize {
         match self {

@@ -246,8 +246,9 @@ fn door(
         router: router(state, layer),
         tls,
         connections: connections::Connections::new(),
-        // Where everybody needs a token, nobody is trusted for whom he is.
-        users: (!state.config.needs_token()).then(peer::Users::new),
+        users: peer::Users::new(),
+        // Where everybody needs a token, a proxy or a tunnel may speak for anybody.
+        trusts_users: !state.config.needs_token(),
         audit: state.audit.clone(),
         head_limit: Duration::from_secs(state.config.request_timeout_s),
         patience: connections::Patience {

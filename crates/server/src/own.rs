@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::Ended;
-use crate::ingest::Ingest;
+use crate::ingest::{Ingest, Sender};
 use crate::state::AppState;
 
 /// Events that wait to be stored. A storm of connections beyond that is counted in the next event that is told.
@@ -202,13 +202,16 @@ impl Frequent {
     }
 }
 
+/// The monitor itself names no files.
+const MONITOR: Sender = Sender { door: Source::Monitor, is_own: false };
+
 /// Stores what is told, until nobody can tell any more.
 pub(crate) fn store(Told(mut told): Told, ingest: Ingest) -> JoinHandle<()> {
     tokio::spawn(async move {
         while let Some(item) = told.recv().await {
             match item {
                 Item::Event(event) => {
-                    if let Err(error) = ingest.take(event.into(), Source::Monitor).await {
+                    if let Err(error) = ingest.take(event.into(), MONITOR).await {
                         tracing::debug!("could not keep what the monitor tells of itself: {error:?}");
                     }
                 }

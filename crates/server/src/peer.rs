@@ -12,7 +12,10 @@ pub(crate) struct Peer {
     pub address: SocketAddr,
     /// Whether the connection is encrypted.
     pub is_https: bool,
+    /// Whose program it is, as far as that is a reason to trust it: untold where everybody needs a token.
     pub user: User,
+    /// Whose program it is, as the system says.
+    pub owner: User,
 }
 
 /// Whose program is at the other end.
@@ -27,6 +30,15 @@ pub(crate) enum User {
 }
 
 impl Peer {
+    /// Whether it is a program of this user on this machine; where the system does not tell, any on this machine.
+    pub(crate) fn is_own(&self) -> bool {
+        match self.owner {
+            User::Own => true,
+            User::Other => false,
+            User::Untold => self.address.ip().is_loopback(),
+        }
+    }
+
     /// What it counts as where senders are limited.
     pub(crate) fn origin(&self) -> Origin {
         match self.address.ip() {

@@ -87,7 +87,7 @@ mod tests {
     const STRANGER: Origin = Origin::V4(Ipv4Addr::new(192, 0, 2, 7));
 
     fn origin(address: impl Into<IpAddr>, user: User) -> Origin {
-        Peer { address: (address.into(), 4000).into(), is_https: false, user }.origin()
+        Peer { address: (address.into(), 4000).into(), is_https: false, user, owner: user }.origin()
     }
 
     fn granted(rates: &Rates, origin: Origin, now: Instant, tries: usize) -> usize {

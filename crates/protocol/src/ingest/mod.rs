@@ -102,6 +102,8 @@ pub struct Incoming {
     pub facts: Box<Facts>,
     /// What to look for when another sender delivers the same hook.
     pub duplicate_key: Option<DuplicateKey>,
+    /// Whether a program of this user on this machine sent it. The door says so, never the event.
+    pub is_own: bool,
     /// What was sent, byte for byte.
     pub payload: Box<RawValue>,
 }
@@ -119,5 +121,7 @@ pub fn facts(kind: &Kind, payload: &RawValue) -> Facts {
     shape::facts(kind, payload)
 }
 
+#[cfg(test)]
+mod fuzz;
 #[cfg(test)]
 mod tests;

@@ -257,6 +257,7 @@ fn blank(raw: &RawValue, source: Source) -> Incoming {
         summary: String::new(),
         facts: Box::default(),
         duplicate_key: None,
+        is_own: false,
         payload: raw.to_owned(),
     }
 }

@@ -3,19 +3,20 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::Json;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, Query as QueryString, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use protocol::page::WAIT_S_MAX;
 use protocol::{Entry, Page, Seq, Source, Timestamp, mask};
 use serde_json::json;
 
 use super::{ApiError, news};
-use crate::ingest::Taken;
+use crate::ingest::{Sender, Taken};
+use crate::peer::Peer;
 use crate::state::AppState;
 use crate::store::{Query, StoreError, Terms};
 
@@ -26,6 +27,7 @@ const PAGE_DEFAULT: usize = 100;
 /// capture is paused, so that hooks do not keep it for later.
 pub(super) async fn take(
     State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
     headers: HeaderMap,
     body: Result<Bytes, BytesRejection>,
 ) -> Result<Response, ApiError> {
@@ -33,7 +35,8 @@ pub(super) async fn take(
     if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(ApiError::unsupported_encoding("send the body as it is, without `content-encoding`"));
     }
-    Ok(match app.ingest.take(body?, Source::Http).await? {
+    let sender = Sender { door: Source::Http, is_own: peer.is_own() && !is_forwarded(&headers) };
+    Ok(match app.ingest.take(body?, sender).await? {
         Taken::One(_) => StatusCode::NO_CONTENT.into_response(),
         Taken::Many(summary) => Json(summary).into_response(),
         Taken::Paused { skipped } => {
@@ -41,6 +44,11 @@ pub(super) async fn take(
             (StatusCode::ACCEPTED, body).into_response()
         }
     })
+}
+
+/// Whether a proxy says that it speaks for somebody else.
+fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "via", "x-forwarded-for", "x-real-ip"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// `GET /api/events`. With `wait` the answer comes when there is something to say.

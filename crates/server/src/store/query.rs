@@ -84,7 +84,10 @@ pub(crate) struct Page {
 impl Page {
     /// The events of a page that was asked for with payloads.
     pub(crate) fn into_events(self) -> Vec<Event> {
-        self.events.into_iter().filter_map(|(row, payload)| Some(Event { row, payload: payload? })).collect()
+        self.events
+            .into_iter()
+            .filter_map(|(row, payload)| Some(Event { row, payload: payload?, is_own: false }))
+            .collect()
     }
 }
 

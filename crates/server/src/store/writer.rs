@@ -89,6 +89,7 @@ pub(super) struct Prepared {
     payload: Box<RawValue>,
     key: Option<DuplicateKey>,
     facts: Box<Facts>,
+    is_own: bool,
     /// Whether the sender gave the id: then it may have come before.
     may_repeat: bool,
     outcome: Outcome,
@@ -102,6 +103,7 @@ impl Prepared {
             key: incoming.duplicate_key.take(),
             payload: std::mem::replace(&mut incoming.payload, RawValue::NULL.to_owned()),
             facts: std::mem::take(&mut incoming.facts),
+            is_own: incoming.is_own,
             may_repeat,
             outcome: Outcome::Stored(Seq(0)),
             row: Row::of(incoming, Seq(0), id, received_at),
@@ -109,7 +111,7 @@ impl Prepared {
     }
 
     fn into_event(self) -> Arc<Event> {
-        Arc::new(Event { row: self.row, payload: self.payload })
+        Arc::new(Event { row: self.row, payload: self.payload, is_own: self.is_own })
     }
 }
 
@@ -386,7 +388,7 @@ impl Writer {
         let change = self.connection.transaction()?;
         let mut log = Log::open(&change)?;
         let mut last = self.last_seq;
-        for Prepared { row, payload, key, facts, may_repeat, outcome } in group {
+        for Prepared { row, payload, key, facts, may_repeat, outcome, .. } in group {
             if *may_repeat && let Some(earlier) = position_of(&change, row.id)? {
                 *outcome = Outcome::Duplicate(earlier);
                 continue;

@@ -1,5 +1,6 @@
 //! Follows the transcripts of live sessions for what no hook tells: model, tokens and cost, titles, and that the user
-//! pressed Esc. Read only, and only files that hooks name; what is found goes through the one way in.
+//! pressed Esc. Read only, and only files that hooks of this user on this machine name: wherever Claude Code keeps them,
+//! but no other machine decides what is read here. What is found goes through the one way in.
 
 mod prices;
 mod record;
@@ -16,6 +17,7 @@ use protocol::ingest::Object;
 use protocol::{Event, HookEvent, Kind, Source};
 use tokio::task::JoinHandle;
 
+use crate::ingest::Sender;
 use crate::state::AppState;
 use prices::Prices;
 pub use prices::check_prices;
@@ -39,6 +41,9 @@ const EVENTS_MAX: usize = 512;
 
 /// Events handed to the way in at once.
 const BODY_EVENTS_MAX: usize = 256;
+
+/// What transcripts tell is told of files that are read already.
+const TRANSCRIPT: Sender = Sender { door: Source::Transcript, is_own: false };
 
 /// Follows transcripts until this is ended.
 pub(crate) struct Following(JoinHandle<()>);
@@ -86,7 +91,7 @@ async fn follow(state: AppState) {
                 };
                 desk = looked;
                 for group in events.chunks(BODY_EVENTS_MAX) {
-                    if let Err(error) = state.ingest.take(group.join("\n").into(), Source::Transcript).await {
+                    if let Err(error) = state.ingest.take(group.join("\n").into(), TRANSCRIPT).await {
                         tracing::warn!("could not keep what a transcript tells: {error:?}");
                     }
                 }
@@ -121,6 +126,9 @@ impl Desk {
 
     /// Notes the files that a hook names.
     fn hear(&mut self, event: &Event, now: Instant) {
+        if !event.is_own {
+            return;
+        }
         let (Kind::Hook(kind), Source::Hook | Source::MpmHook | Source::Http) =
             (&event.row.kind, event.row.source)
         else {
