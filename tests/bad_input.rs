@@ -508,6 +508,33 @@ fn no_hostile_request_is_answered_with_a_server_s_error_or_another_server_s_secr
 }
 
 #[test]
+fn the_way_to_another_server_leads_to_nothing_but_what_is_shown_of_it() {
+    let home = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
+    let (here, there) = (Monitor::start_with(&home, &[]), Monitor::start_with(&home, &[]));
+    let path = |route: &str| format!("GET /instances/{}/{route}", there.port());
+    let ask = |route: &str| answer(&here, request(&path(route), "host: localhost\r\n"), route);
+    assert_eq!(ask("health").json()["port"], there.port(), "it is reached");
+    for route in [
+        "api/hooks",
+        "api/events/../hooks",
+        "api/events/./../hooks",
+        "api/events/%2e%2e/hooks",
+        "api/events/..%2fhooks",
+        "api/events/%2e%2e%2fhooks",
+        "api/events/..;/hooks",
+        "api/events/..%5chooks",
+        "health/../api/hooks",
+        "api/settings/../login-link",
+        "metrics",
+        "",
+    ] {
+        let reply = ask(route);
+        assert!((400..500).contains(&reply.status), "{route}: {reply:?}");
+        assert!(!reply.body.contains("is_installed"), "{route}: {reply:?}");
+    }
+}
+
+#[test]
 fn malformed_engine_io_is_refused() {
     let monitor = Monitor::start();
     let open =

@@ -104,6 +104,25 @@ fn who_does_not_read_his_answers_is_cut_off() {
 }
 
 #[test]
+fn a_message_that_never_ends_is_cut_off() {
+    let monitor = configured(r#"{"ping_interval": 1, "ping_timeout": 1}"#);
+    let guarded = Guarded::watch(&monitor);
+    for path in ["/ws", "/socket.io/?EIO=4&transport=websocket"] {
+        let mut stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        // A text frame of 65,535 bytes that comes one at a time.
+        let begun = [head.as_bytes(), &[0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0]].concat();
+        stream.write_all(&begun).expect("it is read");
+        wait_until("the server has closed", || (&stream).write_all(b"x").is_err());
+    }
+    guarded.assert_unharmed();
+}
+
+#[test]
 fn a_tls_handshake_that_stops_is_cut_off() {
     let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
     std::fs::write(home.path().join("socketio_config.json"), r#"{"request_timeout": 2}"#)
