@@ -92,7 +92,7 @@ fn who_does_not_read_his_answers_is_cut_off() {
     let monitor = configured(r#"{"request_timeout": 2}"#);
     // Together more than the system takes for a reader; one by one, so that each comes in time on a slow machine too.
     (0..30).for_each(|_| monitor.event(prompt("s-1", &"x".repeat(200_000))));
-    let all = "/api/events?payload=true";
+    let all = "/api/events?payload=true&before=31";
     let mut guarded = Guarded::watch(&monitor);
     let mut readers = unread(&monitor, 6, all);
     readers.take("all open", |line| count(line, "open") == Some(6));

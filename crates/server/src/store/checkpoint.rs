@@ -2,13 +2,14 @@
 //! waits for the disk.
 
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
+
+use super::lock;
 
 /// Copied whenever the log has grown by so many pages (8 MiB): the later, the fewer times a page is copied.
 const COPY_PAGES: i32 = 1024;
@@ -26,10 +27,10 @@ impl Checkpoints {
     /// Takes over from SQLite, which copies when a commit makes the log too long, and lets the commit wait.
     pub(super) fn start(writer: &mut Connection, database: &Path) -> rusqlite::Result<Self> {
         let (wake, awake) = sync_channel(1);
-        let is_copying = Arc::new(AtomicBool::new(false));
-        let (path, copying) = (database.to_owned(), is_copying.clone());
-        let thread = std::thread::spawn(move || copy(&path, &awake, &copying));
-        writer.wal_hook(Some(hook(wake, is_copying)))?;
+        let alone = Arc::new(Mutex::new(()));
+        let (path, turn) = (database.to_owned(), alone.clone());
+        let thread = std::thread::spawn(move || copy(&path, &awake, &turn));
+        writer.wal_hook(Some(hook(wake, alone)))?;
         Ok(Self { thread })
     }
 
@@ -42,23 +43,22 @@ impl Checkpoints {
     }
 }
 
-/// Called after each commit with the length of the log. The commit is done: nothing here may make it fail.
-fn hook(
-    wake: SyncSender<()>,
-    is_copying: Arc<AtomicBool>,
-) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
+/// Called after each commit with the length of the log. The commit is done: nothing here may make it fail. Only one can
+/// copy at a time: whoever holds `alone`.
+fn hook(wake: SyncSender<()>, alone: Arc<Mutex<()>>) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
     let mut copied = 0;
     move |wal, pages| {
         if pages < copied {
             copied = 0;
         }
-        if pages >= START_OVER_PAGES && !is_copying.load(Ordering::Acquire) {
+        if pages >= START_OVER_PAGES
+            && let Ok(_alone) = alone.try_lock()
+        {
             if let Err(error) = wal.checkpoint() {
                 tracing::warn!(%error, "could not copy the log of changes into the event store");
             }
         } else if pages - copied >= COPY_PAGES {
             copied = pages;
-            is_copying.store(true, Ordering::Release);
             // If it is awake already, it goes on to this.
             let _ = wake.try_send(());
         }
@@ -66,13 +66,13 @@ fn hook(
     }
 }
 
-fn copy(database: &Path, awake: &Receiver<()>, is_copying: &AtomicBool) {
+fn copy(database: &Path, awake: &Receiver<()>, alone: &Mutex<()>) {
     let mut connection = None;
     while awake.recv().is_ok() {
+        let _alone = lock(alone);
         if let Err(error) = copy_once(&mut connection, database) {
             tracing::warn!(%error, "could not copy the log of changes into the event store");
         }
-        is_copying.store(false, Ordering::Release);
     }
 }
 
