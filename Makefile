@@ -24,7 +24,7 @@ audit: # known vulnerabilities of all dependencies; needs the open internet
 bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for a minute
 	@scripts/bench $(ARGS)
 
-soak: # kill a server under load, 500 times or ARGS times, and restart the desktop app's a thousand times
+soak: # what `make test` does for a moment, for long: kills (500, or ARGS), a failing disk, viewers, damaged input, restarts
 	@scripts/soak $(ARGS)
 
 package: # packages of the desktop app with all programs, into target/release/bundle

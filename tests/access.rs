@@ -43,14 +43,6 @@ fn login_path(monitor: &Monitor) -> String {
     link[at..].to_owned()
 }
 
-/// The `name=value` of the one cookie that an answer sets.
-#[track_caller]
-fn cookie(reply: &Reply) -> String {
-    let set = reply.headers.lines().find_map(|line| line.strip_prefix("set-cookie: "));
-    let set = set.unwrap_or_else(|| panic!("no cookie: {reply:?}"));
-    set.split(';').next().expect("it begins with its value").to_owned()
-}
-
 #[test]
 fn without_the_token_there_is_nothing_but_a_word_of_health() {
     let monitor = open_to_all(&[]);
@@ -151,7 +143,7 @@ fn a_login_link_logs_one_browser_in_by_a_cookie_that_no_script_and_no_other_site
     for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
         assert!(login.headers.contains(part), "{part}: {}", login.headers);
     }
-    let cookie = cookie(&login);
+    let cookie = login.cookie();
     assert!(!cookie.contains(&monitor.token()), "the token itself stays here");
     let reply = monitor.get_with("/api/events", &[("cookie", &cookie)]);
     assert_eq!(reply.status, 200, "{reply:?}");
@@ -176,7 +168,7 @@ fn a_rotation_ends_everything_that_the_old_token_opened() {
     let monitor = open_to_all(&[]);
     let old = monitor.token();
     let login = monitor.get(&login_path(&monitor));
-    let (cookie, link) = (cookie(&login), login_path(&monitor));
+    let (cookie, link) = (login.cookie(), login_path(&monitor));
     let auth = Some(json!({"token": old}));
     let options = Options { auth, transports: &["websocket"], ..Options::default() };
     let mut viewer = Socket::connect_with(&monitor, Library::Node, &options);
@@ -229,7 +221,7 @@ fn no_secret_is_written_down() {
     let (log, stats) = (monitor.log(), with_token(&monitor, "/stats").body);
     assert!(log.contains("refused"), "refusals are written down: {log}");
     let code = path.rsplit('=').next().expect("a code");
-    for secret in [token.as_str(), code, cookie(&login).as_str(), &monitor.control_token()] {
+    for secret in [token.as_str(), code, login.cookie().as_str(), &monitor.control_token()] {
         assert!(!log.contains(secret) && !stats.contains(secret), "{secret} is in {log}\n{stats}");
     }
 }

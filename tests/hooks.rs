@@ -63,6 +63,34 @@ fn who_has_the_token_and_no_login_is_not_yet_the_user() {
     let order = json!({ "action": "install", "diff": "" }).to_string();
     let refused = monitor.post_with("/api/hooks", &[("origin", &url), ("authorization", &token)], order);
     assert_eq!((refused.status, refused.json()["code"].as_str()), (403, Some("user_not_proven")));
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+    let typed = monitor.post_with("/login", &form, format!("token={}", monitor.token()));
+    let link = |token: &str| {
+        let asked =
+            monitor.post_with("/api/login-link", &[("authorization", &format!("Bearer {token}"))], "");
+        monitor.get(asked.json()["path"].as_str().expect("a path"))
+    };
+    let by_token = link(&monitor.token());
+    for login in [&typed, &by_token] {
+        let cookie = login.cookie();
+        assert_eq!(monitor.get_with("/stats", &[("cookie", &cookie)]).status, 200, "it may read");
+        for path in ["/api/hooks", "/api/capture", "/api/instances/1/stop"] {
+            let refused =
+                monitor.post_with(path, &[("origin", &url), ("cookie", &cookie)], "{\"paused\":true}");
+            assert_eq!(
+                (refused.status, refused.json()["code"].as_str()),
+                (403, Some("user_not_proven")),
+                "{path}"
+            );
+        }
+        let raised = cookie.replacen("=token.", "=user.", 1);
+        assert_ne!(raised, cookie);
+        assert_eq!(monitor.get_with("/stats", &[("cookie", &raised)]).status, 401, "it is signed");
+    }
+    let user = link(&monitor.control_token()).cookie();
+    let paused =
+        monitor.post_with("/api/capture", &[("origin", &url), ("cookie", &user)], "{\"paused\":false}");
+    assert_eq!(paused.status, 200, "who could read the runfile is the user: {paused:?}");
     let told =
         |authorization: &str| monitor.get_with("/api/hooks", &[("authorization", authorization)]).json();
     let shown = told(&token);

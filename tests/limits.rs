@@ -21,6 +21,12 @@ fn connections(monitor: &Monitor, count: usize, kind: &str) -> Client {
     Client::python("connections.py", &[&monitor.port().to_string(), &count.to_string(), kind])
 }
 
+/// Several that ask for this and do not read the answer.
+fn unread(monitor: &Monitor, count: usize, path: &str) -> Client {
+    let arguments = [&monitor.port().to_string(), &count.to_string(), "unread", path];
+    Client::python("connections.py", &arguments)
+}
+
 fn count(line: &Value, what: &str) -> Option<u64> {
     line["count"].as_u64().filter(|_| line["what"] == what)
 }
@@ -71,6 +77,37 @@ fn a_body_that_never_ends_is_answered_in_the_end() {
         assert_eq!(&answer, b"HTTP/1.1 408", "{path}");
     }
     assert_serving(&monitor);
+}
+
+#[test]
+fn who_does_not_read_his_answers_is_cut_off() {
+    let monitor = configured(r#"{"request_timeout": 2}"#);
+    // More than the system takes for a reader.
+    monitor.event(prompt("s-1", &"x".repeat(6_000_000)));
+    let mut guarded = Guarded::watch(&monitor);
+    let mut readers = unread(&monitor, 6, "/api/events/1");
+    readers.take("all open", |line| count(line, "open") == Some(6));
+    guarded.assert_serving();
+    readers.take("all cut off", |line| count(line, "closed") == Some(6));
+    let refused = || monitor.get("/stats").json()["refused"]["counts"]["slow_reader"] == 6;
+    wait_until("it is known why", refused);
+    guarded.assert_unharmed();
+    assert_eq!(monitor.get("/api/events/1").status, 200, "who reads gets it");
+}
+
+#[test]
+fn a_tls_handshake_that_stops_is_cut_off() {
+    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
+    std::fs::write(home.path().join("socketio_config.json"), r#"{"request_timeout": 2}"#)
+        .expect("a file can be written");
+    let monitor = Monitor::start_with(&home, &["--tls"]);
+    let mut guarded = Guarded::watch(&monitor);
+    let mut stopped = connections(&monitor, 50, "tls");
+    stopped.take("all open", |line| count(line, "open") == Some(50));
+    guarded.assert_serving();
+    stopped.take("all cut off", |line| count(line, "closed") == Some(50));
+    guarded.assert_unharmed();
+    assert_eq!(monitor.get("/stats").json()["refused"]["counts"]["slow_handshake"], 50);
 }
 
 #[cfg(target_os = "linux")]

@@ -46,6 +46,14 @@ impl Reply {
         serde_json::from_str(&self.body).unwrap_or_else(|cause| panic!("{cause} in {self:?}"))
     }
 
+    /// The `name=value` of the one cookie that it sets.
+    #[track_caller]
+    pub fn cookie(&self) -> String {
+        let set = self.headers.lines().find_map(|line| line.strip_prefix("set-cookie: "));
+        let set = set.unwrap_or_else(|| panic!("no cookie: {self:?}"));
+        set.split(';').next().expect("it begins with its value").to_owned()
+    }
+
     /// Claims that this is a 4xx in the one shape of errors.
     #[track_caller]
     pub fn assert_refused(&self, what: &str) {

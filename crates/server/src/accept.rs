@@ -23,7 +23,7 @@ use tower::Service;
 
 use crate::Ended;
 use crate::audit::Audit;
-use crate::connections::{Connections, Counted, Held, Watched};
+use crate::connections::{Abort, Connections, Counted, Held, Patience, Watched};
 use crate::peer::{Peer, User, Users, canonical};
 use crate::tls::Tls;
 
@@ -57,6 +57,8 @@ pub(crate) struct Door {
     pub audit: Audit,
     /// How long a head may take, and how long a connection may be idle.
     pub head_limit: Duration,
+    /// How long a client may leave unread what it is sent.
+    pub patience: Patience,
     pub ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -119,9 +121,8 @@ async fn connection(door: Arc<Door>, stream: TcpStream, peer: Peer, local: Socke
         if first[0] == TLS_HANDSHAKE {
             match timeout(door.head_limit, tls.acceptor.accept(stream)).await {
                 Ok(Ok(stream)) => http(&door, stream, Peer { is_https: true, ..peer }, held).await,
-                failed => {
-                    tracing::debug!(address = %peer.address, failed = ?failed.err(), "no TLS connection");
-                }
+                Ok(Err(error)) => tracing::debug!(%error, address = %peer.address, "no TLS connection"),
+                Err(_) => door.audit.refused("slow_handshake", peer.address.ip(), "a connection"),
             }
         } else if peer.address.ip() == local.ip() || peer.address.ip().is_loopback() {
             // What stays on this machine needs no encryption, and this user's hooks have none.
@@ -143,7 +144,7 @@ async fn connection(door: Arc<Door>, stream: TcpStream, peer: Peer, local: Socke
 /// Answers the requests of one connection.
 async fn http<S>(door: &Door, stream: S, peer: Peer, held: Held)
 where
-    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    S: AsyncRead + AsyncWrite + Abort + Unpin + Send + 'static,
 {
     let watched = held.watched();
     let observed = watched.clone();
@@ -153,7 +154,7 @@ where
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(door.head_limit);
     builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
-    let stream = TokioIo::new(Counted::new(stream, held));
+    let stream = TokioIo::new(Counted::new(stream, held, door.patience));
     let mut connection = std::pin::pin!(builder.serve_connection(stream, service).with_upgrades());
     let mut ended = door.ended.clone();
     let served = tokio::select! {
@@ -164,6 +165,9 @@ where
         }
     };
     match served {
+        Err(_) if observed.is_stuck() => {
+            door.audit.refused("slow_reader", peer.address.ip(), "a connection");
+        }
         // Between two requests a connection may be idle, and a browser's spare one always is; its end is no fault.
         Err(error) if error.is_timeout() && (observed.has_asked() || !observed.has_heard()) => {}
         Err(error) if error.is_timeout() => {

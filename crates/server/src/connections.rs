@@ -16,7 +16,7 @@ use axum::http::{Response, StatusCode};
 use tokio::sync::Notify;
 
 use crate::peer::Origin;
-pub(crate) use stream::Counted;
+pub(crate) use stream::{Abort, Counted, Patience};
 
 /// Connections altogether, if the system allows as many open files.
 const CONNECTIONS_MAX: usize = 8192;
@@ -60,6 +60,8 @@ struct Slot {
     has_asked: AtomicBool,
     /// It is no HTTP connection any more: the WebSocket that it has become pings its client itself.
     is_upgraded: AtomicBool,
+    /// Its client took nothing of what was sent for too long.
+    is_stuck: AtomicBool,
     /// Milliseconds since the server's start until which its client may still owe the token; 0 when it owes nothing.
     owes_until_ms: AtomicU64,
     /// Bytes that came.
@@ -112,6 +114,7 @@ impl Connections {
             busy: AtomicUsize::new(0),
             has_asked: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
+            is_stuck: AtomicBool::new(false),
             owes_until_ms: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
@@ -183,6 +186,14 @@ impl Held {
 }
 
 impl Held {
+    fn is_upgraded(&self) -> bool {
+        self.slot.is_upgraded.load(Ordering::Relaxed)
+    }
+
+    fn note_stuck(&self) {
+        self.slot.is_stuck.store(true, Ordering::Relaxed);
+    }
+
     fn note_received(&self, bytes: usize) {
         self.slot.received.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -220,6 +231,11 @@ impl Watched {
     /// Whether anything ever came. Browsers open connections that they may never need.
     pub(crate) fn has_heard(&self) -> bool {
         self.slot.received.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether it ended because the other end did not read.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.slot.is_stuck.load(Ordering::Relaxed)
     }
 
     /// Bytes that the system took for the other end so far.

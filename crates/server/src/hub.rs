@@ -5,6 +5,8 @@
 
 #[cfg(test)]
 mod interleavings;
+#[cfg(test)]
+mod properties;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;

@@ -251,6 +251,10 @@ fn door(
         trusts_users: !state.config.needs_token(),
         audit: state.audit.clone(),
         head_limit: Duration::from_secs(state.config.request_timeout_s),
+        patience: connections::Patience {
+            answer: Duration::from_secs(state.config.request_timeout_s),
+            live: Duration::from_secs(state.config.ping_interval_s + state.config.ping_timeout_s),
+        },
         ended: state.ended.subscribe(),
     }
 }

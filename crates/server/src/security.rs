@@ -20,7 +20,7 @@ use crate::http::{ApiError, Code, TOO_LARGE, login_page};
 use crate::peer::{Peer, User};
 use crate::rate::Exhausted;
 use crate::state::AppState;
-use crate::token::Tokens;
+use crate::token::{Login, Tokens};
 
 /// Only what the server itself delivers runs in the dashboard; it talks only to its own origin.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -169,7 +169,7 @@ impl Guard {
         if let Some(given) = bearer(headers) {
             return if self.app.tokens.is_token(given) { Ok(Proof::Given) } else { Err(self.mistaken(peer)) };
         }
-        if is_logged_in(&self.app.tokens, headers) {
+        if login(&self.app.tokens, headers).is_some() {
             return Ok(Proof::Given);
         }
         let may_owe = path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request);
@@ -293,15 +293,16 @@ fn refuse(guard: &Guard, refused: ApiError, request: &Request, peer: &Peer) -> R
     refused.into_response()
 }
 
-/// Whether the system says that this server's user is at the other end, or a login does.
+/// Whether the system says that this server's user is at the other end, or a login does. Who has the token may be
+/// anybody to whom it was given.
 pub(crate) fn is_this_user(tokens: &Tokens, peer: &Peer, headers: &HeaderMap) -> bool {
-    peer.user == User::Own || is_logged_in(tokens, headers)
+    peer.user == User::Own || login(tokens, headers) == Some(Login::User)
 }
 
-fn is_logged_in(tokens: &Tokens, headers: &HeaderMap) -> bool {
+fn login(tokens: &Tokens, headers: &HeaderMap) -> Option<Login> {
     let now = SystemTime::now();
     let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|cookies| cookies.to_str().ok());
-    cookies.any(|cookies| tokens.is_logged_in(cookies, now))
+    cookies.find_map(|cookies| tokens.login(cookies, now))
 }
 
 /// The token of an `Authorization` header, whose scheme may be written in any case.

@@ -28,6 +28,25 @@ const TOKEN_CHARS_MIN: usize = 32;
 /// How often the token's file is looked at for the sake of who is connected already.
 const WATCH: Duration = Duration::from_secs(1);
 
+/// What a browser has shown to get in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    /// The token, which may have been given to others.
+    Token,
+    /// That its reader is this server's user: a link that was made with the control token.
+    User,
+}
+
+impl Login {
+    /// Its name in a cookie.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Token => "token",
+            Self::User => "user",
+        }
+    }
+}
+
 /// What proves a caller's right; clones share it.
 #[derive(Clone)]
 pub(crate) struct Tokens {
@@ -41,8 +60,15 @@ struct Shared {
     /// Random: two texts are compared by what it makes of them, so that no time tells where they differ.
     compare: Key,
     held: Mutex<Held>,
-    codes: Mutex<Vec<(String, Instant)>>,
+    codes: Mutex<Vec<Code>>,
     rotated: watch::Sender<()>,
+}
+
+/// One login link.
+struct Code {
+    text: String,
+    until: Instant,
+    login: Login,
 }
 
 /// The token as it was last read.
@@ -95,54 +121,56 @@ impl Tokens {
         self.secret().map(|secret| secret.text.clone())
     }
 
-    /// A code that logs one browser in.
-    pub(crate) fn new_code(&self, now: Instant) -> String {
-        let code = hex(&random::<CODE_BYTES>());
+    /// A code that logs one browser in as who asked for it.
+    pub(crate) fn new_code(&self, login: Login, now: Instant) -> String {
+        let text = hex(&random::<CODE_BYTES>());
         let mut codes = lock(&self.shared.codes);
-        codes.retain(|(_, until)| *until > now);
+        codes.retain(|code| code.until > now);
         if codes.len() >= CODES_MAX {
             codes.remove(0);
         }
-        codes.push((code.clone(), now + CODE_LIFE));
-        code
+        codes.push(Code { text: text.clone(), until: now + CODE_LIFE, login });
+        text
     }
 
-    /// Uses a code up; whether it was one.
-    pub(crate) fn redeem(&self, given: &str, now: Instant) -> bool {
+    /// Uses a code up; what it is good for, if it was one.
+    pub(crate) fn redeem(&self, given: &str, now: Instant) -> Option<Login> {
         let mut codes = lock(&self.shared.codes);
-        let found = codes.iter().position(|(code, until)| self.is_equal(given, code) && *until > now);
-        found.map(|at| codes.remove(at)).is_some()
+        let found = codes.iter().position(|code| self.is_equal(given, &code.text) && code.until > now);
+        found.map(|at| codes.remove(at).login)
     }
 
     /// The `Set-Cookie` header that logs a browser in; `None` without a token to sign it with.
-    pub(crate) fn set_cookie(&self, is_https: bool, now: SystemTime) -> Option<String> {
+    pub(crate) fn set_cookie(&self, login: Login, is_https: bool, now: SystemTime) -> Option<String> {
         let secret = self.secret()?;
-        let until = seconds(now) + COOKIE_LIFE.as_secs();
-        let signature = hex(hmac::sign(&secret.signing, self.signed(until).as_bytes()).as_ref());
-        let (name, age) = (self.cookie_name(), COOKIE_LIFE.as_secs());
+        let signed = self.signed(login, seconds(now) + COOKIE_LIFE.as_secs());
+        let signature = hex(hmac::sign(&secret.signing, signed.as_bytes()).as_ref());
+        let age = COOKIE_LIFE.as_secs();
         let secure = if is_https { "; Secure" } else { "" };
-        Some(format!("{name}={until}.{signature}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"))
+        Some(format!("{signed}.{signature}; Path=/; Max-Age={age}; HttpOnly; SameSite=Strict{secure}"))
     }
 
-    /// Whether a `Cookie` header holds a login that is still good.
-    pub(crate) fn is_logged_in(&self, cookies: &str, now: SystemTime) -> bool {
+    /// The login in a `Cookie` header, if it is still good.
+    pub(crate) fn login(&self, cookies: &str, now: SystemTime) -> Option<Login> {
         let name = self.cookie_name();
-        let values =
+        let mut values =
             cookies.split(';').filter_map(|cookie| cookie.trim().strip_prefix(&name)?.strip_prefix('='));
-        values.into_iter().any(|value| self.is_signed(value, now))
+        values.find_map(|value| self.signed_login(value, now))
     }
 
-    fn is_signed(&self, value: &str, now: SystemTime) -> bool {
-        let Some((until, signature)) = value.split_once('.') else { return false };
-        let (Ok(until), Some(signature)) = (until.parse::<u64>(), unhex(signature)) else { return false };
-        let Some(secret) = self.secret() else { return false };
-        until > seconds(now)
-            && hmac::verify(&secret.signing, self.signed(until).as_bytes(), &signature).is_ok()
+    fn signed_login(&self, value: &str, now: SystemTime) -> Option<Login> {
+        let mut parts = value.splitn(3, '.');
+        let (name, until, signature) = (parts.next()?, parts.next()?, unhex(parts.next()?)?);
+        let login = [Login::Token, Login::User].into_iter().find(|login| login.name() == name)?;
+        let until = until.parse().ok().filter(|until| *until > seconds(now))?;
+        let secret = self.secret()?;
+        hmac::verify(&secret.signing, self.signed(login, until).as_bytes(), &signature).ok()?;
+        Some(login)
     }
 
     /// What a cookie's signature is of. The port keeps the cookies of two servers of one host apart.
-    fn signed(&self, until: u64) -> String {
-        format!("{}={until}", self.cookie_name())
+    fn signed(&self, login: Login, until: u64) -> String {
+        format!("{}={}.{until}", self.cookie_name(), login.name())
     }
 
     fn cookie_name(&self) -> String {
@@ -259,7 +287,7 @@ mod tests {
     }
 
     fn cookie(tokens: &Tokens, now: SystemTime) -> String {
-        tokens.set_cookie(false, now).unwrap().split(';').next().unwrap().to_owned()
+        tokens.set_cookie(Login::User, false, now).unwrap().split(';').next().unwrap().to_owned()
     }
 
     #[test]
@@ -270,7 +298,7 @@ mod tests {
             assert!(!tokens.is_token(wrong), "{wrong:?}");
         }
         let without = Tokens::new(None, 8765, "the-control-token".into());
-        assert!(!without.is_token("") && without.set_cookie(false, UNIX_EPOCH).is_none());
+        assert!(!without.is_token("") && without.set_cookie(Login::User, false, UNIX_EPOCH).is_none());
     }
 
     #[test]
@@ -278,12 +306,12 @@ mod tests {
         let (_folder, path, tokens) = tokens();
         let now = SystemTime::now();
         assert!(tokens.is_token(FIRST));
-        let (old, code) = (cookie(&tokens, now), tokens.new_code(Instant::now()));
-        assert!(tokens.is_logged_in(&old, now));
+        let (old, code) = (cookie(&tokens, now), tokens.new_code(Login::User, Instant::now()));
+        assert!(tokens.login(&old, now).is_some());
         let rotations = tokens.rotations();
         write(&path, SECOND);
         assert!(tokens.is_token(SECOND) && !tokens.is_token(FIRST));
-        assert!(!tokens.is_logged_in(&old, now) && !tokens.redeem(&code, Instant::now()));
+        assert!(tokens.login(&old, now).is_none() && tokens.redeem(&code, Instant::now()).is_none());
         assert!(rotations.has_changed().unwrap(), "who is connected is told");
         fs::remove_file(&path).unwrap();
         assert!(!tokens.is_token(SECOND), "no file, no token");
@@ -295,20 +323,25 @@ mod tests {
         let now = UNIX_EPOCH + Duration::from_secs(1_000_000);
         let good = cookie(&tokens, now);
         let later = now + COOKIE_LIFE;
-        assert!(tokens.is_logged_in(&format!("a=b; {good};c=d"), now));
-        assert!(
-            tokens.is_logged_in(&good, later - Duration::from_secs(1)) && !tokens.is_logged_in(&good, later)
-        );
+        assert_eq!(tokens.login(&format!("a=b; {good};c=d"), now), Some(Login::User));
+        assert_eq!(tokens.login(&good, later - Duration::from_secs(1)), Some(Login::User));
+        assert_eq!(tokens.login(&good, later), None);
         let (name, value) = good.split_once('=').unwrap();
-        let (until, signature) = value.split_once('.').unwrap();
-        let prolonged = format!("{name}={}.{signature}", until.parse::<u64>().unwrap() + 1);
+        let [_, until, signature] = value.split('.').collect::<Vec<_>>()[..] else { panic!("{value}") };
+        let prolonged = format!("{name}=user.{}.{signature}", until.parse::<u64>().unwrap() + 1);
         let elsewhere = good.replacen("8765", "8766", 1);
-        for wrong in
-            [prolonged, elsewhere, format!("{name}={until}."), format!("{name}={until}.zz"), name.to_owned()]
+        let token = tokens.set_cookie(Login::Token, false, now).unwrap();
+        assert_eq!(tokens.login(&token, now), Some(Login::Token));
+        let raised = token.replacen("=token.", "=user.", 1);
+        let cut =
+            [format!("{name}=user.{until}."), format!("{name}=user.{until}.zz"), format!("{name}=user")];
+        for wrong in [prolonged, elsewhere, raised, format!("{name}={until}.{signature}"), name.to_owned()]
+            .into_iter()
+            .chain(cut)
         {
-            assert!(!tokens.is_logged_in(&wrong, now), "{wrong}");
+            assert_eq!(tokens.login(&wrong, now), None, "{wrong}");
         }
-        let set = tokens.set_cookie(true, now).unwrap();
+        let set = tokens.set_cookie(Login::User, true, now).unwrap();
         assert!(set.ends_with("; HttpOnly; SameSite=Strict; Secure"), "{set}");
     }
 
@@ -316,13 +349,16 @@ mod tests {
     fn a_code_is_good_once_and_for_a_while() {
         let (_folder, _, tokens) = tokens();
         let now = Instant::now();
-        let code = tokens.new_code(now);
-        assert!(!tokens.redeem("guessed", now));
-        assert!(tokens.redeem(&code, now) && !tokens.redeem(&code, now), "once");
-        let old = tokens.new_code(now);
-        assert!(!tokens.redeem(&old, now + CODE_LIFE), "not for ever");
-        let all: Vec<_> = (0..=CODES_MAX).map(|_| tokens.new_code(now)).collect();
-        assert!(!tokens.redeem(&all[0], now) && tokens.redeem(&all[1], now), "the oldest gave way");
+        assert_eq!(tokens.redeem("guessed", now), None);
+        for login in [Login::Token, Login::User] {
+            let code = tokens.new_code(login, now);
+            assert_eq!((tokens.redeem(&code, now), tokens.redeem(&code, now)), (Some(login), None), "once");
+        }
+        let old = tokens.new_code(Login::User, now);
+        assert_eq!(tokens.redeem(&old, now + CODE_LIFE), None, "not for ever");
+        let all: Vec<_> = (0..=CODES_MAX).map(|_| tokens.new_code(Login::User, now)).collect();
+        assert!(tokens.redeem(&all[0], now).is_none(), "the oldest gave way");
+        assert!(tokens.redeem(&all[1], now).is_some());
     }
 
     #[cfg(unix)]

@@ -81,7 +81,7 @@ show(what="open", count=len(connections), statuses=statuses)
 poll = select.epoll()
 for number in connections:
     # Of one that does not read, only the end is waited for.
-    poll.register(number, select.EPOLLRDHUP | (0 if kind == "unread" else select.EPOLLIN))
+    poll.register(number, 0 if kind == "unread" else select.EPOLLIN | select.EPOLLRDHUP)
 poll.register(sys.stdin.fileno(), select.EPOLLIN)
 closed = 0
 while True:

@@ -122,4 +122,6 @@ pub fn facts(kind: &Kind, payload: &RawValue) -> Facts {
 }
 
 #[cfg(test)]
+mod fuzz;
+#[cfg(test)]
 mod tests;

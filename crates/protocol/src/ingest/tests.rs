@@ -13,7 +13,7 @@ fn parsed(json: &str) -> Incoming {
     parse(&raw(json), Source::Http).unwrap_or_else(|refusal| panic!("{}: {json}", refusal.message))
 }
 
-fn fixture(name: &str) -> Vec<String> {
+pub(super) fn fixture(name: &str) -> Vec<String> {
     let path = format!("{}/../../tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
     let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
     text.lines().map(str::to_owned).collect()

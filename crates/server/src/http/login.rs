@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Extension, Query, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Form, Json};
 use protocol::names;
@@ -13,10 +13,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::ApiError;
+use super::control::is_proven;
 use crate::peer::Peer;
 use crate::security::too_many_mistakes;
 use crate::state::AppState;
-use crate::token::CODE_LIFE;
+use crate::token::{CODE_LIFE, Login};
 
 /// Goes on to the dashboard from a page of ours: after a redirect of a link on another site, the browser would not
 /// send the cookie yet.
@@ -57,10 +58,10 @@ pub(super) async fn by_link(
     if code.is_empty() {
         return Ok(page(StatusCode::OK));
     }
-    if !app.tokens.redeem(&code, Instant::now()) {
-        return refused(&app, peer, "bad_login_link");
+    match app.tokens.redeem(&code, Instant::now()) {
+        Some(login) => log_in(&app, peer, login),
+        None => refused(&app, peer, "bad_login_link"),
     }
-    log_in(&app, peer)
 }
 
 /// `POST /login` with `token=…`, as the form sends it.
@@ -74,15 +75,20 @@ pub(super) async fn by_form(
     if !app.tokens.is_token(token.trim()) {
         return refused(&app, peer, "wrong_token");
     }
-    log_in(&app, peer)
+    log_in(&app, peer, Login::Token)
 }
 
-/// `POST /api/login-link`: a path that logs one browser in.
-pub(super) async fn new_link(State(app): State<AppState>) -> Json<Value> {
+/// `POST /api/login-link`: a path that logs one browser in, as this server's user when it was he who asked.
+pub(super) async fn new_link(
+    State(app): State<AppState>,
+    Extension(peer): Extension<Peer>,
+    headers: HeaderMap,
+) -> Json<Value> {
     if !app.config.needs_token() {
         return Json(json!({ "path": "/", "expires_s": null }));
     }
-    let code = app.tokens.new_code(Instant::now());
+    let login = if is_proven(&app, &peer, &headers) { Login::User } else { Login::Token };
+    let code = app.tokens.new_code(login, Instant::now());
     Json(json!({ "path": format!("{}?code={code}", names::LOGIN), "expires_s": CODE_LIFE.as_secs() }))
 }
 
@@ -98,15 +104,16 @@ pub(crate) fn page(status: StatusCode) -> Response {
 
 /// The page again, but not without end.
 fn refused(app: &AppState, peer: Peer, code: &'static str) -> Result<Response, ApiError> {
-    app.audit.refused(code, peer.address.ip(), names::LOGIN);
+    // One mistake too many is noted where it is answered.
     app.rates.mistake(peer.origin(), Instant::now()).map_err(too_many_mistakes)?;
+    app.audit.refused(code, peer.address.ip(), names::LOGIN);
     Ok(page(StatusCode::UNAUTHORIZED))
 }
 
-fn log_in(app: &AppState, peer: Peer) -> Result<Response, ApiError> {
+fn log_in(app: &AppState, peer: Peer, login: Login) -> Result<Response, ApiError> {
     let no_token =
         || ApiError::conflict("no_token", "this monitor has no token, so there is nothing to log in to");
-    let cookie = app.tokens.set_cookie(peer.is_https, SystemTime::now()).ok_or_else(no_token)?;
+    let cookie = app.tokens.set_cookie(login, peer.is_https, SystemTime::now()).ok_or_else(no_token)?;
     Ok(([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store".to_owned())], Html(WELCOME))
         .into_response())
 }

@@ -19,7 +19,7 @@ use crate::sessions::SessionState;
 use crate::store::Committed;
 
 /// Orders tried of each claim while everybody waits for the checks.
-const ORDERS: usize = 1500;
+const ORDERS: usize = 1000;
 
 /// Bytes of stack for each thread that is tried; a debug build needs more than the library's default.
 const STACK_BYTES: usize = 256 * 1024;
@@ -62,11 +62,11 @@ fn event(seq: u64) -> Arc<Event> {
 }
 
 /// A session after so many events.
-fn session(id: &str, events: u64) -> Session {
+pub(super) fn session(id: &str, events: u64) -> Session {
     Session { events, ..SessionState::new(SessionId(id.to_owned())).session() }
 }
 
-fn publish(hub: &Hub, events: impl Iterator<Item = u64>, sessions: Vec<Session>) {
+pub(super) fn publish(hub: &Hub, events: impl Iterator<Item = u64>, sessions: Vec<Session>) {
     hub.publish(Publication::Committed(Committed { events: events.map(event).collect(), sessions }));
 }
 

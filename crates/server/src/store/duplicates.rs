@@ -11,7 +11,7 @@ use protocol::{AgentId, Row, Seq, SessionId, Timestamp, ToolUseId};
 pub(super) const WINDOW_MS: u64 = 2000;
 
 /// Deliveries remembered for one session and event; more within the window come only from a flood.
-const REMEMBERED_MAX: usize = 64;
+pub(super) const REMEMBERED_MAX: usize = 64;
 
 /// Sessions and events remembered before old ones are swept out.
 const KEYS_MAX: usize = 4096;

@@ -1,5 +1,5 @@
 //! For any events, in any groups, over any restarts and crashes: the state that was kept while they came is the state that
-//! the stored events give.
+//! the stored events give. `FUZZ_CASES` sets how many are tried, twenty times fewer than of inputs.
 
 use proptest::collection::vec;
 use proptest::option;
@@ -13,6 +13,13 @@ use super::*;
 
 /// Sequences tried; each opens a database of its own.
 const CASES: u32 = 48;
+
+fn cases() -> u32 {
+    std::env::var("FUZZ_CASES")
+        .ok()
+        .and_then(|cases| cases.parse().ok())
+        .map_or(CASES, |cases: u32| cases.div_ceil(20))
+}
 
 const KINDS: &[&str] = &[
     "SessionStart",
@@ -285,7 +292,7 @@ fn check(store: &Store) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: CASES, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_kept_is_what_the_stored_events_give(steps in steps()) {

@@ -5,21 +5,22 @@
 //! A checkpoint never holds an event that can still be taken back, so it stays right whatever comes.
 
 use std::collections::{HashMap, VecDeque};
+use std::time::SystemTime;
 
 use protocol::ingest::{self, Facts};
 use protocol::{Row, Seq, Session, SessionId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, params};
 
-use super::duplicates::WINDOW_MS;
+use super::duplicates::{REMEMBERED_MAX, WINDOW_MS};
 use super::{StoreError, read};
 use crate::sessions::{SessionState, VERSION};
 
 /// Sessions kept in memory; others are read again when they wake.
 const ACTIVE_MAX: usize = 512;
 
-/// Events of one session that can still be taken back. A flood beyond it costs a computation anew, should one
-/// of the older ones be taken back after all.
-const RETRACTABLE_MAX: usize = 512;
+/// Events of one session that can still be taken back: all that the writer remembers deliveries of. A flood beyond it
+/// costs a computation anew, should one of the older ones be taken back after all.
+const RETRACTABLE_MAX: usize = REMEMBERED_MAX;
 
 /// Events from which a state is computed anew at most: a minute of work would hold up every sender.
 const REBUILD_EVENTS_MAX: u64 = 50_000;
@@ -206,7 +207,9 @@ impl Sessions {
 
     /// Writes what changed since the last time; after it, every row knows the log up to `last_seq`.
     pub(super) fn save(&mut self, connection: &Connection, last_seq: Seq) -> rusqlite::Result<()> {
+        let now = Timestamp::from_system(SystemTime::now());
         for (id, active) in self.active.iter_mut().filter(|(_, active)| !active.is_saved) {
+            active.settle(now);
             active.save(connection, id)?;
         }
         if matches!(self.behind, Behind::None) {
@@ -274,10 +277,10 @@ impl Active {
         }
     }
 
-    fn fold(&mut self, row: &Row, facts: Box<Facts>, may_be_superseded: bool) {
-        self.is_saved = false;
+    /// Gives up what is too old to be taken back.
+    fn settle(&mut self, now: Timestamp) {
         if let Some(retractable) = &mut self.retractable
-            && retractable.settle(row.received_at)
+            && retractable.settle(now)
         {
             // All that could be taken back is settled.
             if self.is_current == Current::Refold {
@@ -286,6 +289,11 @@ impl Active {
             }
             self.retractable = None;
         }
+    }
+
+    fn fold(&mut self, row: &Row, facts: Box<Facts>, may_be_superseded: bool) {
+        self.is_saved = false;
+        self.settle(row.received_at);
         if self.retractable.is_none() && may_be_superseded && self.is_current == Current::Yes {
             let before = self.state.clone();
             self.retractable = Some(Retractable { before, events: VecDeque::new() });
@@ -341,7 +349,8 @@ impl Active {
         let settled = retractable.as_ref().map_or(&*state, |retractable| &retractable.before);
         let (view, settled) = (to_json(&state.session())?, to_json(settled)?);
         save.execute(params![id.as_str(), state.last_seq().0, state.read().0, VERSION, view, settled])?;
-        self.is_saved = true;
+        // What can still be taken back is written again once it is settled, and leaves memory then.
+        self.is_saved = retractable.is_none();
         Ok(())
     }
 }
