@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test test-interop test-package lint audit bench soak package
+.PHONY: run test test-interop test-package lint audit bench profile soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -23,6 +23,9 @@ audit: # known vulnerabilities of all dependencies; needs the open internet
 
 bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for a minute
 	@scripts/bench $(ARGS)
+
+profile: # where the server's processor time goes under the bench's load; ARGS="--bulk" for bodies of many events
+	@scripts/profile $(ARGS)
 
 soak: # what `make test` does for a moment, for long: kills (500, or ARGS), a failing disk, viewers, damaged input, restarts
 	@scripts/soak $(ARGS)

@@ -5,8 +5,8 @@ use std::process::Command;
 use std::sync::Arc;
 
 use e2e::{
-    Library, Monitor, NOBODY, Options, Reply, Socket, WebSocket, has_other_users, hook, output, prompt, raw,
-    spooled,
+    Client, Library, Monitor, NOBODY, Options, Reply, Socket, WebSocket, has_other_users, hook, output,
+    prompt, raw, spooled,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -287,6 +287,55 @@ fn another_user_of_this_machine_is_refused() {
         assert_eq!(monitor.get("/stats").json()["refused"]["counts"]["another_user"], 1);
     }
     monitor.assert_healthy();
+}
+
+#[test]
+fn another_user_gets_in_at_no_door_without_the_token_and_at_each_with_it() {
+    if !has_other_users() {
+        return;
+    }
+    let monitor = Monitor::start();
+    // Whoever has it was told it by the user.
+    let header = format!("Authorization: {}", bearer(&monitor.control_token()));
+    for (header, expected) in
+        [("X-More: none", "403"), ("Authorization: Bearer guessed", "401"), (&header, "")]
+    {
+        for (kind, with_token) in [("websocket", "101"), ("engine", "101"), ("handshake", "200")] {
+            let arguments = [&monitor.port().to_string(), "1", kind, "/", header];
+            let mut nobody = Client::python_as_nobody("connections.py", &arguments);
+            let statuses = nobody.take("its status", |line| line["what"] == "open")["statuses"].take();
+            let expected = if expected.is_empty() { with_token } else { expected };
+            assert_eq!(statuses, json!({expected: 1}), "{kind} with {header}");
+        }
+        for host in ["127.0.0.1", "[::1]"] {
+            let url = format!("http://{host}:{}/api/events", monitor.port());
+            let curl =
+                ["curl", "--globoff", "--silent", "--include", "--max-time", "30", "--header", header, &url];
+            let text = output(Command::new("setpriv").args(NOBODY).args(curl), b"").stdout;
+            let reply = Reply::parse(&String::from_utf8_lossy(&text)).expect("an answer");
+            let expected = if expected.is_empty() { "200" } else { expected };
+            assert_eq!(reply.status.to_string(), expected, "{host} with {header}");
+        }
+    }
+    monitor.assert_healthy();
+}
+
+#[test]
+fn a_cookie_ends_with_its_time() {
+    let monitor = open_to_all(&[]);
+    let cookie = |until: u64| {
+        let signed = format!("claude_mpm_monitor_{}=user.{until}", monitor.port());
+        let token = monitor.token();
+        let arguments = ["dgst", "-sha256", "-hmac", &token];
+        let signature = output(Command::new("openssl").args(arguments), signed.as_bytes()).stdout;
+        let signature = String::from_utf8(signature).expect("text");
+        format!("{signed}.{}", signature.trim().rsplit(' ').next().expect("a signature"))
+    };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970");
+    let status = |until: u64| monitor.get_with("/stats", &[("cookie", &cookie(until))]).status;
+    assert_eq!(status(now.as_secs() + 3600), 200, "one that is still good");
+    assert_eq!(status(now.as_secs() - 1), 401);
+    assert_eq!(status(0), 401);
 }
 
 #[test]

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 /// A key, a value that is not its default, and what then holds and otherwise does not.
 struct Case {
     key: &'static str,
-    /// With the dashboard switched off or the token asked for, nothing else could be seen.
+    /// With the dashboard switched off, the token asked for, or another form of log, others could not be seen.
     is_apart: bool,
     value: Value,
     holds: fn(&Monitor) -> bool,
@@ -24,7 +24,7 @@ struct Case {
 fn cases() -> Vec<Case> {
     let case = |key, value, holds| Case {
         key,
-        is_apart: matches!(key, "dashboard" | "require_token"),
+        is_apart: matches!(key, "dashboard" | "require_token" | "log_format"),
         value,
         holds,
     };
@@ -63,6 +63,12 @@ fn cases() -> Vec<Case> {
         case("ping_interval", json!(7), |m| handshake(m).body.contains("\"pingInterval\":7000")),
         case("ping_timeout", json!(8), |m| handshake(m).body.contains("\"pingTimeout\":8000")),
         case("log_level", json!("DEBUG"), |m| m.log().contains(" DEBUG ")),
+        case("log_format", json!("json"), |m| {
+            m.get_with("/status", &[("host", "elsewhere.example")]).assert_refused("a foreign Host");
+            let log = m.log();
+            let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.into_iter().any(|line| line["level"] == "WARN" && line["code"] == "host_not_allowed")
+        }),
         case("log_to_file", json!(true), |m| Home::at(m.home()).log(m.port()).exists()),
     ]
 }

@@ -6,8 +6,10 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::{Client, Guarded, Library, Monitor, PATIENCE, Socket, WebSocket, has_other_users, prompt, raw};
-use serde_json::Value;
+use e2e::{
+    Client, Guarded, Library, Monitor, Options, PATIENCE, Socket, WebSocket, has_other_users, prompt, raw,
+};
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn configured(settings: &str) -> Monitor {
@@ -37,7 +39,7 @@ fn assert_serving(monitor: &Monitor) {
     monitor.assert_healthy();
     monitor.event(prompt("s-1", "hello"));
     let mut viewer = WebSocket::connect(monitor);
-    viewer.ask(&serde_json::json!({"command": "get_status"}), "system.status");
+    viewer.ask(&json!({"command": "get_status"}), "system.status");
 }
 
 /// Waits until something is so.
@@ -66,33 +68,59 @@ fn two_hundred_heads_that_never_end_are_cut_off() {
 #[test]
 fn a_body_that_never_ends_is_answered_in_the_end() {
     let monitor = configured(r#"{"request_timeout": 2}"#);
-    for path in ["/api/events", "/compatibility"] {
-        let mut stream =
-            TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n{{");
-        stream.write_all(head.as_bytes()).expect("it is read");
-        let mut answer = [0; 12];
-        stream.read_exact(&mut answer).expect("it is answered");
-        assert_eq!(&answer, b"HTTP/1.1 408", "{path}");
+    let guarded = Guarded::watch(&monitor);
+    let polling = format!("/socket.io/?EIO=4&transport=polling&sid={}", session(&monitor));
+    for path in ["/api/events", "/compatibility", "/login", &polling] {
+        for body in ["content-length: 1000\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n5\r\n4"] {
+            let mut stream =
+                TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+            stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+            let form = "content-type: application/x-www-form-urlencoded";
+            let head = format!("POST {path} HTTP/1.1\r\nhost: localhost\r\n{form}\r\n{body}");
+            stream.write_all(head.as_bytes()).expect("it is read");
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).expect("it is answered");
+            assert_eq!(&answer, b"HTTP/1.1 408", "{path} {body}");
+        }
     }
-    assert_serving(&monitor);
+    guarded.assert_unharmed();
+    assert_eq!(monitor.get("/stats").json()["refused"]["counts"]["request_timeout"], 8);
 }
 
 #[test]
 fn who_does_not_read_his_answers_is_cut_off() {
     let monitor = configured(r#"{"request_timeout": 2}"#);
-    // More than the system takes for a reader.
-    monitor.event(prompt("s-1", &"x".repeat(6_000_000)));
+    // Together more than the system takes for a reader; one by one, so that each comes in time on a slow machine too.
+    (0..30).for_each(|_| monitor.event(prompt("s-1", &"x".repeat(200_000))));
+    let all = "/api/events?payload=true";
     let mut guarded = Guarded::watch(&monitor);
-    let mut readers = unread(&monitor, 6, "/api/events/1");
+    let mut readers = unread(&monitor, 6, all);
     readers.take("all open", |line| count(line, "open") == Some(6));
     guarded.assert_serving();
     readers.take("all cut off", |line| count(line, "closed") == Some(6));
     let refused = || monitor.get("/stats").json()["refused"]["counts"]["slow_reader"] == 6;
     wait_until("it is known why", refused);
     guarded.assert_unharmed();
-    assert_eq!(monitor.get("/api/events/1").status, 200, "who reads gets it");
+    assert_eq!(monitor.get(all).page().events.len(), 30, "who reads gets it");
+}
+
+#[test]
+fn a_message_that_never_ends_is_cut_off() {
+    let monitor = configured(r#"{"ping_interval": 1, "ping_timeout": 1}"#);
+    let guarded = Guarded::watch(&monitor);
+    for path in ["/ws", "/socket.io/?EIO=4&transport=websocket"] {
+        let mut stream =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+        let head = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: upgrade\r\nupgrade: websocket\r\n\
+             sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+        );
+        // A text frame of 65,535 bytes that comes one at a time.
+        let begun = [head.as_bytes(), &[0x81, 0xfe, 0xff, 0xff, 0, 0, 0, 0]].concat();
+        stream.write_all(&begun).expect("it is read");
+        wait_until("the server has closed", || (&stream).write_all(b"x").is_err());
+    }
+    guarded.assert_unharmed();
 }
 
 #[test]
@@ -194,6 +222,91 @@ fn a_thousand_viewers_of_this_machine_are_served() {
     assert!(listed >= Some(1000), "{listed:?}");
 }
 
+/// Opens a session of Socket.IO.
+fn session(monitor: &Monitor) -> String {
+    let open = monitor.get("/socket.io/?EIO=4&transport=polling").body;
+    open.split('"').nth(3).expect("0{\"sid\":\"…\"").to_owned()
+}
+
+/// Asks Socket.IO by polling, as a client does that has this session.
+fn poll(monitor: &Monitor, sid: &str, packets: Option<&str>) -> String {
+    let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
+    let reply = match packets {
+        Some(packets) => monitor.post_with(&path, &[("content-type", "text/plain")], packets),
+        None => monitor.get(&path),
+    };
+    assert_eq!(reply.status, 200, "{reply:?}");
+    reply.body
+}
+
+#[test]
+fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
+    let monitor = Monitor::start();
+    for _ in 0..50 {
+        monitor.event(prompt("s-1", &"x".repeat(10_000)));
+    }
+    let guarded = Guarded::watch(&monitor);
+    let sid = session(&monitor);
+    poll(&monitor, &sid, Some("40"));
+    let questions: Vec<String> =
+        (0..3000).map(|number| format!("42{number}[\"get_history\",{{}}]")).collect();
+    poll(&monitor, &sid, Some(&questions.join("\u{1e}")));
+    let answers = std::iter::repeat_with(|| poll(&monitor, &sid, None)).take(20);
+    assert!(answers.into_iter().any(|answer| answer.contains("\"busy\"")), "it was told");
+    guarded.assert_unharmed();
+    let mut other = Socket::connect(&monitor, Library::Node);
+    assert_eq!(other.ask("get_history", &json!({"limit": 1}))["returned"], 1, "others are answered");
+}
+
+#[test]
+fn what_a_client_says_of_itself_is_kept_and_told_in_short() {
+    let monitor = Monitor::start();
+    let long = "x".repeat(50_000);
+    let auth = json!({"client_id": long, "claude_mpm_version": long});
+    let options = Options { auth: Some(auth), ..Options::default() };
+    let mut socket = Socket::connect_with(&monitor, Library::Node, &options);
+    let mut other = Socket::connect(&monitor, Library::Node);
+    for (event, data, answer) in [
+        ("subscribe", json!({"channels": [long, "session.*"]}), "subscribed"),
+        ("client:register", json!({"name": long, "type": {"a": long}}), "client:registered"),
+        ("dashboard:ping", json!({"timestamp": long}), "dashboard:pong"),
+        ("hook:session:info", json!({"session_id": long}), "hook:error"),
+        ("hook:history:get", json!({"type": long, "session_id": long}), "hook:history:response"),
+        ("hook:replay:start", json!({"session_id": long}), "hook:error"),
+        ("nobody:knows", json!(long), ""),
+    ] {
+        let acknowledged = socket.ask(event, &data);
+        assert!(acknowledged.to_string().len() < 5000, "{event}");
+        if !answer.is_empty() {
+            assert!(socket.event(answer).to_string().len() < 5000, "{event}");
+        }
+    }
+    socket.ask("hook:session:start", &json!({"session_id": "s-1", "metadata": long}));
+    assert_eq!(other.event("hook:session:started"), json!({"session_id": "s-1"}));
+    for path in ["/status", "/health", "/stats"] {
+        assert!(monitor.get(path).body.len() < 20_000, "{path}");
+    }
+}
+
+#[test]
+fn a_session_that_is_not_stored_is_not_announced() {
+    let monitor = Monitor::start();
+    let control = format!("Bearer {}", monitor.control_token());
+    let pause = |paused: bool| {
+        let order = json!({"paused": paused}).to_string();
+        let reply = monitor.post_with("/api/capture", &[("authorization", &control)], order);
+        assert_eq!(reply.status, 200, "{reply:?}");
+    };
+    let mut socket = Socket::connect(&monitor, Library::Node);
+    let mut other = Socket::connect(&monitor, Library::Node);
+    pause(true);
+    socket.ask("hook:session:start", &json!({"session_id": "s-1"}));
+    assert_eq!(other.events_so_far("hook:session:started"), [json!(null); 0]);
+    pause(false);
+    socket.ask("hook:session:start", &json!({"session_id": "s-2"}));
+    assert_eq!(other.event("hook:session:started")["session_id"], "s-2");
+}
+
 #[test]
 fn every_answer_tells_browsers_to_keep_our_page_to_itself() {
     let monitor = Monitor::start();
@@ -247,6 +360,29 @@ fn every_refusal_is_counted_and_told_with_its_reason() {
 }
 
 #[test]
+fn what_a_door_refuses_is_noted_like_what_the_guard_refuses() {
+    let monitor = configured(r#"{"require_token": true, "max_http_buffer_size": 100000}"#);
+    let (url, token) = (monitor.url(), format!("Bearer {}", monitor.token()));
+    let refused = |path: &str, more: &[(&str, &str)], body: &str| {
+        let headers = [&[("authorization", token.as_str())], more].concat();
+        monitor.post_with(path, &headers, body).status
+    };
+    assert_eq!(refused("/api/events", &[], &"x".repeat(100_001)), 413);
+    assert_eq!(refused("/api/events", &[("content-encoding", "gzip")], "{}"), 415);
+    assert_eq!(refused("/api/shutdown", &[], ""), 401);
+    assert_eq!(refused("/api/capture", &[], ""), 403);
+    assert_eq!(refused("/api/hooks", &[("origin", &url)], ""), 403);
+    assert_eq!(refused("/api/events", &[], "no event"), 400);
+    let refused = monitor.get_with("/stats", &[("authorization", &token)]).json()["refused"].take();
+    let expected = json!({
+        "too_large": 1, "unsupported_encoding": 1, "unauthorized": 1, "origin_not_allowed": 1,
+        "user_not_proven": 1,
+    });
+    assert_eq!(refused["counts"], expected, "and a mere mistake is none: {refused}");
+    assert_eq!(refused["latest"][0]["what"], "POST /api/events", "{refused}");
+}
+
+#[test]
 fn who_is_connected_is_listed_with_what_it_is_and_how_it_came() {
     let monitor = Monitor::start();
     let mut expected = Vec::new();
@@ -254,12 +390,12 @@ fn who_is_connected_is_listed_with_what_it_is_and_how_it_came() {
     expected.push(("Python", "/", "socket.io"));
     let _node = Socket::connect(&monitor, Library::Node);
     expected.push(("Node.js", "/", "socket.io"));
-    let options = serde_json::json!({"headers": {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}});
+    let options = json!({"headers": {"User-Agent": "Mozilla/5.0 (X11; Linux x86_64)"}});
     let mut browser = WebSocket::attempt_with(&monitor, "/ws", &options);
     browser.data("system.status");
     expected.push(("Browser", "", "websocket"));
     let mut tool = Socket::connect(&monitor, Library::Node);
-    let register = serde_json::json!({"name": "my exporter", "type": "exporter"});
+    let register = json!({"name": "my exporter", "type": "exporter"});
     tool.emit("client:register", &register);
     tool.event("client:registered");
     expected.push(("exporter", "/", "socket.io"));

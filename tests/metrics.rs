@@ -115,3 +115,48 @@ fn the_dashboard_for_grafana_shows_only_what_there_is() {
     }
     assert!(names > 10, "the names were found");
 }
+
+#[test]
+fn names_units_and_descriptions_are_as_prometheus_wants_them() {
+    let monitor = Monitor::start();
+    let _node = Socket::connect(&monitor, Library::Node);
+    monitor.event(prompt("s-1", "one"));
+    let text = monitor.get("/metrics").body;
+    assert!(text.ends_with("# EOF\n"), "the end is told");
+    let (mut described, mut typed) = (BTreeMap::new(), BTreeMap::new());
+    let mut family = "";
+    for line in text.lines().filter(|line| *line != "# EOF") {
+        let words: Vec<&str> = line.splitn(4, ' ').collect();
+        match words[..] {
+            ["#", "HELP", name, help] => {
+                assert_eq!(described.insert(name, help), None, "{name} is described once");
+                family = name;
+            }
+            ["#", "TYPE", name, kind] => assert_eq!(typed.insert(name, kind), None, "{name} has one type"),
+            ["#", "UNIT", name, unit] => assert!(name.ends_with(&format!("_{unit}")), "{line}"),
+            _ => {
+                let name = line.split(['{', ' ']).next().expect("a name");
+                assert!(name.starts_with(family), "{name} stands in the family {family}");
+                assert!(typed.contains_key(family), "{family} has a type before its samples");
+            }
+        }
+    }
+    assert_eq!(described.keys().collect::<Vec<_>>(), typed.keys().collect::<Vec<_>>());
+    assert!(described.len() > 15, "{described:?}");
+    for (name, help) in &described {
+        let is_plain = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        assert!(is_plain, "{name} is lower case with underscores");
+        let is_ours = name.starts_with("claude_mpm_monitor_") || name.starts_with("process_");
+        assert!(is_ours, "{name} says whose it is");
+        assert!(!help.is_empty(), "{name} is described");
+        // Seconds, bytes and events: no multiples, and `_total` is written by the format itself.
+        for ending in
+            ["_ms", "_milliseconds", "_minutes", "_kb", "_kib", "_mib", "_percent", "_total", "_count"]
+        {
+            assert!(!name.ends_with(ending), "{name} ends with {ending}");
+        }
+        let is_measure = ["duration", "time", "size", "memory"].iter().any(|word| name.contains(word));
+        let has_unit = ["_seconds", "_bytes"].iter().any(|unit| name.ends_with(unit));
+        assert!(!is_measure || has_unit, "{name} has a unit");
+    }
+}

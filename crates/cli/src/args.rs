@@ -7,7 +7,8 @@ use std::str::FromStr;
 
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 use claude::Extra;
-use host::{Flags, Profile};
+use host::{Flags, LogFormat, LogLevel, Profile};
+use protocol::EventId;
 
 use crate::examples::{EXAMPLES, Examples};
 use crate::service::args::Service;
@@ -204,6 +205,12 @@ pub(crate) struct Listen {
     /// The key of that certificate (PEM)
     #[arg(long, value_name = "FILE", requires = "tls_cert", value_parser = file)]
     pub(crate) tls_key: Option<String>,
+    /// How much to log: DEBUG, INFO, WARNING or ERROR [default: INFO in the background, WARNING in a terminal]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub(crate) log_level: Option<LogLevel>,
+    /// How to log: text for people, json for programs [default: text]
+    #[arg(long, value_name = "FORMAT", value_parser = log_format)]
+    pub(crate) log_format: Option<LogFormat>,
     /// Be the server of the sessions in this folder and below only [default: of all sessions]
     #[arg(long, value_name = "DIR", value_parser = folder)]
     pub(crate) project: Option<String>,
@@ -213,7 +220,19 @@ impl Listen {
     /// What these flags say of the settings, on that port.
     pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
         let Self { host, dashboard, dashboard_port, profile, tls, tls_cert, tls_key, .. } = self.clone();
-        Flags { host, port, dashboard, dashboard_port, profile, tls, tls_cert, tls_key }
+        let Self { log_level, log_format, .. } = *self;
+        Flags {
+            host,
+            port,
+            dashboard,
+            dashboard_port,
+            profile,
+            tls,
+            tls_cert,
+            tls_key,
+            log_level,
+            log_format,
+        }
     }
 
     /// The same flags for another process of this program, which is to serve exactly there.
@@ -226,6 +245,8 @@ impl Listen {
         arguments.extend(self.tls_cert.as_ref().map(|file| named("tls-cert", file)));
         arguments.extend(self.tls_key.as_ref().map(|file| named("tls-key", file)));
         arguments.extend(self.profile.map(|profile| named("profile", &profile)));
+        arguments.extend(self.log_level.map(|level| named("log-level", &level.name())));
+        arguments.extend(self.log_format.map(|format| named("log-format", &format.name())));
         arguments.extend(self.project.as_ref().map(|project| named("project", project)));
         arguments
     }
@@ -257,10 +278,13 @@ pub(crate) struct Bare {
 impl Bare {
     /// Whether it names a port at most: whatever else is asked for, only a server in this terminal does.
     pub(crate) fn is_plain(&self) -> bool {
-        let Listen { port: _, host, dashboard, dashboard_port, profile, project, tls, tls_cert, tls_key } =
-            &self.listen;
+        let Listen {
+            port: _, host, dashboard, dashboard_port, profile, project, tls, tls_cert, tls_key, ..
+        } = &self.listen;
+        let Listen { log_level, log_format, .. } = self.listen;
         let is_local = host.is_none() && !tls && tls_cert.is_none() && tls_key.is_none();
         let is_default = dashboard_port.is_none() && profile.is_none() && project.is_none();
+        let is_default = is_default && log_level.is_none() && log_format.is_none();
         is_local && is_default && !dashboard && !self.no_browser && !self.background
     }
 }
@@ -457,6 +481,9 @@ pub(crate) struct Wanted {
     /// Of sessions in this folder and below
     #[arg(long, value_name = "DIR")]
     pub(crate) project: Option<String>,
+    /// The one with this id, as the log of the server names it
+    #[arg(long, value_name = "ID", value_parser = event_id)]
+    pub(crate) id: Option<EventId>,
     /// Failures only
     #[arg(long)]
     pub(crate) errors: bool,
@@ -731,6 +758,20 @@ fn folder_path(text: &str) -> Result<PathBuf, String> {
 
 pub(crate) fn profile(text: &str) -> Result<Profile, String> {
     Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
+}
+
+fn event_id(text: &str) -> Result<EventId, String> {
+    text.parse()
+        .map(EventId)
+        .map_err(|_| "expected a UUID, such as 0198f9a0-0000-7000-8000-000000000001".to_owned())
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    LogLevel::named(text).ok_or_else(|| "expected DEBUG, INFO, WARNING or ERROR".to_owned())
+}
+
+fn log_format(text: &str) -> Result<LogFormat, String> {
+    LogFormat::named(text).ok_or_else(|| "expected text or json".to_owned())
 }
 
 fn speed(text: &str) -> Result<f64, String> {

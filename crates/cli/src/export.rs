@@ -51,7 +51,8 @@ pub(crate) fn run(export: &Export, context: &mut Context<'_, '_>) -> anyhow::Res
         Err(exit) => return Ok(exit),
     };
     let monitor = running.monitor();
-    let query = Query { filter: export.wanted.query(&monitor)?.filter, ..query };
+    let Query { filter, id, .. } = export.wanted.query(&monitor)?;
+    let query = Query { filter, id, ..query };
     let range = range(&monitor, &query, format, export, context)?;
     let work = Work { monitor: &monitor, query: &query, range, raw: export.raw };
     let mut counted = Counted { out: target.open()?, bytes: 0 };

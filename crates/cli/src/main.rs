@@ -1,5 +1,8 @@
 //! The claude-mpm-monitor executable: parse, run, exit code. Everything else is in the library.
 
+#[cfg(feature = "profile")]
+mod profile;
+
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
@@ -14,5 +17,12 @@ fn main() -> ExitCode {
     terminal.live = live;
     terminal.columns = terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
     let var = |name: &str| std::env::var_os(name);
-    ExitCode::from(cli::run(std::env::args_os(), &var, &mut terminal) as u8)
+    #[cfg(feature = "profile")]
+    let profile = profile::Profile::start().expect("a profile can be started");
+    let exit = cli::run(std::env::args_os(), &var, &mut terminal);
+    #[cfg(feature = "profile")]
+    if let Some(profile) = profile {
+        profile.write().expect("a profile can be written");
+    }
+    ExitCode::from(exit as u8)
 }

@@ -8,12 +8,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Probe;
-use host::{Host, LogLevel, Settings, StartError};
+use host::{Host, LogFormat, LogLevel, Settings, StartError};
 use protocol::Runfile;
 use protocol::paths::Home;
 use tokio::sync::oneshot;
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt::writer::MakeWriterExt;
+use tracing_subscriber::fmt::writer::{BoxMakeWriter, MakeWriterExt};
 
 use crate::context::Context;
 
@@ -90,15 +90,20 @@ fn start_log(settings: &Settings, home: &Home) -> anyhow::Result<()> {
     let log = tracing_subscriber::fmt().with_env_filter(EnvFilter::new(level)).with_ansi(false);
     // When nobody reads the log any more, there is nowhere to say so.
     let log = log.log_internal_errors(false);
-    // A second server in one process, as in tests, keeps the first one's log.
-    let _ = if settings.log_to_file && !supervised {
+    let writer = if settings.log_to_file && !supervised {
         let port = settings.config.port;
         let file = settings.open_log(home, port);
         let file = file
             .with_context(|| format!("could not open the log {}", settings.log_path(home, port).display()))?;
-        log.with_writer(io::stderr.and(Mutex::new(file))).try_init()
+        BoxMakeWriter::new(io::stderr.and(Mutex::new(file)))
     } else {
-        log.with_writer(io::stderr).try_init()
+        BoxMakeWriter::new(io::stderr)
+    };
+    let log = log.with_writer(writer);
+    // A second server in one process, as in tests, keeps the first one's log.
+    let _ = match settings.log_format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
     Ok(())
 }

@@ -43,6 +43,7 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
         home: &home,
         port,
         log,
+        log_format: settings.log_format,
         health_check_interval: settings.health_check_interval,
     };
     let starter = starter.filter(|_| !settings.persistent);

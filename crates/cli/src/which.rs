@@ -73,7 +73,7 @@ impl Wanted {
             agent: self.agent.clone(),
             error: self.errors.then_some(true),
         };
-        Ok(Query { filter, ..Query::default() })
+        Ok(Query { filter, id: self.id, ..Query::default() })
     }
 }
 

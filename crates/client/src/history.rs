@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use protocol::page::WAIT_S_MAX;
 use protocol::stream::Filter;
-use protocol::{Entry, Page, Seq, Timestamp, names};
+use protocol::{Entry, EventId, Page, Seq, Timestamp, names};
 
 use crate::monitor::{ANSWER_LIMIT, answer_within};
 use crate::{Error, Monitor};
@@ -14,6 +14,8 @@ use crate::{Error, Monitor};
 pub struct Query {
     /// Session, project, kinds, tool, agent, failures: each given field must match.
     pub filter: Filter,
+    /// The event with this id, also where it is the poorer delivery of a hook.
+    pub id: Option<EventId>,
     /// Happened at or after.
     pub from: Option<Timestamp>,
     /// Happened before or at.
@@ -57,7 +59,8 @@ impl Query {
             set("to", time(self.to)),
             set("q", self.text.clone()),
             flag("payload", self.payload),
-            flag("duplicates", self.duplicates),
+            set("query", self.id.map(|id| format!("id:{}", id.0))),
+            flag("duplicates", self.duplicates || self.id.is_some()),
         ];
         kinds.chain(others.into_iter().flatten()).collect()
     }

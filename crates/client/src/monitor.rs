@@ -374,12 +374,13 @@ mod tests {
         };
         let (from, to) = (Some(Timestamp(0)), Some(Timestamp(1)));
         let text = Some("words".to_owned());
-        let query = Query { filter, from, to, text, payload: true, duplicates: true };
+        let id = serde_json::from_str(r#""00000000-0000-0000-0000-000000000000""#).ok();
+        let query = Query { filter, id, from, to, text, payload: true, duplicates: true };
         let page = monitor.news(&query, Seq(412), Duration::from_secs(9)).unwrap();
         assert_eq!((page.position, page.has_more), (Seq(412), false));
         let expected = "GET /api/events?kind=Stop&kind=x&session=s%261&project=%2Fa%20b&tool=Bash&agent=Explore\
             &error=true&from=1970-01-01T00%3A00%3A00.000Z&to=1970-01-01T00%3A00%3A00.001Z&q=words&payload=true\
-            &duplicates=true&after=412&limit=1000&wait=9 HTTP/1.1";
+            &query=id%3A00000000-0000-0000-0000-000000000000&duplicates=true&after=412&limit=1000&wait=9 HTTP/1.1";
         assert_eq!(asked.join().unwrap(), expected);
     }
 

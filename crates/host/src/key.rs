@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use server::{Durability, EventNames};
 
 use crate::profile::Profile;
-use crate::settings::{DeploymentMode, LogLevel, Settings};
+use crate::settings::{DeploymentMode, LogFormat, LogLevel, Settings};
 
 /// A key of `socketio_config.json`.
 pub(crate) struct Key {
@@ -316,6 +316,14 @@ pub(crate) const KEYS: &[Key] = &[
             Some(())
         },
         show: |settings| json!(settings.log_level.map(LogLevel::name)),
+    },
+    Key {
+        name: "log_format",
+        about: "How the log is written: \"text\" for people, \"json\" for programs, an object a line",
+        environment: &["CLAUDE_MPM_MONITOR_LOG_FORMAT"],
+        expected: "\"text\" or \"json\"",
+        apply: |value, settings| set(LogFormat::named(value.as_str()?), &mut settings.log_format),
+        show: |settings| json!(settings.log_format.name()),
     },
     Key {
         name: "log_to_file",

@@ -17,6 +17,6 @@ pub use host::{Host, StartError};
 pub use log_file::{LogFile, LogLimits, log_parts};
 pub use profile::{Detected, Profile};
 pub use server::{Config, Stopped, check_prices};
-pub use settings::{DeploymentMode, Flags, LogLevel, Origin, Setting, Settings, SettingsError};
+pub use settings::{DeploymentMode, Flags, LogFormat, LogLevel, Origin, Setting, Settings, SettingsError};
 pub use supervisor::{Serves, SupervisionEnd, Supervisor};
 pub use tls::{Tls, TlsError};

@@ -45,6 +45,10 @@ pub struct Flags {
     pub tls_cert: Option<String>,
     /// `--tls-key`.
     pub tls_key: Option<String>,
+    /// `--log-level`.
+    pub log_level: Option<LogLevel>,
+    /// `--log-format`.
+    pub log_format: Option<LogFormat>,
 }
 
 impl Flags {
@@ -59,6 +63,8 @@ impl Flags {
             "tls_cert" => Some(("tls-cert", self.tls_cert.clone()?.into())),
             "tls_key" => Some(("tls-key", self.tls_key.clone()?.into())),
             "profile" => Some(("profile", self.profile?.name().into())),
+            "log_level" => Some(("log-level", self.log_level?.name().into())),
+            "log_format" => Some(("log-format", self.log_format?.name().into())),
             _ => None,
         }
     }
@@ -89,6 +95,8 @@ pub struct Settings {
     pub tls_key: Option<PathBuf>,
     /// How much goes to the log; `None` leaves it to the mode.
     pub log_level: Option<LogLevel>,
+    /// How a line of the log is written.
+    pub log_format: LogFormat,
     /// Whether a foreground server logs to a file too.
     pub log_to_file: bool,
     /// The log file; `None` is the one of the port in the user's home.
@@ -115,6 +123,7 @@ impl Default for Settings {
             health_check_interval: Some(HEALTH_CHECK_INTERVAL),
             reconnection: Reconnection::default(),
             log_level: None,
+            log_format: LogFormat::default(),
             log_to_file: false,
             log_file_path: None,
             log_limits: LogLimits { file_bytes_max: 2 * 1024 * 1024, files_max: 5 },
@@ -208,7 +217,7 @@ pub enum LogLevel {
 
 impl LogLevel {
     /// By the names that Python's logging has.
-    pub(crate) fn named(name: &str) -> Option<Self> {
+    pub fn named(name: &str) -> Option<Self> {
         Some(match name.trim().to_ascii_uppercase().as_str() {
             "DEBUG" => Self::Debug,
             "INFO" => Self::Info,
@@ -218,13 +227,42 @@ impl LogLevel {
         })
     }
 
-    pub(crate) fn name(self) -> &'static str {
+    /// The name that Python's logging has.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Debug => "DEBUG",
             Self::Info => "INFO",
             Self::Warn => "WARNING",
             Self::Error => "ERROR",
         }
+    }
+}
+
+/// How a line of the log is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people: time, level, origin, what happened.
+    #[default]
+    Text,
+    /// For programs: one JSON object, its fields beside `timestamp`, `level`, `target` and `message`.
+    Json,
+}
+
+impl LogFormat {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::Text, Self::Json];
+
+    /// Its name in flags, variables and files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Json => "json",
+        }
+    }
+
+    /// The format of that name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|format| format.name() == name)
     }
 }
 
@@ -543,7 +581,7 @@ mod tests {
     #[test]
     fn no_key_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(Value, Check); 44] = [
+        let cases: [(Value, Check); 45] = [
             (json!({"host": "::1"}), |s| s.config.host == "::1"),
             (json!({"port": 9000}), |s| s.config.port == 9000),
             (json!({"cors_allowed_origins": "*"}), |s| s.config.cors_allowed_origins == ["*"]),
@@ -570,6 +608,7 @@ mod tests {
             (json!({"durability": "power"}), |s| s.config.durability == Durability::Power),
             (json!({"log_level": "DEBUG"}), |s| s.log_level == Some(LogLevel::Debug)),
             (json!({"log_level": "WARNING"}), |s| s.log_level == Some(LogLevel::Warn)),
+            (json!({"log_format": "json"}), |s| s.log_format == LogFormat::Json),
             (json!({"profile": "docker"}), |s| s.profile == Profile::Docker && s.config.profile == "docker"),
             (json!({"dashboard": false}), |s| !s.config.dashboard),
             (json!({"dashboard_port": 9001}), |s| s.config.dashboard_port == Some(9001)),
@@ -610,13 +649,14 @@ mod tests {
     #[test]
     fn no_environment_variable_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let cases: [(&str, &str, Check); 20] = [
+        let cases: [(&str, &str, Check); 21] = [
             ("CLAUDE_MPM_SOCKETIO_HOST", "::1", |s| s.config.host == "::1"),
             ("CLAUDE_MPM_SERVER_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
             ("CLAUDE_MPM_SOCKETIO_CORS", "http://a,http://b", |s| s.config.cors_allowed_origins.len() == 2),
             ("CLAUDE_MPM_SOCKETIO_PING_TIMEOUT", "9", |s| s.config.ping_timeout_s == 9),
             ("CLAUDE_MPM_SOCKETIO_PING_INTERVAL", "8", |s| s.config.ping_interval_s == 8),
             ("CLAUDE_MPM_SOCKETIO_LOG_LEVEL", "error", |s| s.log_level == Some(LogLevel::Error)),
+            ("CLAUDE_MPM_MONITOR_LOG_FORMAT", "json", |s| s.log_format == LogFormat::Json),
             ("CLAUDE_MPM_SOCKETIO_HISTORY_SIZE", "77", |s| s.config.history_max == 77),
             ("CLAUDE_MPM_MONITOR_PROFILE", "development", |s| s.profile == Profile::Development),
             ("CLAUDE_MPM_DEFAULT_HOST", "127.0.0.1", |s| s.config.host == "127.0.0.1"),
@@ -657,6 +697,7 @@ mod tests {
             (vec![], r#"{"server_id":"my box"}"#, ["user.json", "server_id", "my box"]),
             (vec![], r#"{"min_client_version":"new"}"#, ["user.json", "min_client_version", "new"]),
             (vec![], r#"{"log_file_path":"monitor.log"}"#, ["user.json", "absolute path", "monitor.log"]),
+            (vec![], r#"{"log_format":"xml"}"#, ["user.json", "log_format", "xml"]),
             (vec![], r#"{"log_files":0}"#, ["user.json", "log_files", "0"]),
             (vec![], r#"{"port":"#, ["user.json", "JSON", "line 1"]),
             (vec![], r#"[]"#, ["user.json", "JSON object", "sequence"]),
@@ -679,9 +720,15 @@ mod tests {
     #[test]
     fn no_flag_is_ignored() {
         type Check = fn(&Settings) -> bool;
-        let opposite =
-            r#"{"host":"::1","port":9000,"dashboard":false,"dashboard_port":9001,"profile":"docker"}"#;
-        let cases: [(&str, Flags, Check); 5] = [
+        let opposite = r#"{"host":"::1","port":9000,"dashboard":false,"dashboard_port":9001,"profile":"docker",
+                "log_level":"ERROR","log_format":"text"}"#;
+        let cases: [(&str, Flags, Check); 7] = [
+            ("log_level", Flags { log_level: Some(LogLevel::Debug), ..Flags::default() }, |s| {
+                s.log_level == Some(LogLevel::Debug)
+            }),
+            ("log_format", Flags { log_format: Some(LogFormat::Json), ..Flags::default() }, |s| {
+                s.log_format == LogFormat::Json
+            }),
             ("host", Flags { host: Some("127.0.0.1".to_owned()), ..Flags::default() }, |s| {
                 s.config.host == "127.0.0.1"
             }),

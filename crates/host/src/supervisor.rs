@@ -15,11 +15,13 @@ use client::{Crash, Supervised, Supervision};
 use protocol::Timestamp;
 use protocol::paths::Home;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::LogFormat;
 use crate::log_file::LogFile;
 
 /// How many crashes in a row end the supervision: what fails three times fails for a reason that a fourth
@@ -70,6 +72,8 @@ pub struct Supervisor<'a> {
     pub port: u16,
     /// Where the log goes.
     pub log: LogFile,
+    /// How its own lines in it are written.
+    pub log_format: LogFormat,
     /// How often to ask whether the server still answers; `None` is never.
     pub health_check_interval: Option<Duration>,
 }
@@ -273,8 +277,16 @@ impl Watch<'_> {
     }
 
     fn say(&mut self, level: &str, message: std::fmt::Arguments<'_>) {
+        let (time, target) = (now().rfc3339(), "supervisor");
+        let line = match self.supervisor.log_format {
+            LogFormat::Text => format!("{time} {level:>5} {target}: {message}"),
+            LogFormat::Json => {
+                let message = message.to_string();
+                json!({"timestamp": time, "level": level, "message": message, "target": target}).to_string()
+            }
+        };
         // As above.
-        let _ = writeln!(self.supervisor.log, "{} {level:>5} supervisor: {message}", now().rfc3339());
+        let _ = writeln!(self.supervisor.log, "{line}");
     }
 }
 

@@ -110,7 +110,7 @@ impl Client {
 }
 
 /// The beginning of what a program says of itself.
-fn short(text: &str) -> String {
+pub(crate) fn short(text: &str) -> String {
     text.chars().take(CHARS_MAX).collect()
 }
 
@@ -139,7 +139,8 @@ impl Clients {
     }
 
     pub(crate) fn joined(&self, id: &str, client: Client) {
-        let client = Client { version: client.version.as_deref().map(short), ..client };
+        let (name, version) = (client.name.as_deref().map(short), client.version.as_deref().map(short));
+        let client = Client { name, version, ..client };
         self.shared.own.connected(&client.info(id));
         self.lock().insert(id.to_owned(), client);
         self.shared.served.fetch_add(1, Ordering::Relaxed);

@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use crate::Capture;
 use crate::store::{Appended, Store, StoreError};
+use crate::trace::{self, Traced};
 
 /// Bodies larger than this are parsed off the async threads: they would hold up everybody else.
 const PARSE_INLINE_BYTES_MAX: usize = 256 * 1024;
@@ -174,7 +175,7 @@ impl Ingest {
         door: Source,
     ) -> impl Future<Output = Result<Seq, Rejected>> + Send + use<> {
         // The limits of a body hold here too: a message may have come past them.
-        let event = split(raw.get().as_bytes()).and_then(|_| parse(raw, door));
+        let event = split(raw.get().as_bytes()).and_then(|_| parse_one(raw, door));
         let event = event.and_then(|event| self.unless_paused(event)).map_err(Rejected::Refused);
         let appending = match event {
             Ok(event) => Ok(self.append(vec![event])),
@@ -216,10 +217,13 @@ impl Ingest {
         events: Vec<Incoming>,
     ) -> impl Future<Output = Result<Appended, StoreError>> + Send + use<> {
         let now = now();
+        let traced = Traced::received(&events);
         let appending = self.store.append(events, now);
         let counters = self.counters.clone();
         async move {
-            let appended = appending.await?;
+            let appended = appending.await;
+            traced.ended(&appended);
+            let appended = appended?;
             if appended.stored > 0 {
                 counters.stored.fetch_add(appended.stored as u64, Ordering::Relaxed);
                 counters.last_activity.store(now.0.unsigned_abs(), Ordering::Relaxed);
@@ -264,14 +268,18 @@ fn now() -> Timestamp {
     Timestamp::from_system(SystemTime::now())
 }
 
+fn parse_one(raw: &RawValue, door: Source) -> Result<Incoming, Refusal> {
+    parse(raw, door).inspect_err(|refusal| trace::refused(raw.get().as_bytes(), refusal))
+}
+
 fn parse_body(body: &[u8], door: Source) -> Result<Parsed, Refusal> {
-    match split(body)? {
-        Body::One(raw) => parse(raw, door).map(|event| Parsed::One(Box::new(event))),
+    match split(body).inspect_err(|refusal| trace::refused(body, refusal))? {
+        Body::One(raw) => parse_one(raw, door).map(|event| Parsed::One(Box::new(event))),
         Body::Many(all) => {
             let mut events = Vec::with_capacity(all.len());
             let mut refused = Vec::new();
             for (index, raw) in all.into_iter().enumerate() {
-                match raw.and_then(|raw| parse(raw, door)) {
+                match raw.and_then(|raw| parse_one(raw, door)) {
                     Ok(event) => events.push(event),
                     Err(Refusal { code, message }) => refused.push(Refused { index, code, message }),
                 }

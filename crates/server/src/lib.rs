@@ -27,6 +27,7 @@ mod state;
 mod store;
 mod tls;
 mod token;
+mod trace;
 mod transcripts;
 mod websocket;
 

@@ -31,7 +31,6 @@ const PERMISSIONS_POLICY: &str =
     "camera=(), display-capture=(), geolocation=(), microphone=(), payment=(), serial=(), usb=()";
 
 /// Socket.IO's own route: its clients may bring their token after the connection, as `auth` of the namespace.
-const SOCKET_IO: &str = "/socket.io";
 const SOCKET_IO_OWN: &str = "/socket.io/";
 
 /// The names under which this server may be addressed and called.
@@ -152,10 +151,14 @@ impl Guard {
     }
 
     fn check_origin(&self, request: &Request, host: &str) -> Result<(), ApiError> {
-        // An Origin is named by browsers only; whoever sends none is no page.
-        let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
+        let headers = request.headers();
+        // Both headers are sent by browsers only. They name no origin where they keep the answer from the page, which
+        // then could still see how long it took.
+        let Some(origin) = headers.get(header::ORIGIN) else {
+            return if is_foreign(headers) && !is_visit(headers) { Err(cross_site()) } else { Ok(()) };
+        };
         let origin = origin.to_str().unwrap_or_default();
-        if !needs_origin(request) || self.allowed.origin(origin, host) {
+        if self.allowed.origin(origin, host) {
             return Ok(());
         }
         let message = format!(
@@ -230,10 +233,10 @@ pub(crate) async fn guard(
 
 async fn answer(guard: &Guard, request: Request, peer: &Peer, next: Next) -> Response {
     let (method, address) = (request.method().clone(), request.uri().clone());
-    let origin = request.headers().get(header::ORIGIN).filter(|origin| {
-        // A foreign page may cause a read, but not see its answer.
-        origin.to_str().is_ok_and(|origin| guard.allowed.origin(origin, host(&request)))
-    });
+    let origin = request
+        .headers()
+        .get(header::ORIGIN)
+        .filter(|origin| origin.to_str().is_ok_and(|origin| guard.allowed.origin(origin, host(&request))));
     let (origin, is_preflight) = (origin.cloned(), is_preflight(&request));
     let mut response = if is_preflight {
         StatusCode::NO_CONTENT.into_response()
@@ -323,11 +326,22 @@ fn is_preflight(request: &Request) -> bool {
     *request.method() == Method::OPTIONS
 }
 
-/// What a foreign page must not do: change something, or open a live connection. Reading an answer is kept
-/// from it by the browser itself.
-fn needs_origin(request: &Request) -> bool {
-    let is_read = matches!(*request.method(), Method::GET | Method::HEAD);
-    !is_read || request.headers().contains_key(header::UPGRADE) || request.uri().path().starts_with(SOCKET_IO)
+/// Whether a page of another origin made the browser ask.
+fn is_foreign(headers: &HeaderMap) -> bool {
+    matches!(headers.get("sec-fetch-site").map(HeaderValue::as_bytes), Some(b"cross-site" | b"same-site"))
+}
+
+/// Whether its user goes from there to us, in a window of his own: by a link, and not ahead of him.
+fn is_visit(headers: &HeaderMap) -> bool {
+    let is = |name: &str, value: &str| headers.get(name).is_some_and(|found| found == value);
+    is("sec-fetch-mode", "navigate")
+        && is("sec-fetch-dest", "document")
+        && !headers.contains_key("sec-purpose")
+}
+
+fn cross_site() -> ApiError {
+    let message = "pages of other sites may not make a browser call this monitor; they can link to it";
+    ApiError::forbidden("cross_site", message)
 }
 
 /// What a browser may make of an answer's content. The answer to a stored event has none.

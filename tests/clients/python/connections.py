@@ -1,4 +1,4 @@
-"""Opens many connections and holds them. Arguments: port, count, and what each says:
+"""Opens many connections and holds them. Arguments: port, count, what each says, and optionally a path and a header:
 
     idle       nothing
     slow       a head, a line at a time and without end
@@ -6,7 +6,7 @@
     websocket  an upgrade to the WebSocket API
     engine     an upgrade to Socket.IO, and nothing after it
     handshake  the first request of Socket.IO by polling, with 32 KiB of headers, and then closes
-    unread     a request for the path of a fourth argument, whose answer it does not read
+    unread     a request for the path, whose answer it does not read
 
 Prints how many are open and which statuses they were answered with as JSON lines, and how many the server has closed
 whenever that changes, until it is told to end on standard input."""
@@ -19,13 +19,13 @@ import sys
 from collections import Counter
 
 port, count, kind = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
-path = sys.argv[4] if len(sys.argv) > 4 else "/"
+path, more = (sys.argv[4:] + ["/", "X-More: none"][len(sys.argv) - 4 :])[:2]
 _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def request(path, *headers):
-    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", *headers, "", ""]).encode()
+    return "\r\n".join([f"GET {path} HTTP/1.1", "Host: localhost", more, *headers, "", ""]).encode()
 
 
 UPGRADE = (

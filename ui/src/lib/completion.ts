@@ -62,6 +62,7 @@ function fieldOffers(term: string, hints: Readonly<Record<Field, string>>): Offe
 function valuesOf(field: Field, facets: Facets | undefined): { value: string; hint: string }[] {
   if (field === 'dur') return DURATIONS.map((value) => ({ value, hint: '' }));
   if (field === 'status') return STATUSES.map((value) => ({ value, hint: '' }));
+  if (field === 'id') return [];
   const found = facets?.[field] ?? [];
   return found.map(({ value, hint, count }) => ({ value, hint: hint ?? String(count) }));
 }

@@ -4,7 +4,7 @@ import type { Row } from './protocol';
 import { MAIN, type Field } from './query';
 import { inSlices } from './slices';
 
-export type FacetField = Exclude<Field, 'dur'>;
+export type FacetField = Exclude<Field, 'dur' | 'id'>;
 export const FACETS: readonly FacetField[] = ['status', 'tool', 'kind', 'session', 'project', 'agent'];
 
 /** A value of a field, as a query would name it, and how many rows have it. */

@@ -5,6 +5,7 @@ import { parseQuery } from './query';
 import { row } from './testing';
 
 const bash = row(1, {
+  id: '0198f9a0-0000-7000-8000-000000000001',
   summary: 'cargo test -p tax',
   tool_name: 'Bash',
   session_id: '3f0c2b9e',
@@ -41,6 +42,9 @@ describe('a row matches', () => {
     ['not a part of a folder', 'project:sho', false],
     ['its agent by type', 'agent:explore', true],
     ['not the main thread', 'agent:main', false],
+    ['its id', 'id:0198F9A0-0000-7000-8000-000000000001', true],
+    ['not another id', 'id:0198f9a0-0000-7000-8000-000000000002', false],
+    ['an id that is none', 'id:0198', true],
     ['a longer duration', 'dur:>5s', true],
     ['not a shorter one', 'dur:<5000ms', false],
     ['conditions and words', 'tool:Bash dur:>1s cargo', true],

@@ -47,6 +47,7 @@ function valueTest(field: Condition['field'], value: string): Test {
   if (field === 'status') return wanted === 'error' ? (row) => row.is_error : (row) => !row.is_error;
   if (field === 'dur') return durationTest(value);
   if (field === 'agent') return agentTest(wanted);
+  if (field === 'id') return (row) => row.id === wanted;
   if (field === 'session')
     return remembered(
       (row) => row.session_id,

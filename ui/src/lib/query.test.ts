@@ -44,7 +44,7 @@ describe('a query', () => {
 });
 
 describe('completion', () => {
-  const hints = { tool: '', status: '', dur: '', session: '', project: '', agent: '', kind: '' };
+  const hints = { tool: '', status: '', dur: '', session: '', project: '', agent: '', kind: '', id: '' };
   const rows = [
     row(1, { tool_name: 'Bash', session_id: '3f0c', project: '/w/my shop' }),
     row(2, { tool_name: 'Bash', session_id: '3f0c', project: '/w/my shop' }),

@@ -1,7 +1,7 @@
 // The query language: `tool:Bash,Edit -status:error dur:>5s session:3f0c project:shop some words`. The monitor
 // reads the same language in `/api/events?query=`.
 
-export const FIELDS = ['tool', 'status', 'dur', 'session', 'project', 'agent', 'kind'] as const;
+export const FIELDS = ['tool', 'status', 'dur', 'session', 'project', 'agent', 'kind', 'id'] as const;
 export type Field = (typeof FIELDS)[number];
 
 /** One `field:value,value`; any of the values will do. */
@@ -23,6 +23,7 @@ export const STATUSES = ['error', 'ok'] as const;
 /** The value of `agent` that means no subagent. */
 export const MAIN = 'main';
 
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 const TERM = /(?:"[^"]*"|[^\s"])+/g;
 
 export function parseQuery(text: string): Query {
@@ -99,5 +100,6 @@ export function limitOf(value: string): Limit | undefined {
 /** Whether the value means something for its field. */
 export function isValid(field: Field, value: string): boolean {
   if (field === 'status') return STATUSES.some((name) => name === value.toLowerCase());
+  if (field === 'id') return UUID.test(value);
   return field !== 'dur' || limitOf(value) !== undefined;
 }

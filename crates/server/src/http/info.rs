@@ -44,10 +44,11 @@ pub(super) async fn version_json() -> Json<Value> {
     }))
 }
 
-pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
+/// For people, too: a field a line.
+pub(super) async fn stats(State(app): State<AppState>) -> impl IntoResponse {
     let health = app.health();
     let last_activity = health.health_stats.last_activity.map(Timestamp::rfc3339);
-    Json(json!({
+    let stats = json!({
         "server_info": { "version": health.version, "id": health.server_id, "uptime": health.uptime_seconds },
         "connections": {
             "current_clients": health.clients_connected,
@@ -65,7 +66,8 @@ pub(super) async fn stats(State(app): State<AppState>) -> Json<Value> {
         "refused": app.audit.summary(),
         "store": health.store,
         "spool": health.spool,
-    }))
+    });
+    ([(header::CONTENT_TYPE, "application/json")], format!("{stats:#}\n"))
 }
 
 /// For Prometheus.

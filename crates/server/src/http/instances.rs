@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use protocol::instance::{Instance, LegacyServer};
 use serde_json::{Value, json};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::ApiError;
 use super::control::authorise_order;
@@ -33,9 +34,13 @@ pub(super) async fn list(State(app): State<AppState>) -> Result<Json<Vec<Instanc
 
 /// `GET /api/legacy`: claude-mpm's own servers. Asking each port takes a moment where somebody stays silent.
 pub(super) async fn legacy(State(app): State<AppState>) -> Result<Json<Vec<LegacyServer>>, ApiError> {
+    let permit = permit(&app)?;
     let instances = app.instances.clone();
-    let found = tokio::task::spawn_blocking(move || instances.legacy()).await.unwrap_or_default();
-    Ok(Json(found))
+    let found = tokio::task::spawn_blocking(move || {
+        let _permit = permit;
+        instances.legacy()
+    });
+    Ok(Json(found.await.unwrap_or_default()))
 }
 
 /// `GET /instances/{port}/…`: the answer of the server there to the same route.
@@ -116,11 +121,15 @@ async fn relay(app: AppState, port: u16, wanted: Call) -> Result<Response, ApiEr
     Ok((status, [(header::CONTENT_TYPE, "application/json")], body).into_response())
 }
 
-async fn call(app: AppState, port: u16, call: Call) -> Result<Answer, ApiError> {
-    let permit = app.calls.try_acquire_owned().map_err(|_| {
+fn permit(app: &AppState) -> Result<OwnedSemaphorePermit, ApiError> {
+    app.calls.clone().try_acquire_owned().map_err(|_| {
         let message = format!("{CALLS_MAX} calls to other servers run already; wait a moment");
         ApiError::too_many("too_many_calls", message)
-    })?;
+    })
+}
+
+async fn call(app: AppState, port: u16, call: Call) -> Result<Answer, ApiError> {
+    let permit = permit(&app)?;
     let instances = app.instances.clone();
     let answered = tokio::task::spawn_blocking(move || {
         let _permit = permit;

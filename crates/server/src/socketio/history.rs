@@ -6,6 +6,8 @@ use socketioxide::extract::{AckSender, SocketRef, State};
 
 use super::args::Args;
 use super::reply::{answer, emit};
+use super::turns;
+use crate::clients::short;
 use crate::state::AppState;
 use crate::store::Query;
 
@@ -31,6 +33,7 @@ impl HistoryRequest {
 }
 
 pub(super) async fn get_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     let request: HistoryRequest = args.parsed();
     let history = read(&app, request.query(&app)).await;
     emit(&socket, "event_history", &history);
@@ -39,9 +42,11 @@ pub(super) async fn get_history(socket: SocketRef, args: Args, ack: AckSender, S
 
 /// The same in the shape of the reference's newest monitor.
 pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     let request: HistoryRequest = args.parsed();
     let query = request.query(&app);
-    let filters = json!({ "type": request.r#type, "session_id": request.session_id, "limit": query.limit });
+    let (kind, session) = (request.r#type.as_deref().map(short), request.session_id.as_deref().map(short));
+    let filters = json!({ "type": kind, "session_id": session, "limit": query.limit });
     let history = read(&app, query).await;
     let response = json!({ "events": history["events"], "total": history["count"], "filters": filters });
     answer(&socket, ack, "hook:history:response", &response);

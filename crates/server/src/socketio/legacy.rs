@@ -15,9 +15,9 @@ use socketioxide::socket::DisconnectReason;
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
-use super::reply::{answer, emit};
-use super::{access, feed, history, live, replay};
-use crate::clients::{Client, Transport};
+use super::reply::{answer, emit, told};
+use super::{access, feed, history, live, replay, turns};
+use crate::clients::{Client, Transport, short};
 use crate::compatibility;
 use crate::ingest::Rejected;
 use crate::state::AppState;
@@ -25,6 +25,9 @@ use crate::store::Query;
 
 /// How many events a client gets when it connects.
 const HISTORY_ON_CONNECT: usize = 50;
+
+/// The largest notice that everybody gets as a client wrote it; of a larger one they get the session.
+const NOTICE_BYTES_MAX: usize = 4096;
 
 /// The reference's heartbeat.
 const HEARTBEAT: Duration = Duration::from_secs(180);
@@ -54,6 +57,7 @@ pub(super) fn open(io: &SocketIo, app: &AppState) {
 /// The table of everything a client can emit, before it is told that it is connected: it may emit at once.
 async fn listen(socket: SocketRef) -> Result<(), Infallible> {
     live::join(&socket);
+    turns::join(&socket);
     socket.on("claude_event", take_event);
     socket.on("hook:ingest", take_hook);
     socket.on("ping", ping);
@@ -87,7 +91,7 @@ async fn connect(
     State(app): State<AppState>,
 ) {
     let auth = auth.unwrap_or_default();
-    let version = auth["claude_mpm_version"].as_str().map(str::to_owned);
+    let version = auth["claude_mpm_version"].as_str().map(short);
     let client = Client {
         name: auth["client_id"].as_str().map(str::to_owned),
         version: version.clone(),
@@ -155,6 +159,7 @@ fn greet(socket: &SocketRef, app: &AppState, version: &str) {
 async fn disconnect(socket: SocketRef, io: SocketIo, State(app): State<AppState>, reason: DisconnectReason) {
     app.clients.left(socket.id.as_str(), super::trouble(reason));
     feed::stop(&socket);
+    replay::stop(&socket);
     count_changed(&io, &app).await;
 }
 
@@ -173,7 +178,10 @@ fn take_event(
     ack: AckSender,
     State(app): State<AppState>,
 ) -> impl Future<Output = ()> + Send {
-    take(socket, args.first(), ack, &app)
+    let taking = take(socket, args.first(), ack, &app);
+    async move {
+        taking.await;
+    }
 }
 
 /// A hook's data without type and time is refused; otherwise as above.
@@ -189,18 +197,24 @@ fn take_hook(
         let error = json!({ "error": "Invalid hook data format", "code": "invalid_hook" });
         return Box::pin(async move { answer(&socket, ack, "hook:error", &error) });
     }
-    Box::pin(take(socket, args.first(), ack, &app))
+    let taking = take(socket, args.first(), ack, &app);
+    Box::pin(async move {
+        taking.await;
+    })
 }
 
+/// Whether it was stored.
 fn take(
     socket: SocketRef,
     raw: &RawValue,
     ack: AckSender,
     app: &AppState,
-) -> impl Future<Output = ()> + Send + use<> {
+) -> impl Future<Output = bool> + Send + use<> {
     let taking = app.ingest.take_one(raw, Source::Socketio);
     async move {
-        let answer = match taking.await {
+        let taken = taking.await;
+        let is_stored = taken.is_ok();
+        let answer = match taken {
             Ok(seq) => json!({ "seq": seq }),
             Err(rejected) => {
                 let (code, message) = reason(&rejected);
@@ -210,6 +224,7 @@ fn take(
         };
         // The client may be gone, or may not have asked for an answer.
         let _ = ack.send(&answer);
+        is_stored
     }
 }
 
@@ -226,7 +241,7 @@ async fn ping(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
 
 async fn dashboard_ping(socket: SocketRef, args: Args, ack: AckSender) {
     let sent: Value = args.parsed();
-    let pong = json!({ "timestamp": sent["timestamp"], "server_time": now().rfc3339() });
+    let pong = json!({ "timestamp": told(&sent["timestamp"]), "server_time": now().rfc3339() });
     answer(&socket, ack, "dashboard:pong", &pong);
 }
 
@@ -275,14 +290,15 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
         Value::String(one) => vec![one.clone()],
         _ => vec!["*".to_owned()],
     };
-    live::subscribe(&socket, &channels);
+    let channels = live::subscribe(&socket, channels);
     answer(&socket, ack, "subscribed", &json!({ "channels": channels }));
 }
 
 async fn register(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
     let request: Value = args.parsed();
     app.clients.register(socket.id.as_str(), request["name"].as_str(), request["type"].as_str());
-    let registered = json!({ "name": request["name"], "type": request["type"], "session_id": socket.id });
+    let (name, kind) = (told(&request["name"]), told(&request["type"]));
+    let registered = json!({ "name": name, "type": kind, "session_id": socket.id });
     answer(&socket, ack, "client:registered", &registered);
 }
 
@@ -325,7 +341,7 @@ async fn session_end(
     session_marker(socket, &args, ack, io, &app, ["session.ended", "hook:session:ended"]).await;
 }
 
-/// A client says that a session starts or ends: an event like any other, and a notice to everybody.
+/// A client says that a session starts or ends: an event like any other and, when it is stored, a notice to everybody.
 async fn session_marker(
     socket: SocketRef,
     args: &Args,
@@ -341,13 +357,16 @@ async fn session_marker(
     };
     let body = json!({ "type": kind, "session_id": session_id, "data": request });
     let Ok(event) = RawValue::from_string(body.to_string()) else { return };
-    take(socket, &event, ack, app).await;
-    if let Some(everybody) = io.of("/") {
-        let _ = everybody.emit(notice, &request).await;
+    let is_stored = take(socket, &event, ack, app).await;
+    if let Some(everybody) = io.of("/").filter(|_| is_stored) {
+        let is_small = args.first().get().len() <= NOTICE_BYTES_MAX;
+        let about = if is_small { request } else { json!({ "session_id": short(session_id) }) };
+        let _ = everybody.emit(notice, &about).await;
     }
 }
 
 async fn list_sessions(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     let limit = app.config.history_max;
     let sessions = app.read(move |store| store.sessions(limit, &[])).await.unwrap_or_default();
     let list = json!({ "total": sessions.len(), "sessions": sessions });
@@ -355,6 +374,7 @@ async fn list_sessions(socket: SocketRef, ack: AckSender, State(app): State<AppS
 }
 
 async fn session_info(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     let request: Value = args.parsed();
     let id = request["session_id"].as_str().unwrap_or_default().to_owned();
     let wanted = id.clone();
@@ -362,7 +382,12 @@ async fn session_info(socket: SocketRef, args: Args, ack: AckSender, State(app):
         Ok(Some(session)) => {
             answer(&socket, ack, "hook:session:info:response", &to_value(session).unwrap_or_default());
         }
-        _ => answer(&socket, ack, "hook:error", &json!({ "error": format!("Session not found: {id}") })),
+        _ => answer(
+            &socket,
+            ack,
+            "hook:error",
+            &json!({ "error": format!("Session not found: {}", short(&id)) }),
+        ),
     }
 }
 
@@ -374,7 +399,7 @@ async fn not_offered(socket: SocketRef, Event(name): Event, ack: AckSender) {
     } else if name.starts_with("code:") {
         answer(&socket, ack, "code:error", &json!({ "success": false, "error": error }));
     } else {
-        let message = format!("there is no event {name:?}");
+        let message = format!("there is no event {:?}", short(&name));
         let _ = ack.send(&json!({ "error": { "code": "unknown_event", "message": message } }));
     }
 }

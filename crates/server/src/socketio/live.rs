@@ -24,6 +24,9 @@ const POLLING_PAUSE: Duration = Duration::from_millis(20);
 /// Most channels of one client.
 const CHANNELS_MAX: usize = 100;
 
+/// The longest name of a channel.
+const CHANNEL_BYTES_MAX: usize = 200;
+
 /// What a client wants: everything, as in the reference, until it subscribes to channels.
 #[derive(Clone, Default)]
 struct Wanted(Arc<Mutex<Option<Vec<Channel>>>>);
@@ -77,14 +80,18 @@ async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
     }
 }
 
-/// From now on the client gets only these channels; `*`, or none at all, means everything.
-pub(super) fn subscribe(socket: &SocketRef, channels: &[String]) {
+/// From now on the client gets only these channels; `*`, or none at all, means everything. Answers those that were
+/// taken.
+pub(super) fn subscribe(socket: &SocketRef, channels: Vec<String>) -> Vec<String> {
     let everything = channels.is_empty() || channels.iter().any(|channel| channel == "*");
-    let channels = channels.iter().take(CHANNELS_MAX).map(|channel| Channel::of(channel));
+    // No kind has a longer name, so nothing would come.
+    let taken = channels.into_iter().filter(|channel| channel.len() <= CHANNEL_BYTES_MAX).take(CHANNELS_MAX);
+    let taken: Vec<String> = taken.collect();
     if let Some(Wanted(wanted)) = socket.extensions.get::<Wanted>() {
-        let channels = (!everything).then(|| channels.collect());
+        let channels = (!everything).then(|| taken.iter().map(|channel| Channel::of(channel)).collect());
         *wanted.lock().unwrap_or_else(PoisonError::into_inner) = channels;
     }
+    taken
 }
 
 impl Wanted {

@@ -6,9 +6,12 @@ use protocol::{Event, legacy};
 use serde::Deserialize;
 use serde_json::json;
 use socketioxide::extract::{AckSender, SocketRef, State};
+use tokio::task::AbortHandle;
 
 use super::args::Args;
 use super::reply::{answer, emit};
+use super::turns;
+use crate::clients::short;
 use crate::state::AppState;
 use crate::store::Query;
 
@@ -29,7 +32,13 @@ impl Default for Request {
     }
 }
 
+/// The running replay of a client; a new one replaces it.
+#[derive(Clone)]
+struct Replay(AbortHandle);
+
 pub(super) async fn start(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+    stop(&socket);
     let request: Request = args.parsed();
     let query = Query {
         session: Some(request.session_id.clone()),
@@ -39,13 +48,24 @@ pub(super) async fn start(socket: SocketRef, args: Args, ack: AckSender, State(a
     };
     let events = app.page(query).await.map(crate::store::Page::into_events).unwrap_or_default();
     if events.is_empty() {
-        let error = json!({ "error": format!("Session not found: {}", request.session_id) });
+        let error = json!({ "error": format!("Session not found: {}", short(&request.session_id)) });
         return answer(&socket, ack, "hook:error", &error);
     }
     let total = events.len();
     let started = json!({ "session_id": request.session_id, "total": total, "speed": request.speed });
     answer(&socket, ack, "hook:replay:started", &started);
-    tokio::spawn(play(socket, request, events));
+    let replay = tokio::spawn(play(socket.clone(), request, events));
+    if let Some(Replay(before)) = socket.extensions.insert(Replay(replay.abort_handle())) {
+        // It was asked for at the same time.
+        before.abort();
+    }
+}
+
+/// Ends the replay of a client, if one runs.
+pub(super) fn stop(socket: &SocketRef) {
+    if let Some(Replay(replay)) = socket.extensions.remove::<Replay>() {
+        replay.abort();
+    }
 }
 
 async fn play(socket: SocketRef, request: Request, events: Vec<Event>) {

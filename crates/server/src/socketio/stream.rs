@@ -13,9 +13,9 @@ use socketioxide::extract::{AckSender, SocketRef, State};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
 
-use super::access;
 use super::args::Args;
 use super::feed::{self, Outlet};
+use super::{access, turns};
 use crate::clients::{Client, Transport};
 use crate::hub::{Delivery, Subscriber, to_raw};
 use crate::state::AppState;
@@ -46,6 +46,7 @@ pub(super) fn open(io: &SocketIo) {
 
 /// Before a client is told that it is connected: it may subscribe at once.
 async fn listen(socket: SocketRef) -> Result<(), Infallible> {
+    turns::join(&socket);
     socket.on("subscribe", subscribe);
     socket.on_disconnect(disconnect);
     Ok(())
@@ -68,6 +69,7 @@ fn client_id(socket: &SocketRef) -> String {
 }
 
 async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     feed::stop(&socket);
     let request: Subscribe = match args.strict() {
         Ok(request) => request,

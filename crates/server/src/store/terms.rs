@@ -5,6 +5,7 @@
 
 use protocol::Kind;
 use rusqlite::types::ToSql;
+use uuid::Uuid;
 
 /// A query taken apart. What is no condition is a word.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -31,6 +32,7 @@ enum Field {
     Project,
     Agent,
     Kind,
+    Id,
 }
 
 /// One condition of the database and its values.
@@ -93,6 +95,10 @@ fn value_sql(field: Field, value: &str) -> Option<Sql> {
         Field::Agent if value.eq_ignore_ascii_case("main") => ("e.agent_id IS NULL".to_owned(), vec![]),
         Field::Agent => either(alike("e.agent_type", value), alike("e.agent_id", value)),
         Field::Project => project(value),
+        Field::Id => {
+            let id = Uuid::try_parse(value).ok()?;
+            ("e.id = ?".to_owned(), vec![Box::new(id.into_bytes().to_vec())])
+        }
     })
 }
 
@@ -175,6 +181,7 @@ fn condition(term: &str) -> Option<Condition> {
         "project" => Field::Project,
         "agent" => Field::Agent,
         "kind" => Field::Kind,
+        "id" => Field::Id,
         _ => return None,
     };
     let values = listed(values);

@@ -6,6 +6,9 @@ use protocol::{Kind, Refusal};
 /// Channels of one subscription; claude-mpm's API has about twenty.
 const CHANNELS_MAX: usize = 200;
 
+/// The longest name of a channel.
+const CHANNEL_BYTES_MAX: usize = 200;
+
 /// A client's choice. `Default` wants everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Channels {
@@ -19,6 +22,10 @@ impl Channels {
         if names.len() > CHANNELS_MAX {
             let message = format!("at most {CHANNELS_MAX} channels, not {}", names.len());
             return Err(Refusal { code: "too_many_channels", message });
+        }
+        if names.iter().any(|name| name.len() > CHANNEL_BYTES_MAX) {
+            let message = format!("a channel has at most {CHANNEL_BYTES_MAX} bytes");
+            return Err(Refusal { code: "too_long_channel", message });
         }
         let mut channels = Self::default();
         for name in names {
@@ -100,8 +107,10 @@ mod tests {
     }
 
     #[test]
-    fn too_many_channels_are_refused() {
+    fn too_many_and_too_long_channels_are_refused() {
         let many = vec!["a".to_owned(); CHANNELS_MAX + 1];
         assert_eq!(Channels::parse(&many).map_err(|refusal| refusal.code), Err("too_many_channels"));
+        let long = vec!["a".repeat(CHANNEL_BYTES_MAX + 1)];
+        assert_eq!(Channels::parse(&long).map_err(|refusal| refusal.code), Err("too_long_channel"));
     }
 }

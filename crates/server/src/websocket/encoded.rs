@@ -29,6 +29,7 @@ pub(super) fn encode(event: &Event, app: &AppState) -> Vec<Encoded> {
             r#type: r#type.as_str().into(),
             timestamp: timestamp.as_str().into(),
             data,
+            id: Some(event.row.id),
             seq,
             instance: None,
         };

@@ -198,10 +198,12 @@ export const en = {
       project: 'Project',
       agent: 'Agent',
       kind: 'Kind',
+      id: 'Event id',
     },
     wrong: {
       status: 'The outcome is error or ok; this condition is ignored',
       dur: 'A duration is written as >5s, <200ms or 2m; this condition is ignored',
+      id: 'An id is a whole UUID; this condition is ignored',
     },
   },
 

@@ -189,10 +189,12 @@ export const zhCN: Texts = {
       project: '项目',
       agent: '代理',
       kind: '类型',
+      id: '事件 ID',
     },
     wrong: {
       status: '结果只能是 error 或 ok；此条件被忽略',
       dur: '时长写作 >5s、<200ms 或 2m；此条件被忽略',
+      id: 'ID 须为完整的 UUID；此条件被忽略',
     },
   },
 
