@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test test-interop test-package lint bench profile soak package
+.PHONY: run test test-interop test-package lint audit bench profile soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -17,6 +17,9 @@ test-package: # builds the .deb, installs it into an empty folder, and runs the 
 
 lint: # formatting and static checks only
 	@scripts/lint
+
+audit: # known vulnerabilities of all dependencies; needs the open internet
+	@scripts/audit
 
 bench: # what the monitor carries and costs, beside its limits; BENCH_QUICK=1 for a minute
 	@scripts/bench $(ARGS)

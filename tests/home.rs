@@ -1,5 +1,5 @@
-//! Claims about the home: what is written there nobody else can read, and nobody who could write there once makes us
-//! write, follow or believe what is his. As root, for only root can be somebody else.
+//! Claims about the home: what is written there nobody else can read, its secrets are nowhere else, and nobody who could
+//! write there once makes us write, follow or believe what is his. As root, for only root can be somebody else.
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};
@@ -367,6 +367,92 @@ fn a_home_of_another_user_is_refused() {
     }
     place.hook(&prompt("s-1", "nobody is there"));
     assert!(!place.home.monitor().exists(), "nothing was written");
+}
+
+#[test]
+fn an_export_never_writes_through_a_link() {
+    let place = Place::new();
+    let canary = place.canary();
+    place.done("start --port PORT");
+    place.hook(&prompt("s-1", "sent"));
+    for (name, target) in [("full.jsonl", &canary), ("dangling.jsonl", &place.path("nowhere"))] {
+        symlink(target, place.path(name)).expect("a link can be made");
+        let refused = place.run(&format!("export --port PORT --output {name}"));
+        assert!(!refused.status.success() && said(&refused).contains("--force"), "{}", said(&refused));
+        place.done(&format!("export --port PORT --force --output {name}"));
+        assert!(place.path(name).symlink_metadata().expect("a file").is_file(), "{name} is the file itself");
+        place.assert_canary(name);
+        assert!(!target.exists() || *target == canary, "{name}");
+    }
+}
+
+#[test]
+fn no_secret_is_in_a_command_line_an_answer_or_the_log() {
+    let place = Place::new();
+    let settings = r#"{ "require_token": true, "log_level": "DEBUG" }"#;
+    fs::write(place.home.config(), settings).expect("a file can be written");
+    place.done("start --port PORT --tls");
+    place.hook(&prompt("s-1", "sent"));
+    let token = fs::read_to_string(place.home.token()).expect("it was made").trim().to_owned();
+    let runfile = fs::read_to_string(place.home.runfile(place.port)).expect("it runs");
+    let runfile: serde_json::Value = serde_json::from_str(&runfile).expect("JSON");
+    let control = runfile["control_token"].as_str().expect("there is one").to_owned();
+    let link = said(&place.run("token link --port PORT"));
+    let code =
+        link.split("code=").nth(1).expect("a link").split_whitespace().next().expect("a code").to_owned();
+    let secrets = [token.as_str(), &control, &code];
+    let ask = |path: &str, header: &str| {
+        let url = format!("http://127.0.0.1:{}{path}", place.port);
+        let mut curl = Command::new("curl");
+        let asked =
+            output(curl.args(["--silent", "--include", "--max-time", "30", "--header", header, &url]), b"");
+        String::from_utf8_lossy(&asked.stdout).into_owned()
+    };
+    let right = format!("authorization: Bearer {token}");
+    let mut seen = Vec::new();
+    for path in [
+        "/",
+        "/health",
+        "/status",
+        "/stats",
+        "/version",
+        "/metrics",
+        "/api/settings",
+        "/api/instances",
+        "/api/hooks",
+        "/api/sessions",
+        "/api/events?payload=true",
+        "/api/legacy",
+    ] {
+        let answer = ask(path, &right);
+        assert!(answer.starts_with("HTTP/1.1 200"), "{path}: {answer}");
+        seen.push((path.to_owned(), answer));
+    }
+    // Where they must not be, and who asks wrongly names them there.
+    for path in [
+        format!("/api/events?token={token}"),
+        format!("/api/events?access={control}"),
+        format!("/api/events?code={code}"),
+    ] {
+        let answer = ask(&path, "x: y");
+        assert!(answer.starts_with("HTTP/1.1 401"), "{answer}");
+        seen.push(("a refusal".to_owned(), answer));
+    }
+    seen.push(("what was refused".to_owned(), ask("/stats", &right)));
+    seen.push(("the log".to_owned(), fs::read_to_string(place.home.log(place.port)).expect("a log")));
+    let supervisor = fs::read_to_string(place.home.supervisor(place.port)).expect("it is supervised");
+    let pids =
+        [&runfile["pid"], &serde_json::from_str::<serde_json::Value>(&supervisor).expect("JSON")["pid"]];
+    for pid in pids {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).expect("it runs");
+        assert!(!line.is_empty(), "{pid}");
+        seen.push((format!("the command line of {pid}"), String::from_utf8_lossy(&line).into_owned()));
+    }
+    for (place, text) in &seen {
+        for secret in secrets {
+            assert!(!text.contains(secret), "{place}: {text}");
+        }
+    }
 }
 
 /// A hook as a user whose home others can write to believes and gives away nothing.

@@ -11,6 +11,7 @@ use e2e::{
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tungstenite::Message;
 
 fn configured(settings: &str) -> Monitor {
     let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
@@ -228,17 +229,6 @@ fn session(monitor: &Monitor) -> String {
     open.split('"').nth(3).expect("0{\"sid\":\"…\"").to_owned()
 }
 
-/// Asks Socket.IO by polling, as a client does that has this session.
-fn poll(monitor: &Monitor, sid: &str, packets: Option<&str>) -> String {
-    let path = format!("/socket.io/?EIO=4&transport=polling&sid={sid}");
-    let reply = match packets {
-        Some(packets) => monitor.post_with(&path, &[("content-type", "text/plain")], packets),
-        None => monitor.get(&path),
-    };
-    assert_eq!(reply.status, 200, "{reply:?}");
-    reply.body
-}
-
 #[test]
 fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
     let monitor = Monitor::start();
@@ -246,13 +236,20 @@ fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
         monitor.event(prompt("s-1", &"x".repeat(10_000)));
     }
     let guarded = Guarded::watch(&monitor);
-    let sid = session(&monitor);
-    poll(&monitor, &sid, Some("40"));
-    let questions: Vec<String> =
-        (0..3000).map(|number| format!("42{number}[\"get_history\",{{}}]")).collect();
-    poll(&monitor, &sid, Some(&questions.join("\u{1e}")));
-    let answers = std::iter::repeat_with(|| poll(&monitor, &sid, None)).take(20);
-    assert!(answers.into_iter().any(|answer| answer.contains("\"busy\"")), "it was told");
+    let url = format!("ws://localhost:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let (mut asking, _) = tungstenite::client(url, stream).expect("it is a WebSocket");
+    asking.write(Message::text("40")).expect("it is read");
+    for number in 0..3000 {
+        asking.write(Message::text(format!("42{number}[\"get_history\",{{}}]"))).expect("it is read");
+    }
+    asking.flush().expect("it is read");
+    let mut answers = std::iter::repeat_with(|| asking.read().expect("it is answered")).take(3000);
+    assert!(
+        answers.any(|answer| answer.to_text().is_ok_and(|text| text.contains("\"busy\""))),
+        "it was told"
+    );
     guarded.assert_unharmed();
     let mut other = Socket::connect(&monitor, Library::Node);
     assert_eq!(other.ask("get_history", &json!({"limit": 1}))["returned"], 1, "others are answered");

@@ -282,6 +282,7 @@ fn leave_runfile(folder: &Path, port: u16) -> Result<()> {
     let runfile = Runfile {
         pid: std::process::id(),
         process_started_at: Timestamp(0),
+        process_start_ticks: None,
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: "127.0.0.1".to_owned(),
         port,

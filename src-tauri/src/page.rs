@@ -30,10 +30,37 @@ fn url(name: &str) -> Url {
     text.parse().expect("a constant of this file is an address")
 }
 
-/// Whether an address is one of the app's own. Some systems serve own schemes over HTTP under a reserved name.
+/// Whether an address is one of the app's own. Windows serves own schemes over HTTP under a reserved name; with a port,
+/// or elsewhere, that name is whoever's that listens there.
 pub(crate) fn is_own(url: &Url) -> bool {
-    let host = url.host_str().unwrap_or_default();
-    url.scheme() == SCHEME || host == format!("{SCHEME}.localhost")
+    let (host, port) = (url.host_str().unwrap_or_default(), url.port());
+    let is_reserved = || url.scheme() == "http" && host == format!("{SCHEME}.localhost");
+    port.is_none() && (url.scheme() == SCHEME && host == "localhost" || cfg!(windows) && is_reserved())
+}
+
+/// What becomes of an address that a page leads to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// The window shows it.
+    Here,
+    /// It is a button of an own page.
+    Button,
+    /// The user's browser shows it.
+    Elsewhere,
+    /// Nothing does: only own pages have buttons, and only they and the browser lead out of the dashboard.
+    Nowhere,
+}
+
+/// Where a link leads from the page that the window is meant to show.
+pub(crate) fn way(page: &Url, link: &Url) -> Way {
+    match (is_own(page), is_own(link)) {
+        (true, true) if action(link).is_some() => Way::Button,
+        (true, true) => Way::Here,
+        (false, true) => Way::Nowhere,
+        (false, false) if link.origin() == page.origin() => Way::Here,
+        _ if matches!(link.scheme(), "http" | "https") => Way::Elsewhere,
+        _ => Way::Nowhere,
+    }
 }
 
 /// The action that a link of an own page stands for.
@@ -183,9 +210,39 @@ mod tests {
     fn only_links_of_own_pages_are_actions() {
         let action = |url: &str| action(&url.parse().unwrap());
         assert_eq!(action("monitor://localhost/do/start"), Some(Action::Start));
-        assert_eq!(action("http://monitor.localhost/do/port/8766"), Some(Action::Port(8766)));
+        assert_eq!(action("monitor://localhost/do/port/8766"), Some(Action::Port(8766)));
+        let reserved = action("http://monitor.localhost/do/start");
+        assert_eq!(reserved, cfg!(windows).then_some(Action::Start), "where it is reserved");
+        for foreign in ["http://monitor.localhost:8080", "monitor://elsewhere", "https://monitor.localhost"] {
+            assert_eq!(action(&format!("{foreign}/do/start")), None, "{foreign}");
+        }
         assert_eq!(action("monitor://localhost/do/port/high"), None);
         assert_eq!(action("http://127.0.0.1:8765/do/quit"), None);
         assert_eq!(action(trouble_url().as_str()), None);
+    }
+
+    #[test]
+    fn no_page_but_the_shown_one_gets_into_the_window_and_the_dashboard_reaches_no_button() {
+        let (own, dashboard) = ("monitor://localhost/trouble", "http://127.0.0.1:8765/");
+        let cases = [
+            (own, "monitor://localhost/do/start", Way::Button),
+            (own, "monitor://localhost/trouble", Way::Here),
+            (own, dashboard, Way::Elsewhere),
+            (own, "http://monitor.localhost:8080/trouble", Way::Elsewhere),
+            (dashboard, "http://127.0.0.1:8765/#/session/1", Way::Here),
+            (dashboard, "http://127.0.0.1:8766/", Way::Elsewhere),
+            (dashboard, "http://localhost:8765/", Way::Elsewhere),
+            (dashboard, "https://127.0.0.1:8765/", Way::Elsewhere),
+            (dashboard, "https://evil.example/", Way::Elsewhere),
+            (dashboard, "monitor://localhost/do/quit", Way::Nowhere),
+            (dashboard, "monitor://localhost/trouble", Way::Nowhere),
+            (dashboard, "file:///etc/passwd", Way::Nowhere),
+            (dashboard, "javascript:alert(1)", Way::Nowhere),
+            (dashboard, "data:text/html,x", Way::Nowhere),
+            (dashboard, "about:blank", Way::Nowhere),
+        ];
+        for (page, link, expected) in cases {
+            assert_eq!(way(&page.parse().unwrap(), &link.parse().unwrap()), expected, "{page} to {link}");
+        }
     }
 }

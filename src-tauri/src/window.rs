@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tauri::webview::NewWindowResponse;
 use tauri::{AppHandle, Manager, Url, WebviewUrl, WebviewWindow, WebviewWindowBuilder};
 
-use crate::page;
+use crate::page::{self, Way};
 
 const LABEL: &str = "main";
 const TITLE: &str = "Claude MPM monitor";
@@ -114,19 +114,13 @@ impl Window {
 
     /// Own pages and the dashboard stay here; links elsewhere open in the browser.
     fn may_go_to(&self, url: &Url) -> bool {
-        let page = self.page();
-        if page::action(url).is_some() {
-            // The dashboard has no business with the app.
-            if page::is_own(&page) {
-                (self.clicked)(url.clone());
-            }
-            return false;
+        let way = page::way(&self.page(), url);
+        match way {
+            Way::Button => (self.clicked)(url.clone()),
+            Way::Elsewhere => open_elsewhere(url),
+            Way::Here | Way::Nowhere => {}
         }
-        let is_page = if page::is_own(&page) { page::is_own(url) } else { url.origin() == page.origin() };
-        if !is_page && url.as_str() != "about:blank" {
-            open_elsewhere(url);
-        }
-        is_page
+        way == Way::Here
     }
 
     fn page(&self) -> Url {

@@ -29,6 +29,11 @@ fn the_dashboard_is_shown_live_and_follows_a_restart_and_a_change_of_port() {
     app.wait_for_server(other);
     app.post(other, &e2e::prompt("s1", "after the move"));
     driver.wait_for_text("after the move");
+    for elsewhere in ["monitor://localhost/do/quit", "monitor://localhost/trouble", "file:///etc/passwd"] {
+        driver.script(&format!("location.href = '{elsewhere}'; return null"));
+    }
+    app.post(other, &e2e::prompt("s1", "after links that lead nowhere"));
+    driver.wait_for_text("after links that lead nowhere");
     assert!(driver.address().starts_with(&format!("http://127.0.0.1:{other}/")), "{}", driver.address());
     let reached = driver.script("return typeof window.__TAURI__");
     assert_eq!(reached, "undefined", "the page has no way into the app");

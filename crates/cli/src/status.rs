@@ -395,6 +395,7 @@ mod tests {
         let runfile = Runfile {
             pid: 12345,
             process_started_at: Timestamp(1_736_346_615_000),
+            process_start_ticks: None,
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port: 8765,

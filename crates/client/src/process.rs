@@ -186,6 +186,7 @@ mod tests {
         Runfile {
             pid,
             process_started_at,
+            process_start_ticks: None,
             version: String::new(),
             host: String::new(),
             port,

@@ -81,6 +81,7 @@ mod tests {
         Runfile {
             pid: 1,
             process_started_at: Timestamp(1),
+            process_start_ticks: None,
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port,

@@ -181,6 +181,7 @@ mod tests {
         let runfile = Runfile {
             pid: std::process::id(),
             process_started_at: crate::started_at(std::process::id()).unwrap_or(Timestamp(0)),
+            process_start_ticks: None,
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port: 9000,

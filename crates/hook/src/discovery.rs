@@ -27,7 +27,7 @@ pub fn runfiles(home: &Home) -> Vec<Runfile> {
     let runfiles = paths.filter(|path| path.extension().is_some_and(|extension| extension == "json"));
     let mut runfiles: Vec<Runfile> = runfiles
         .filter_map(|path| serde_json::from_slice(&private::read(&path).ok()?).ok())
-        .filter(|runfile: &Runfile| may_be_alive(runfile.pid))
+        .filter(may_be_alive)
         .collect();
     runfiles.sort_by_key(|runfile| runfile.port);
     runfiles
@@ -57,15 +57,22 @@ pub fn token(home: &Home) -> Option<String> {
 }
 
 /// A crashed server leaves its runfile behind, and its port to whoever takes it: with no process of ours under
-/// that pid, nothing may be sent there. The server's lock would say more, but testing it would take it.
+/// that pid, or with another that was given the same pid since, nothing may be sent there. The server's lock would say
+/// more, but testing it would take it.
 #[cfg(unix)]
-fn may_be_alive(pid: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
-    pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
+fn may_be_alive(runfile: &Runfile) -> bool {
+    let pid = i32::try_from(runfile.pid).ok().and_then(rustix::process::Pid::from_raw);
+    if pid.is_none_or(|pid| rustix::process::test_kill_process(pid).is_err()) {
+        return false;
+    }
+    let Some(expected) = runfile.process_start_ticks else { return true };
+    // Where the system hides it, the pid must do.
+    let stat = fs::read_to_string(format!("/proc/{}/stat", runfile.pid)).unwrap_or_default();
+    protocol::runfile::start_ticks(&stat).is_none_or(|started| started == expected)
 }
 
 #[cfg(not(unix))]
-fn may_be_alive(_pid: u32) -> bool {
+fn may_be_alive(_: &Runfile) -> bool {
     true
 }
 

@@ -173,6 +173,7 @@ mod tests {
         Runfile {
             pid: 1,
             process_started_at: Timestamp(0),
+            process_start_ticks: None,
             version: "0.1.0".to_owned(),
             host: host.to_owned(),
             port,

@@ -259,6 +259,7 @@ impl Plan {
         Runfile {
             pid,
             process_started_at,
+            process_start_ticks: start_ticks(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.config.host.clone(),
             port,
@@ -272,6 +273,11 @@ impl Plan {
             },
         }
     }
+}
+
+/// When this process started, as Linux counts it.
+fn start_ticks() -> Option<u64> {
+    protocol::runfile::start_ticks(&std::fs::read_to_string("/proc/self/stat").ok()?)
 }
 
 /// Runfile and lock of a port, given back in this order when serving ends in whatever way.

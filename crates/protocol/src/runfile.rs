@@ -12,6 +12,10 @@ pub struct Runfile {
     pub pid: u32,
     /// When that process started; a reused pid has another start time.
     pub process_started_at: Timestamp,
+    /// The same as Linux counts it, in ticks since the machine started: unlike a time it is the same after the clock was
+    /// changed. `None` where the system does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub process_start_ticks: Option<u64>,
     /// The server's version.
     pub version: String,
     /// The address it was asked to listen on.
@@ -42,6 +46,13 @@ impl Runfile {
     }
 }
 
+/// When a process started, in the words of its `/proc/PID/stat`.
+pub fn start_ticks(stat: &str) -> Option<u64> {
+    // The name before may hold anything, blanks and brackets too.
+    let (_, fields) = stat.rsplit_once(')')?;
+    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+}
+
 /// What a server asks of its callers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
@@ -51,4 +62,20 @@ pub struct Access {
     /// SHA-256 of its certificate, when it serves HTTPS. Programs on its own machine may speak plain HTTP with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tls_fingerprint: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_of_a_process_is_found_behind_whatever_its_name_is() {
+        let rest = "S 1 4242 4242 0 -1 4194560 1 0 0 0 10 11 12 13 20 0 5 0 987654 22 23";
+        for name in ["claude-mpm-moni", "a b", "1) S 2 (", ""] {
+            assert_eq!(start_ticks(&format!("4242 ({name}) {rest}")), Some(987_654), "{name:?}");
+        }
+        for broken in ["", "4242 (name", "4242 (name) S 1"] {
+            assert_eq!(start_ticks(broken), None, "{broken:?}");
+        }
+    }
 }

@@ -198,7 +198,8 @@ impl Tokens {
         if stamp != held.stamp {
             let first = held.stamp.is_none();
             held.stamp = stamp;
-            held.secret = fs::read_to_string(file).ok().and_then(|text| Secret::parse(&text)).map(Arc::new);
+            let text = private::read(file).ok().and_then(|text| String::from_utf8(text).ok());
+            held.secret = text.and_then(|text| Secret::parse(&text)).map(Arc::new);
             if !first {
                 lock(&self.shared.codes).clear();
                 self.shared.rotated.send_replace(());

@@ -8,6 +8,7 @@ fn runfile(port: u16) -> Runfile {
     Runfile {
         pid: 4242,
         process_started_at: Timestamp(1),
+        process_start_ticks: None,
         version: "0.1.0".to_owned(),
         host: "localhost".to_owned(),
         port,

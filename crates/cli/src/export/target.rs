@@ -26,7 +26,9 @@ impl Target {
             return Ok(Self::Standard);
         }
         anyhow::ensure!(!path.is_dir(), "{} is a folder; name a file in it", path.display());
-        anyhow::ensure!(may_replace || !path.exists(), "{} exists; --force replaces it", path.display());
+        // A link that leads nowhere is something, too.
+        let exists = path.symlink_metadata().is_ok();
+        anyhow::ensure!(may_replace || !exists, "{} exists; --force replaces it", path.display());
         Ok(Self::File { path: path.to_owned(), may_replace })
     }
 

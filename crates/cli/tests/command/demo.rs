@@ -22,6 +22,7 @@ impl Recorder {
         let runfile = Runfile {
             pid: std::process::id(),
             process_started_at: Timestamp(0),
+            process_start_ticks: None,
             version: "0.1.0".to_owned(),
             host: "127.0.0.1".to_owned(),
             port: desk.port,

@@ -40,10 +40,26 @@ fn nothing_is_posted_to_the_port_of_a_crashed_server() {
     let stranger = Server::up();
     let mut crashed = Command::new("true").spawn().unwrap();
     crashed.wait().unwrap();
-    let user = User::new().with_runfile_of(crashed.id(), stranger.port, None);
+    let user = User::new().with_runfile_of(crashed.id(), None, stranger.port, None);
     user.run(b"{}");
     assert_eq!(user.spooled().len(), 1);
     assert!(stranger.got_nothing(), "another user may have taken the port");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn the_runfile_of_a_crashed_server_leads_nowhere_when_another_process_has_its_pid() {
+    let (stranger, server) = (Server::up(), Server::up());
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let ticks = protocol::runfile::start_ticks(&stat).unwrap();
+    let pid = std::process::id();
+    let user = User::new().with_runfile_of(pid, Some(ticks - 1), stranger.port, None);
+    user.run(b"{}");
+    assert_eq!(user.spooled().len(), 1);
+    assert!(stranger.got_nothing(), "another user may have taken the port");
+    let user = user.with_runfile_of(pid, Some(ticks), server.port, None);
+    user.run(b"{}");
+    server.next();
 }
 
 #[test]

@@ -64,13 +64,21 @@ impl User {
 
     /// Leaves a runfile as a server of this user does.
     pub(crate) fn with_runfile(self, port: u16, project: Option<&str>) -> Self {
-        self.with_runfile_of(std::process::id(), port, project)
+        self.with_runfile_of(std::process::id(), None, port, project)
     }
 
-    pub(crate) fn with_runfile_of(self, pid: u32, port: u16, project: Option<&str>) -> Self {
+    /// That of a process which started at these ticks.
+    pub(crate) fn with_runfile_of(
+        self,
+        pid: u32,
+        ticks: Option<u64>,
+        port: u16,
+        project: Option<&str>,
+    ) -> Self {
         let runfile = Runfile {
             pid,
             process_started_at: Timestamp(0),
+            process_start_ticks: ticks,
             version: "0.1.0".to_owned(),
             host: "127.0.0.1".to_owned(),
             port,
