@@ -108,6 +108,20 @@ fn a_server_in_a_terminal_logs_to_a_file_when_the_user_wants_it() {
 }
 
 #[test]
+fn how_much_is_logged_and_for_whom_can_be_said_at_the_start() {
+    let desk = Desk::new();
+    assert_eq!(desk.run("start --log-level DEBUG --log-format json").code, Some(0));
+    log_line(&desk, "/asked/for");
+    let said = || files(&desk).concat().lines().find(|line| line.contains("/asked/for")).map(str::to_owned);
+    let line = wait_for(said).expect("it is logged");
+    let line: serde_json::Value = serde_json::from_str(&line).expect("each line is JSON");
+    assert_eq!(line["level"], "DEBUG", "{line}");
+    assert_eq!(desk.run("stop").code, Some(0));
+    let wrong = desk.run("start --log-format xml");
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
+
+#[test]
 fn a_start_that_fails_tells_the_last_lines_of_the_log() {
     let desk = Desk::new();
     // A folder where the database should be.

@@ -74,7 +74,9 @@ fn lines_are_for_people_and_json_is_for_programs_and_secrets_are_masked_in_both(
         let ran = desk.run(&format!("tail --no-follow --json --errors {flags}"));
         serde_json::from_str::<Value>(&ran.out).unwrap()
     };
-    assert_eq!(event("")["payload"], Value::Null);
+    let failed = event("");
+    assert_eq!(failed["payload"], Value::Null);
+    assert_eq!(event(&format!("--id {}", failed["id"].as_str().unwrap())), failed);
     assert_eq!(event("--payload")["payload"]["tool_input"]["command"], "export DB_PASSWORD=[masked]");
     assert_eq!(
         event("--payload --raw")["payload"]["tool_input"]["command"],

@@ -25,10 +25,11 @@ fn each_filter_of_an_export_filters() {
     let desk = Desk::new();
     let (_server, running) = desk.serve("", desk.port);
     fill(&running);
-    let old = r#"{"kind":"old","occurred_at":"2020-05-05T12:00:00Z","session_id":"gamma","payload":{"text":"needle"}}"#;
+    let old = r#"{"id":"0190a7c0-1111-7000-8000-000000000001","kind":"old","occurred_at":"2020-05-05T12:00:00Z","session_id":"gamma","payload":{"text":"needle"}}"#;
     running.monitor().post_event(old).unwrap();
-    let cases: [(&str, &[u64]); 15] = [
+    let cases: [(&str, &[u64]); 16] = [
         ("", &[1, 2, 3, 4, 5, 6]),
+        ("--id 0190a7c0-1111-7000-8000-000000000001", &[6]),
         ("--session beta", &[3, 4]),
         ("--kind Stop", &[5]),
         ("--tool Bash", &[2, 4]),
