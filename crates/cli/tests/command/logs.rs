@@ -111,6 +111,8 @@ fn a_server_in_a_terminal_logs_to_a_file_when_the_user_wants_it() {
 fn how_much_is_logged_and_for_whom_can_be_said_at_the_start() {
     let desk = Desk::new();
     assert_eq!(desk.run("start --log-level DEBUG --log-format json").code, Some(0));
+    // The first refusal of a minute is a warning, the others are for who wants to know everything.
+    log_line(&desk, "/first");
     log_line(&desk, "/asked/for");
     let said = || files(&desk).concat().lines().find(|line| line.contains("/asked/for")).map(str::to_owned);
     let line = wait_for(said).expect("it is logged");
