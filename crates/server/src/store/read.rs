@@ -1,7 +1,7 @@
 //! Reading: a few read-only connections, and rows back into events.
 
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::{AgentId, Event, EventId, Kind, Row, Seq, SessionId, Source, Timestamp, ToolUseId};
@@ -11,7 +11,11 @@ use uuid::Uuid;
 
 use super::{StoreError, lock, schema};
 
-/// Connections kept open between reads; more are opened under load and closed after it.
+/// Connections, and so reads at a time; others wait. SQLite keeps the files of closed connections open while one of
+/// another connection is.
+const CONNECTIONS_MAX: usize = 8;
+
+/// Connections kept open between reads.
 const IDLE_MAX: usize = 4;
 
 /// The longest that one read takes; the slowest questions about a full store take some seconds.
@@ -28,18 +32,28 @@ pub(super) const COLUMNS: &str = "e.seq, e.id, e.received_at, e.occurred_at, e.s
 /// Read-only connections to one database.
 pub(super) struct Readers {
     path: PathBuf,
-    idle: Mutex<Vec<Connection>>,
+    connections: Mutex<Connections>,
+    /// One of them was given back.
+    returned: Condvar,
     patience: Duration,
+}
+
+#[derive(Default)]
+struct Connections {
+    idle: Vec<Connection>,
+    /// How many are in use.
+    taken: usize,
 }
 
 impl Readers {
     pub(super) fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), idle: Mutex::new(Vec::new()), patience: READ_TIME_MAX }
+        let path = path.to_owned();
+        Self { path, connections: Mutex::default(), returned: Condvar::new(), patience: READ_TIME_MAX }
     }
 
     /// Closes what is idle, so that the writer is the last to leave and tidies up the files.
     pub(super) fn close(&self) {
-        lock(&self.idle).clear();
+        lock(&self.connections).idle.clear();
     }
 
     /// Runs a read on a connection of its own, for as long as a read may take.
@@ -47,17 +61,36 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        let idle = lock(&self.idle).pop();
+        let _turn = self.turn();
+        let idle = lock(&self.connections).idle.pop();
         let mut connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
         let (begin, patience) = (Instant::now(), self.patience);
         connection.progress_handler(STEPS, Some(move || begin.elapsed() > patience))?;
         let result = read(&connection);
         connection.progress_handler(STEPS, None::<fn() -> bool>)?;
-        let mut idle = lock(&self.idle);
-        if idle.len() < IDLE_MAX {
-            idle.push(connection);
+        let mut connections = lock(&self.connections);
+        if connections.idle.len() < IDLE_MAX {
+            connections.idle.push(connection);
         }
         result
+    }
+
+    /// The right to use a connection; waits until there is one.
+    fn turn(&self) -> Turn<'_> {
+        let is_full = |connections: &mut Connections| connections.taken >= CONNECTIONS_MAX;
+        let free = self.returned.wait_while(lock(&self.connections), is_full);
+        free.unwrap_or_else(PoisonError::into_inner).taken += 1;
+        Turn(self)
+    }
+}
+
+/// A connection that is in use until the value is dropped.
+struct Turn<'r>(&'r Readers);
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.connections).taken -= 1;
+        self.0.returned.notify_one();
     }
 }
 
