@@ -91,9 +91,12 @@ static ASSIGNED: LazyLock<[Regex; 2]> = LazyLock::new(|| {
     ]
 });
 
-/// What every match of [`PLACES`] and [`ASSIGNED`] contains: most lines have none of it, and one look tells.
+/// Part of every match of [`PLACES`] and [`ASSIGNED`]: most lines have none, and one look tells.
 static HINT: LazyLock<Regex> = LazyLock::new(|| {
-    compiled(r"(?i-u)pass|pwd|secret|credential|token|key|auth|cookie|jwt|pat|bearer|://|-u|sshpass")
+    let name = "(?:pass|pwd|secret|credential|token|key|auth|cookie|jwt|pat)";
+    compiled(&format!(
+        r#"(?i)://|authorization|bearer\s|(?:^|\s)-u|--user|sshpass|{name}[\w.-]*\\*["'`]?\s*[:=]|(?:^|\s)--?[\w.-]*{name}"#
+    ))
 });
 
 /// Words that stand where a secret would and are none: types and emptiness in code.
