@@ -50,9 +50,12 @@ test('the recorded sessions are told right by every view', async (t) => {
 
   await page.goto(`${monitor.url}/#/activity`);
   await at(page, 'activity-scope').selectOption('all');
-  await at(page, 'agent-graph', `[data-session="${shop.session_id}"]`).waitFor();
-  const graph = await at(page, 'agent-graph', `[data-session="${shop.session_id}"]`).locator('svg g').count();
-  assert.equal(graph, shop.agents.total + 1, 'its agents and its main thread');
+  // The graph grows when what it shows has come.
+  const threads = `[data-testid="agent-graph"][data-session="${shop.session_id}"] svg g`;
+  await page.waitForFunction(
+    ([threads, count]) => document.querySelectorAll(threads).length === count,
+    [threads, shop.agents.total + 1],
+  );
 
   await page.goto(`${monitor.url}/#/metrics`);
   await at(page, 'shares-tool').getByText('Bash', { exact: true }).waitFor();
