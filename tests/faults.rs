@@ -156,7 +156,13 @@ fn every_acknowledged_event_is_there_exactly_once_whatever_writes_fail() {
 }
 
 /// Cuts the power again and again while senders send; answers what they sent and the monitor after the last time.
-fn cut_power(faults: &Faults, mut monitor: Monitor, random: &mut Random) -> (Vec<String>, Monitor) {
+fn cut_power(durability: &str) -> (Vec<String>, Monitor) {
+    let seed = seed();
+    println!("SOAK_SEED={seed}");
+    let random = &mut Random::of(seed);
+    let faults = &Faults::none();
+    faults.keep_synced();
+    let mut monitor = started(&json!({ "durability": durability }), faults);
     let senders = Senders::start(&monitor.url(), 4, LARGE);
     for _ in 0..number("SOAK_FAULTS").map_or(POWER_CUTS, |faults| faults.div_ceil(5)) {
         senders.wait_for(1 + random.below(200));
@@ -176,24 +182,14 @@ fn cut_power(faults: &Faults, mut monitor: Monitor, random: &mut Random) -> (Vec
 
 #[test]
 fn a_loss_of_power_takes_nothing_that_was_acknowledged_with_the_durability_for_it() {
-    let seed = seed();
-    println!("SOAK_SEED={seed}");
-    let faults = Faults::none();
-    faults.keep_synced();
-    let monitor = started(&json!({"durability": "power"}), &faults);
-    let (sent, monitor) = cut_power(&faults, monitor, &mut Random::of(seed));
+    let (sent, monitor) = cut_power("power");
     monitor.assert_stored_once(&sent);
     assert_sound(&monitor.stop());
 }
 
 #[test]
 fn a_loss_of_power_may_take_the_newest_events_and_never_the_store() {
-    let seed = seed();
-    println!("SOAK_SEED={seed}");
-    let faults = Faults::none();
-    faults.keep_synced();
-    let monitor = started(&json!({"durability": "crash"}), &faults);
-    let (sent, monitor) = cut_power(&faults, monitor, &mut Random::of(seed));
+    let (sent, monitor) = cut_power("crash");
     let stored: Vec<String> = monitor.everything().into_iter().map(|event| event.id).collect();
     assert!(
         !stored.is_empty() && stored.iter().all(|id| sent.contains(id)),

@@ -3,9 +3,10 @@
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};
+use std::io::{Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use e2e::{free_port, our, output, program, prompt};
 use protocol::paths::Home;
@@ -473,8 +474,14 @@ fn a_hook_believes_no_runfile_and_sends_no_token_that_another_user_left() {
         "control_token": "x", "mode": "background", "access": { "token": true },
     });
     let run = |owner: u32| {
-        // A living process of that user, which the runfile names.
-        let mut living = as_user(SOMEBODY, "sleep").arg("60").spawn().expect("it can be started");
+        // A living process of that user, which the runfile names. It is that user's once it has said something.
+        let mut living = as_user(SOMEBODY, "cat")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("it can be started");
+        living.stdin.as_ref().expect("it was asked for").write_all(b"x").expect("it reads");
+        living.stdout.as_mut().expect("it was asked for").read_exact(&mut [0]).expect("it writes");
         let mut text = text.clone();
         text["pid"] = living.id().into();
         fs::write(&runfile, text.to_string()).expect("a file can be written");

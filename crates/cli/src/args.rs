@@ -219,8 +219,19 @@ pub(crate) struct Listen {
 impl Listen {
     /// What these flags say of the settings, on that port.
     pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
-        let Self { host, dashboard, dashboard_port, profile, tls, tls_cert, tls_key, .. } = self.clone();
-        let Self { log_level, log_format, .. } = *self;
+        let Self {
+            port: _,
+            host,
+            dashboard,
+            dashboard_port,
+            profile,
+            tls,
+            tls_cert,
+            tls_key,
+            log_level,
+            log_format,
+            project: _,
+        } = self.clone();
         Flags {
             host,
             port,
@@ -278,14 +289,24 @@ pub(crate) struct Bare {
 impl Bare {
     /// Whether it names a port at most: whatever else is asked for, only a server in this terminal does.
     pub(crate) fn is_plain(&self) -> bool {
+        // Every flag is named, so that a new one cannot be forgotten here.
         let Listen {
-            port: _, host, dashboard, dashboard_port, profile, project, tls, tls_cert, tls_key, ..
+            port: _,
+            host,
+            dashboard,
+            dashboard_port,
+            profile,
+            project,
+            tls,
+            tls_cert,
+            tls_key,
+            log_level,
+            log_format,
         } = &self.listen;
-        let Listen { log_level, log_format, .. } = self.listen;
         let is_local = host.is_none() && !tls && tls_cert.is_none() && tls_key.is_none();
         let is_default = dashboard_port.is_none() && profile.is_none() && project.is_none();
-        let is_default = is_default && log_level.is_none() && log_format.is_none();
-        is_local && is_default && !dashboard && !self.no_browser && !self.background
+        let is_quiet = log_level.is_none() && log_format.is_none();
+        is_local && is_default && is_quiet && !dashboard && !self.no_browser && !self.background
     }
 }
 

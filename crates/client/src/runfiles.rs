@@ -64,8 +64,7 @@ pub fn remove(home: &Home, port: u16) {
 /// # Errors
 /// When a folder cannot be made, or others left it there.
 pub fn make_folders(home: &Home) -> io::Result<()> {
-    private::home(home.folder())?;
-    [home.monitor(), home.run(), home.logs()].iter().try_for_each(|folder| private::folder(folder))
+    private::folders(home.folder(), &[&home.monitor(), &home.run(), &home.logs()])
 }
 
 fn read_file(path: &Path) -> Option<Runfile> {

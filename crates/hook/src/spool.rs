@@ -13,8 +13,7 @@ use crate::delivery::Delivery;
 /// another user could read along.
 pub fn keep(home: &Home, delivery: &Delivery) {
     let spool = home.spool();
-    let made = private::home(home.folder()).and_then(|()| private::folder(&home.monitor()));
-    if made.and_then(|()| private::folder(&spool)).is_ok() {
+    if private::folders(home.folder(), &[&home.monitor(), &spool]).is_ok() {
         keep_within(BLOCKS_MAX, &spool, delivery);
     }
 }

@@ -34,6 +34,15 @@ pub fn folder(path: &Path) -> io::Result<()> {
     system::close_folder(path)
 }
 
+/// Makes the home, as [`home`] does, and folders of ours in it, as [`folder`] does: the outer ones first.
+///
+/// # Errors
+/// As theirs.
+pub fn folders(above: &Path, ours: &[&Path]) -> io::Result<()> {
+    home(above)?;
+    ours.iter().try_for_each(|path| folder(path))
+}
+
 /// Opens a file of ours with these options, for this user only when it is made. One that is there must be this user's
 /// and no link, and is closed to others.
 ///

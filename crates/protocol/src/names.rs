@@ -52,6 +52,9 @@ pub const BODY_BYTES_MAX: usize = 16 * 1024 * 1024;
 /// The deepest nesting of a JSON body. Real payloads stay below 20; parsers give up at 128.
 pub const JSON_DEPTH_MAX: usize = 100;
 
+/// The longest name of a channel that a viewer subscribes to; no kind has a longer one.
+pub const CHANNEL_BYTES_MAX: usize = 200;
+
 /// The longest summary of a row.
 pub const SUMMARY_BYTES_MAX: usize = 300;
 

@@ -7,6 +7,8 @@
 mod interleavings;
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod samples;
 
 use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
@@ -296,19 +298,12 @@ fn remember(known: &mut HashMap<SessionId, (Revision, Session)>, changed: Vec<Se
 
 #[cfg(test)]
 mod tests {
+    use super::samples::event;
     use super::*;
-    use protocol::{EventId, Row, Source, ingest};
 
     fn committed(from: u64, count: u64, payload_bytes: usize) -> Publication {
-        let json = format!(r#"{{"kind":"x","payload":"{}"}}"#, "x".repeat(payload_bytes));
-        let raw = RawValue::from_string(json).expect("the sample is JSON");
-        let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
-        let event = |seq| {
-            let row = Row::of(incoming.clone(), Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
-            Arc::new(Event { row, payload: incoming.payload.clone(), is_own: false })
-        };
         Publication::Committed(Committed {
-            events: (from..from + count).map(event).collect(),
+            events: (from..from + count).map(|seq| event(seq, payload_bytes)).collect(),
             sessions: Vec::new(),
         })
     }

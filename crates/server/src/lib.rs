@@ -25,6 +25,8 @@ mod socketio;
 mod spool;
 mod state;
 mod store;
+#[cfg(test)]
+mod testing;
 mod tls;
 mod token;
 mod trace;

@@ -268,7 +268,8 @@ impl Drain {
     }
 }
 
-/// Takes the lock of a spool that is this user's alone; `None` when another server has it. Dropping the file frees it, and so does a crash.
+/// Takes the lock of a spool that is this user's alone; `None` when another server has it. Dropping the file frees it,
+/// and so does a crash.
 fn lock(folder: &Path) -> io::Result<Option<File>> {
     private::folder(folder)?;
     let mut options = OpenOptions::new();

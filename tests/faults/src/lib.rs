@@ -236,6 +236,13 @@ fn sync(descriptor: c_int, real: Fsync) -> c_int {
     done
 }
 
+/// A time in seconds and parts of a second, of which a millisecond has so many, as far off as the test wants.
+fn set_off(seconds: i64, parts: i64, parts_of_ms: i64) -> (i64, i64) {
+    let offset_ms = word(Word::ClockOffset).cast_signed();
+    let (parts, second) = (parts + offset_ms.rem_euclid(1000) * parts_of_ms, 1000 * parts_of_ms);
+    (seconds + offset_ms.div_euclid(1000) + parts / second, parts % second)
+}
+
 /// The time; that of the day is as far off as the test wants.
 ///
 /// # Safety
@@ -246,12 +253,9 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::
     // SAFETY: the caller's own arguments.
     let done = unsafe { real(clock, time) };
     if done == 0 && matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE) {
-        let offset = word(Word::ClockOffset).cast_signed();
         // SAFETY: the C library has just written there.
         let time = unsafe { &mut *time };
-        let nanos = time.tv_nsec + offset.rem_euclid(1000) * 1_000_000;
-        time.tv_sec += offset.div_euclid(1000) + nanos / 1_000_000_000;
-        time.tv_nsec = nanos % 1_000_000_000;
+        (time.tv_sec, time.tv_nsec) = set_off(time.tv_sec, time.tv_nsec, 1_000_000);
     }
     done
 }
@@ -266,12 +270,9 @@ pub unsafe extern "C" fn gettimeofday(time: *mut libc::timeval, zone: *mut c_voi
     // SAFETY: the caller's own arguments.
     let done = unsafe { real(time, zone) };
     if done == 0 && !time.is_null() {
-        let offset = word(Word::ClockOffset).cast_signed();
         // SAFETY: the C library has just written there.
         let time = unsafe { &mut *time };
-        let micros = time.tv_usec + offset.rem_euclid(1000) * 1000;
-        time.tv_sec += offset.div_euclid(1000) + micros / 1_000_000;
-        time.tv_usec = micros % 1_000_000;
+        (time.tv_sec, time.tv_usec) = set_off(time.tv_sec, time.tv_usec, 1000);
     }
     done
 }

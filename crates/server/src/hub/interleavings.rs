@@ -4,19 +4,16 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use protocol::Seq;
 use protocol::stream::Gap;
-use protocol::{Event, EventId, Row, Seq, Session, SessionId, Source, Timestamp, ingest};
-use serde_json::value::RawValue;
 use shuttle::future::block_on;
 use shuttle::scheduler::{PctScheduler, RandomScheduler, Scheduler};
 use shuttle::{Config, Runner, thread};
 
+use super::samples::{event, publish, session};
 use super::{Hub, Publication, Subscriber};
-use crate::sessions::SessionState;
-use crate::store::Committed;
 
 /// Orders tried of each claim while everybody waits for the checks.
 const ORDERS: usize = 1000;
@@ -51,23 +48,6 @@ fn in_any_order(claim: impl Fn() + Clone + Send + Sync + 'static) {
         Runner::new(scheduler, config).run(claim.clone());
         IS_TRIED.set(false);
     }
-}
-
-fn event(seq: u64) -> Arc<Event> {
-    let raw = RawValue::from_string(r#"{"kind":"x","payload":0}"#.to_owned()).expect("it is JSON");
-    let incoming = ingest::parse(&raw, Source::Http).expect("it is an event");
-    let payload = incoming.payload.clone();
-    let row = Row::of(incoming, Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
-    Arc::new(Event { row, payload, is_own: false })
-}
-
-/// A session after so many events.
-pub(super) fn session(id: &str, events: u64) -> Session {
-    Session { events, ..SessionState::new(SessionId(id.to_owned())).session() }
-}
-
-pub(super) fn publish(hub: &Hub, events: impl Iterator<Item = u64>, sessions: Vec<Session>) {
-    hub.publish(Publication::Committed(Committed { events: events.map(event).collect(), sessions }));
 }
 
 /// Reads on to the position; answers how many events it was told to have missed.
@@ -172,7 +152,7 @@ fn an_event_that_is_not_stored_is_seen_beside_the_others_and_moves_nobody() {
             assert_eq!((stored, unstored), (vec![1, 2], 2));
         });
         publish(&hub, 1..=1, Vec::new());
-        hub.publish(Publication::Unstored(vec![event(0), event(0)]));
+        hub.publish(Publication::Unstored(vec![event(0, 1), event(0, 1)]));
         publish(&hub, 2..=2, Vec::new());
         reader.join().expect("it gets everything");
     });

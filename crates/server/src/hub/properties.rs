@@ -5,17 +5,14 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use tokio::runtime::Builder;
 
-use super::interleavings::{publish, session};
+use super::samples::{publish, session};
 use super::*;
+use crate::testing::cases;
 
 const CASES: u32 = 500;
 
 /// Events that the ring of these tests holds.
 const RING: u64 = 8;
-
-fn cases() -> u32 {
-    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
-}
 
 /// One thing that happens.
 #[derive(Clone, Debug)]
@@ -72,7 +69,7 @@ impl Reader {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases().unwrap_or(CASES), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_reader_gets_just_what_it_has_not_had(steps in any_steps()) {

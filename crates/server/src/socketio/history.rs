@@ -57,7 +57,12 @@ pub(super) async fn read(app: &AppState, query: Query) -> Value {
     let page = app.page(Query { payload: true, ..query }).await;
     let (events, error) = match page {
         Ok(page) => (page.into_events(), None),
-        Err(error) => (Vec::new(), Some(error)),
+        Err(error) => {
+            if !error.is_askers() {
+                tracing::warn!(%error, "could not read the history");
+            }
+            (Vec::new(), Some(error))
+        }
     };
     let count = events.len();
     let events: Vec<Value> = events.iter().map(protocol::legacy::message).collect();

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use protocol::names::CHANNEL_BYTES_MAX;
 use protocol::{Kind, Seq, legacy};
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
@@ -23,9 +24,6 @@ const POLLING_PAUSE: Duration = Duration::from_millis(20);
 
 /// Most channels of one client.
 const CHANNELS_MAX: usize = 100;
-
-/// The longest name of a channel.
-const CHANNEL_BYTES_MAX: usize = 200;
 
 /// What a client wants: everything, as in the reference, until it subscribes to channels.
 #[derive(Clone, Default)]
@@ -84,7 +82,7 @@ async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
 /// taken.
 pub(super) fn subscribe(socket: &SocketRef, channels: Vec<String>) -> Vec<String> {
     let everything = channels.is_empty() || channels.iter().any(|channel| channel == "*");
-    // No kind has a longer name, so nothing would come.
+    // Nothing would come of a longer one.
     let taken = channels.into_iter().filter(|channel| channel.len() <= CHANNEL_BYTES_MAX).take(CHANNELS_MAX);
     let taken: Vec<String> = taken.collect();
     if let Some(Wanted(wanted)) = socket.extensions.get::<Wanted>() {

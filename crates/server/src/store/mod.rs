@@ -66,7 +66,11 @@ pub(crate) enum StoreError {
     #[error("the search text needs a letter or a digit")]
     EmptySearch,
     /// More values than the database can look for at once.
-    #[error("the query is too long: ask for at most 200 values and words, 16 KiB together")]
+    #[error(
+        "the query is too long: ask for at most {} values and words, {} KiB together",
+        query::VALUES_MAX,
+        query::VALUE_BYTES_MAX / 1024
+    )]
     LargeQuery,
     /// It took too long to read.
     #[error("the query takes too long: ask for a shorter stretch of time, or for longer words")]

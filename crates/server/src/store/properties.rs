@@ -10,16 +10,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
+use crate::testing::cases;
 
 /// Sequences tried; each opens a database of its own.
 const CASES: u32 = 48;
-
-fn cases() -> u32 {
-    std::env::var("FUZZ_CASES")
-        .ok()
-        .and_then(|cases| cases.parse().ok())
-        .map_or(CASES, |cases: u32| cases.div_ceil(20))
-}
 
 const KINDS: &[&str] = &[
     "SessionStart",
@@ -292,7 +286,7 @@ fn check(store: &Store) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: cases().map_or(CASES, |cases| cases.div_ceil(20)), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_was_kept_is_what_the_stored_events_give(steps in steps()) {

@@ -8,10 +8,10 @@ use serde_json::value::RawValue;
 use super::{StoreError, Terms, read, search};
 
 /// Values and words of one query: SQLite nests what they are joined to, and takes no more than 1000.
-const VALUES_MAX: usize = 200;
+pub(super) const VALUES_MAX: usize = 200;
 
 /// Bytes of all of them together; SQLite's patterns may have 50,000.
-const VALUE_BYTES_MAX: usize = 16 * 1024;
+pub(super) const VALUE_BYTES_MAX: usize = 16 * 1024;
 
 /// Payloads of one page, whatever its events are: a page with less than was asked for says that there are more.
 const PAGE_BYTES_MAX: usize = 16 * 1024 * 1024;

@@ -13,6 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
+use crate::testing::cases;
 
 const CASES: u32 = 300;
 
@@ -44,12 +45,8 @@ const ODD: &[&str] = &[
     "",
 ];
 
-fn cases() -> u32 {
-    std::env::var("FUZZ_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(CASES)
-}
-
 fn config() -> ProptestConfig {
-    ProptestConfig { cases: cases(), failure_persistence: None, ..ProptestConfig::default() }
+    ProptestConfig { cases: cases().unwrap_or(CASES), failure_persistence: None, ..ProptestConfig::default() }
 }
 
 /// A recorded line with values of it replaced, or bytes of no meaning.

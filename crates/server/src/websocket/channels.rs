@@ -1,13 +1,11 @@
 //! Which messages a client wants: `*`, `session.*`, `memory:*`, exact types, or a hook in any spelling.
 
 use protocol::derived::{hook_type, kinds};
+use protocol::names::CHANNEL_BYTES_MAX;
 use protocol::{Kind, Refusal};
 
 /// Channels of one subscription; claude-mpm's API has about twenty.
 const CHANNELS_MAX: usize = 200;
-
-/// The longest name of a channel.
-const CHANNEL_BYTES_MAX: usize = 200;
 
 /// A client's choice. `Default` wants everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

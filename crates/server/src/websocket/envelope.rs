@@ -1,5 +1,5 @@
-//! `{"type","timestamp","data"}`: the one form of every message, with `id` for events, `seq` for what is stored and `instance`
-//! for what was asked of, or comes from, a named instance.
+//! `{"type","timestamp","data"}`: the one form of every message, with `id` for events, `seq` for what is stored and
+//! `instance` for what was asked of, or comes from, a named instance.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
