@@ -157,7 +157,9 @@ fn in_a_terminal_a_program_is_the_same_as_without_us() {
            read name
            printf 'hello %s\r\n\342\202\254 \033[2K\033[1A\n' "$name"
            echo waiting
-           while :; do sleep 0.05; done"#,
+           # Nothing is started meanwhile: the shell loses a signal that comes while it starts something.
+           sleep 600 </dev/null >/dev/null 2>&1 & trap "kill $!" EXIT
+           while :; do wait; done"#,
     );
     let program = program.to_str().unwrap();
     let bare = play(&desk, &[program]);
@@ -192,11 +194,13 @@ fn a_program_that_stops_itself_gives_the_terminal_back_and_goes_on_with_us() {
            stty -icanon -echo
            echo suspended
            stty icanon echo
+           # As above: nothing is started while a signal may come.
+           sleep 600 </dev/null >/dev/null 2>&1 & trap "kill $!" EXIT
            kill -STOP $$
-           while [ -z "$seen" ]; do sleep 0.05; done
+           while [ -z "$seen" ]; do wait; done
            read name
            echo "hello $name"
-           while :; do sleep 0.05; done"#,
+           while :; do wait; done"#,
     );
     let program = program.to_str().unwrap();
     let play = |line: &[&str]| {
