@@ -7,9 +7,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use axum::body::Body;
 use axum::http::Request;
+use axum::response::Response;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -19,11 +18,11 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-use tower::Service;
 
 use crate::Ended;
 use crate::audit::Audit;
 use crate::connections::{Abort, Connections, Counted, Held, Patience, Watched};
+use crate::doors::Doors;
 use crate::peer::{Peer, User, Users, canonical};
 use crate::tls::Tls;
 
@@ -48,7 +47,7 @@ const USE_HTTPS: &str = r#"{"code":"https_required","message":"this monitor is s
 
 /// What all listeners of a server share.
 pub(crate) struct Door {
-    pub router: Router,
+    pub doors: Doors,
     pub tls: Option<Tls>,
     pub connections: Connections,
     pub users: Users,
@@ -148,9 +147,7 @@ where
 {
     let watched = held.watched();
     let observed = watched.clone();
-    let router = door.router.clone();
-    let service =
-        service_fn(move |request: Request<Incoming>| respond(router.clone(), request, peer, &watched));
+    let service = service_fn(|request| respond(&door.doors, request, peer, &watched));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(door.head_limit);
     builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
@@ -179,18 +176,14 @@ where
     }
 }
 
-fn respond(
-    mut router: Router,
+async fn respond(
+    doors: &Doors,
     request: Request<Incoming>,
     peer: Peer,
     watched: &Watched,
-) -> impl Future<Output = Result<axum::response::Response, Infallible>> + Send + use<> {
+) -> Result<Response, Infallible> {
     let busy = watched.busy();
-    let mut request = request.map(Body::new);
-    request.extensions_mut().insert(peer);
-    request.extensions_mut().insert(watched.clone());
-    let answer = router.call(request);
-    async move { Ok(busy.until_sent(answer.await?)) }
+    Ok(busy.until_sent(doors.answer(request, peer, watched).await))
 }
 
 fn answer(status: &str, body: &str) -> String {

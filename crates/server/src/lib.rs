@@ -9,6 +9,7 @@ mod clients;
 mod compatibility;
 mod config;
 mod connections;
+mod doors;
 mod error;
 mod http;
 mod hub;
@@ -39,7 +40,6 @@ use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ::socketioxide::SocketIo;
-use axum::Router;
 use protocol::Timestamp;
 use protocol::hooks::{Hooks, HooksOrder};
 use tokio::net::TcpListener;
@@ -52,8 +52,8 @@ pub use error::Error;
 use hub::Hub;
 pub use instances::{Answer, Call, CallError, Instances};
 pub use listen::Listeners;
-use state::AppState;
 pub use state::HooksError;
+use state::{AppState, Handles};
 use store::Store;
 pub use tls::Certificate;
 pub use transcripts::check_prices;
@@ -67,7 +67,7 @@ pub struct Server {
     tls: Option<tls::Tls>,
     control_token: Arc<str>,
     told: own::Told,
-    state: AppState,
+    state: Handles,
 }
 
 /// Why a run ended.
@@ -138,7 +138,7 @@ impl Server {
         let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
         let (own, told) = own::OwnEvents::new();
         let own = if config.own_events { own } else { own::OwnEvents::default() };
-        let state = AppState {
+        let state = Handles {
             ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
             tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
             audit: audit::Audit::default(),
@@ -212,6 +212,7 @@ impl Server {
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
         let Self { listeners, tls, told, state, .. } = self;
+        let state = AppState::from(state);
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let following = transcripts::Following::start(&state);
         own::store(told, state.ingest.clone());
@@ -246,7 +247,7 @@ fn door(
     tls: Option<tls::Tls>,
 ) -> accept::Door {
     accept::Door {
-        router: router(state, layer),
+        doors: doors::Doors::new(state.clone(), layer),
         tls,
         connections: connections::Connections::new(),
         users: peer::Users::new(),
@@ -260,16 +261,6 @@ fn door(
         },
         ended: state.ended.subscribe(),
     }
-}
-
-/// Routes, then Socket.IO and the count of its sessions before all but the way in, and the guard before all of them.
-fn router(state: &AppState, layer: ::socketioxide::layer::SocketIoLayer) -> Router {
-    let guard = Arc::new(security::Guard::new(state.clone()));
-    http::router(state.clone())
-        .layer(layer)
-        .layer(axum::middleware::from_fn_with_state(socketio::Sessions::default(), socketio::count))
-        .merge(http::way_in(state.clone()))
-        .layer(axum::middleware::from_fn_with_state(guard, security::guard))
 }
 
 /// Clients are told, then disconnected; open requests finish; the store is closed last, so that everything

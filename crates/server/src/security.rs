@@ -6,10 +6,8 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
-use axum::extract::{Request, State};
-use axum::http::uri::Authority;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
+use axum::http::uri::{Authority, Uri};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::names;
 use serde_json::json;
@@ -124,7 +122,7 @@ impl Guard {
         self.app.config.needs_token() || peer.user == User::Other
     }
 
-    fn check(&self, request: &Request, peer: &Peer) -> Result<Proof, ApiError> {
+    fn proof<B>(&self, request: &Request<B>, peer: &Peer) -> Result<Proof, ApiError> {
         let address = peer.address.ip();
         self.app.rates.request(peer.origin(), Instant::now()).map_err(|Exhausted(wait)| {
             let message = format!("too many requests from {address}; wait {} s", wait.as_secs() + 1);
@@ -150,7 +148,7 @@ impl Guard {
         Err(ApiError::forbidden("host_not_allowed", message))
     }
 
-    fn check_origin(&self, request: &Request, host: &str) -> Result<(), ApiError> {
+    fn check_origin<B>(&self, request: &Request<B>, host: &str) -> Result<(), ApiError> {
         let headers = request.headers();
         // Both headers are sent by browsers only. They name no origin where they keep the answer from the page, which
         // then could still see how long it took.
@@ -167,7 +165,7 @@ impl Guard {
         Err(ApiError::forbidden("origin_not_allowed", message))
     }
 
-    fn check_token(&self, request: &Request, peer: &Peer) -> Result<Proof, ApiError> {
+    fn check_token<B>(&self, request: &Request<B>, peer: &Peer) -> Result<Proof, ApiError> {
         let (headers, path) = (request.headers(), request.uri().path());
         if let Some(given) = bearer(headers) {
             return if self.app.tokens.is_token(given) { Ok(Proof::Given) } else { Err(self.mistaken(peer)) };
@@ -175,7 +173,8 @@ impl Guard {
         if login(&self.app.tokens, headers).is_some() {
             return Ok(Proof::Given);
         }
-        let may_owe = path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request);
+        let may_owe =
+            path.starts_with(SOCKET_IO_OWN) || path == names::LOGIN || is_preflight(request.method());
         // Another user has no business here, and programs that have the token can show it at once.
         if may_owe && peer.user != User::Other {
             return Ok(Proof::Owed);
@@ -205,60 +204,85 @@ pub(crate) fn too_many_mistakes(Exhausted(wait): Exhausted) -> ApiError {
     ApiError::too_many("too_many_mistakes", message)
 }
 
-/// Checks every request before anything else looks at it.
-pub(crate) async fn guard(
-    State(guard): State<std::sync::Arc<Guard>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let Some(peer) = request.extensions().get::<Peer>().copied() else {
-        return ApiError::bad_request("no_connection", "the request came over no connection").into_response();
-    };
-    let mut response = match guard.check(&request, &peer) {
-        Ok(proof) => {
-            if let Some(connection) = request.extensions().get::<Watched>() {
-                match proof {
-                    Proof::Given => connection.owes_nothing(),
-                    Proof::Owed => connection.owes_for(guard.patience),
-                }
-            }
-            request.extensions_mut().insert(proof);
-            return answer(&guard, request, &peer, next).await;
-        }
-        Err(refused) => refuse(&guard, refused, &request, &peer),
-    };
-    restrict_content(response.headers_mut());
-    response
+/// A request that may pass, and what the headers of its answer depend on.
+pub(crate) struct Passed {
+    pub proof: Proof,
+    peer: Peer,
+    method: Method,
+    uri: Uri,
+    /// The page that asks, where it may read the answer.
+    origin: Option<HeaderValue>,
 }
 
-async fn answer(guard: &Guard, request: Request, peer: &Peer, next: Next) -> Response {
-    let (method, address) = (request.method().clone(), request.uri().clone());
-    let origin = request
-        .headers()
-        .get(header::ORIGIN)
-        .filter(|origin| origin.to_str().is_ok_and(|origin| guard.allowed.origin(origin, host(&request))));
-    let (origin, is_preflight) = (origin.cloned(), is_preflight(&request));
-    let mut response = if is_preflight {
-        StatusCode::NO_CONTENT.into_response()
-    } else if method == Method::POST {
-        let answered = tokio::time::timeout(guard.body_limit, next.run(request)).await;
-        answered.unwrap_or_else(|_| {
-            ApiError::timeout(
-                "the request did not come whole, or could not be carried out, in time; send less at once",
-            )
-            .into_response()
-        })
-    } else {
-        next.run(request).await
-    };
-    if let Some(code) = refusal(&response) {
-        guard.app.audit.refused(code, peer.address.ip(), &format!("{method} {}", address.path()));
+impl Guard {
+    /// Checks a request before anything else looks at it; the error is the answer to one that may not pass.
+    pub(crate) fn check<B>(
+        &self,
+        request: &Request<B>,
+        peer: Peer,
+        connection: &Watched,
+    ) -> Result<Passed, Box<Response>> {
+        let proof = self.proof(request, &peer).map_err(|refused| {
+            let mut response = self.refuse(refused, request, &peer);
+            restrict_content(response.headers_mut());
+            Box::new(response)
+        })?;
+        match proof {
+            Proof::Given => connection.owes_nothing(),
+            Proof::Owed => connection.owes_for(self.patience),
+        }
+        let origin = request
+            .headers()
+            .get(header::ORIGIN)
+            .filter(|origin| origin.to_str().is_ok_and(|origin| self.allowed.origin(origin, host(request))))
+            .cloned();
+        Ok(Passed { proof, peer, method: request.method().clone(), uri: request.uri().clone(), origin })
     }
-    if response.status() != StatusCode::NO_CONTENT {
-        restrict_content(response.headers_mut());
+
+    /// The answer of a door, in time and with what a browser must know of it.
+    pub(crate) async fn answer(&self, passed: Passed, door: impl Future<Output = Response>) -> Response {
+        let Passed { peer, method, uri, origin, .. } = passed;
+        let is_preflight = is_preflight(&method);
+        let mut response = if is_preflight {
+            StatusCode::NO_CONTENT.into_response()
+        } else if method == Method::POST {
+            tokio::time::timeout(self.body_limit, door).await.unwrap_or_else(|_| {
+                ApiError::timeout(
+                    "the request did not come whole, or could not be carried out, in time; send less at once",
+                )
+                .into_response()
+            })
+        } else {
+            door.await
+        };
+        if let Some(code) = refusal(&response) {
+            self.app.audit.refused(code, peer.address.ip(), &format!("{method} {}", uri.path()));
+        }
+        if response.status() != StatusCode::NO_CONTENT {
+            restrict_content(response.headers_mut());
+        }
+        allow_origin(response.headers_mut(), origin, is_preflight);
+        response
     }
-    allow_origin(response.headers_mut(), origin, is_preflight);
-    response
+
+    /// Says no: to a person in a browser with a page, to a probe with what a stranger may know, to others with the
+    /// reason.
+    fn refuse<B>(&self, refused: ApiError, request: &Request<B>, peer: &Peer) -> Response {
+        let (method, path) = (request.method(), request.uri().path());
+        if refused.is_unauthorized() && matches!(path, names::HEALTH) && bearer(request.headers()).is_none() {
+            let health = json!({
+                "status": "running", "service": names::SERVICE, "version": env!("CARGO_PKG_VERSION"),
+            });
+            return Json(health).into_response();
+        }
+        self.app.audit.refused(refused.code, peer.address.ip(), &format!("{method} {path}"));
+        let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+        let is_person = *method == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"));
+        if refused.is_unauthorized() && is_person && !path.starts_with("/api/") {
+            return login_page(StatusCode::UNAUTHORIZED);
+        }
+        refused.into_response()
+    }
 }
 
 /// Why a door behind the guard refused a request; a mere mistake is no refusal.
@@ -275,25 +299,6 @@ fn refusal(response: &Response) -> Option<&'static str> {
     let code = response.extensions().get::<Code>().filter(|_| is_refusal).map(|Code(code)| *code);
     // Socket.IO has its own form of errors.
     code.or((response.status() == StatusCode::PAYLOAD_TOO_LARGE).then_some(TOO_LARGE))
-}
-
-/// Says no: to a person in a browser with a page, to a probe with what a stranger may know, to others with the
-/// reason.
-fn refuse(guard: &Guard, refused: ApiError, request: &Request, peer: &Peer) -> Response {
-    let (method, path) = (request.method(), request.uri().path());
-    if refused.is_unauthorized() && matches!(path, names::HEALTH) && bearer(request.headers()).is_none() {
-        let health = json!({
-            "status": "running", "service": names::SERVICE, "version": env!("CARGO_PKG_VERSION"),
-        });
-        return Json(health).into_response();
-    }
-    guard.app.audit.refused(refused.code, peer.address.ip(), &format!("{method} {path}"));
-    let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
-    let is_person = *method == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"));
-    if refused.is_unauthorized() && is_person && !path.starts_with("/api/") {
-        return login_page(StatusCode::UNAUTHORIZED);
-    }
-    refused.into_response()
 }
 
 /// Whether the system says that this server's user is at the other end, or a login does. Who has the token may be
@@ -315,15 +320,15 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn host(request: &Request) -> &str {
+fn host<B>(request: &Request<B>) -> &str {
     match request.headers().get(header::HOST) {
         Some(host) => host.to_str().unwrap_or_default(),
         None => request.uri().authority().map_or("", |authority| authority.as_str()),
     }
 }
 
-fn is_preflight(request: &Request) -> bool {
-    *request.method() == Method::OPTIONS
+fn is_preflight(method: &Method) -> bool {
+    *method == Method::OPTIONS
 }
 
 /// Whether a page of another origin made the browser ask.

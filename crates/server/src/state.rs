@@ -1,7 +1,8 @@
-//! What every door can reach: cheap handles, cloned into each handler.
+//! What every door can reach.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::ops::Deref;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::time::{Instant, SystemTime};
@@ -42,9 +43,12 @@ pub enum HooksError {
     Failed(String),
 }
 
-/// Handles to everything a door needs.
+/// Everything a door needs; clones share it.
 #[derive(Clone)]
-pub(crate) struct AppState {
+pub(crate) struct AppState(Arc<Handles>);
+
+/// Handles to everything a door needs.
+pub(crate) struct Handles {
     pub config: Arc<Config>,
     pub store: Store,
     pub hub: Hub,
@@ -70,7 +74,21 @@ pub(crate) struct AppState {
     pub next: Arc<Mutex<Listeners>>,
 }
 
-impl AppState {
+impl From<Handles> for AppState {
+    fn from(handles: Handles) -> Self {
+        Self(Arc::new(handles))
+    }
+}
+
+impl Deref for AppState {
+    type Target = Handles;
+
+    fn deref(&self) -> &Handles {
+        &self.0
+    }
+}
+
+impl Handles {
     /// Reads the store off the async threads.
     pub(crate) async fn read<T: Send + 'static>(
         &self,

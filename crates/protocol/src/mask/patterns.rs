@@ -189,6 +189,10 @@ fn replaced<'a>(
     text: Cow<'a, str>,
     by: impl Fn(&Captures<'_>) -> Option<String>,
 ) -> Cow<'a, str> {
+    // Nearly always there is none, and that much is known without its groups.
+    if !pattern.is_match(&text) {
+        return text;
+    }
     let mut out = String::new();
     let (mut copied, mut at) = (0, 0);
     while let Some(found) = pattern.captures_at(&text, at) {

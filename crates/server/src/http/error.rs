@@ -1,10 +1,13 @@
 //! `{"code","message"}` with the status that fits: the sender's mistakes go back to the sender, ours go to
 //! the log as well.
 
+use std::error::Error;
+
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use http_body_util::LengthLimitError;
 use protocol::{ErrorBody, Refusal};
 
 use crate::ingest::Rejected;
@@ -83,6 +86,19 @@ impl ApiError {
     pub(crate) fn wrong_method(message: impl Into<String>) -> Self {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
     }
+
+    /// A body that did not come whole, or is longer than its limit.
+    pub(super) fn unreadable(error: &(dyn Error + 'static)) -> Self {
+        if error.is::<LengthLimitError>() {
+            return Self::too_large();
+        }
+        Self::bad_request("unreadable_body", format!("the body did not come whole: {error}"))
+    }
+
+    fn too_large() -> Self {
+        let message = "the body is larger than this monitor takes; send events one by one";
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, message)
+    }
 }
 
 impl IntoResponse for ApiError {
@@ -125,10 +141,7 @@ impl From<Rejected> for ApiError {
 impl From<BytesRejection> for ApiError {
     fn from(rejection: BytesRejection) -> Self {
         match rejection.status() {
-            StatusCode::PAYLOAD_TOO_LARGE => {
-                let message = "the body is larger than this monitor takes; send events one by one";
-                Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, message)
-            }
+            StatusCode::PAYLOAD_TOO_LARGE => Self::too_large(),
             _ => Self::bad_request("unreadable_body", rejection.body_text()),
         }
     }

@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::Json;
 use axum::extract::{Path, Query as QueryString, State};
 use axum::http::header::CONTENT_ENCODING;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use protocol::page::WAIT_S_MAX;
 use protocol::{Entry, Page, Seq, Source, Timestamp, mask};
 use serde_json::json;
@@ -25,18 +25,22 @@ const PAGE_DEFAULT: usize = 100;
 
 /// `POST /api/events`: 204 for one event that is stored, counts for several; 202 for what is not kept because
 /// capture is paused, so that hooks do not keep it for later.
-pub(super) async fn take(
-    State(app): State<AppState>,
-    Extension(peer): Extension<Peer>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+pub(crate) async fn take(
+    app: &AppState,
+    peer: &Peer,
+    request: Request<Incoming>,
 ) -> Result<Response, ApiError> {
+    let (head, body) = request.into_parts();
     // A few bytes could unpack to any number of them.
-    if headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
+    if head.headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(ApiError::unsupported_encoding("send the body as it is, without `content-encoding`"));
     }
-    let sender = Sender { door: Source::Http, is_own: peer.is_own() && !is_forwarded(&headers) };
-    Ok(match app.ingest.take(body?, sender).await? {
+    let sender = Sender { door: Source::Http, is_own: peer.is_own() && !is_forwarded(&head.headers) };
+    let body = Limited::new(body, app.config.body_bytes_max)
+        .collect()
+        .await
+        .map_err(|error| ApiError::unreadable(error.as_ref()))?;
+    Ok(match app.ingest.take(body.to_bytes(), sender).await? {
         Taken::One(_) => StatusCode::NO_CONTENT.into_response(),
         Taken::Many(summary) => Json(summary).into_response(),
         Taken::Paused { skipped } => {

@@ -47,7 +47,7 @@ pub(super) async fn change(
 }
 
 async fn ask(app: AppState, order: Option<HooksOrder>) -> Result<Json<Hooks>, ApiError> {
-    let Some(desk) = app.hooks else {
+    let Some(desk) = app.hooks.clone() else {
         return Err(ApiError::not_found("no_hooks", "this server does not manage hooks"));
     };
     // It reads and writes files, and may start a process.

@@ -21,19 +21,13 @@ use protocol::names;
 use tower_http::compression::CompressionLayer;
 
 pub(crate) use error::{ApiError, Code, TOO_LARGE};
+pub(crate) use events::take;
 pub(crate) use instances::CALLS_MAX;
 pub(crate) use login::page as login_page;
 
 use crate::state::AppState;
 
-/// The way in. It stands apart because events come by the thousand, and each layer around a route costs its every
-/// request: compression and Socket.IO have no business here.
-pub(crate) fn way_in(state: AppState) -> Router {
-    let body = DefaultBodyLimit::max(state.config.body_bytes_max);
-    Router::new().route(names::EVENTS, post(events::take).layer(body)).with_state(state)
-}
-
-/// Every other route of the server.
+/// Every route of the server but the way in, [`take`].
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
         .route("/", get(upgrade::root))

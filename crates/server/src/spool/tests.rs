@@ -58,7 +58,7 @@ impl Bench {
         let server = server.with_instances(Known(known));
         let drain = Drain {
             folder,
-            state: server.state.clone(),
+            state: server.state.into(),
             runtime: Handle::current(),
             seen: None,
             servers: Vec::new(),

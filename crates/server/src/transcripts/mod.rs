@@ -103,7 +103,8 @@ async fn follow(state: AppState) {
 /// The files that are followed.
 struct Desk {
     teller: Teller,
-    files: HashMap<PathBuf, Followed>,
+    /// By session, for every event of one asks for its own.
+    files: HashMap<String, Vec<Followed>>,
 }
 
 struct Followed {
@@ -136,11 +137,9 @@ impl Desk {
         };
         let Some(session) = event.row.session_id.as_ref() else { return };
         let patience = if *kind == HookEvent::SessionEnd { ENDED_MAX } else { QUIET_MAX };
-        let mut is_known = false;
-        for file in self.files.values_mut().filter(|file| file.origin.session == session.as_str()) {
-            file.until = now + patience;
-            is_known = true;
-        }
+        let known = self.files.get_mut(session.as_str());
+        let is_known = known.is_some();
+        known.into_iter().flatten().for_each(|file| file.until = now + patience);
         // The path of a session may change when it is resumed; every other event only repeats it.
         if is_known
             && !matches!(
@@ -164,11 +163,14 @@ impl Desk {
 
     fn follow(&mut self, path: PathBuf, origin: Origin, until: Instant) {
         let is_transcript = path.is_absolute() && path.extension() == Some(OsStr::new("jsonl"));
-        if !is_transcript || self.files.contains_key(&path) || self.files.len() >= FILES_MAX {
+        let followed = || self.files.values().flatten();
+        let is_known = || followed().any(|file| file.tail.path() == path);
+        if !is_transcript || is_known() || followed().count() >= FILES_MAX {
             return;
         }
         let subagents = origin.agent.is_none().then(|| path.with_extension("").join("subagents"));
-        self.files.insert(path.clone(), Followed { tail: Tail::new(path), origin, until, subagents });
+        let session = self.files.entry(origin.session.clone()).or_default();
+        session.push(Followed { tail: Tail::new(path), origin, until, subagents });
     }
 
     /// Reads what is new in all files; gives the events that it tells.
@@ -176,7 +178,7 @@ impl Desk {
         self.find_subagents();
         let mut events = Vec::new();
         // Subagents last: what they repeat of the main thread is the main thread's.
-        let mut files: Vec<&mut Followed> = self.files.values_mut().collect();
+        let mut files: Vec<&mut Followed> = self.files.values_mut().flatten().collect();
         files.sort_by_key(|file| file.origin.agent.is_some());
         for file in files {
             let mut is_read = false;
@@ -194,7 +196,10 @@ impl Desk {
             }
         }
         events.extend(self.teller.overdue(now));
-        self.files.retain(|_, file| file.until > now);
+        self.files.retain(|_, files| {
+            files.retain(|file| file.until > now);
+            !files.is_empty()
+        });
         events
     }
 
@@ -203,6 +208,7 @@ impl Desk {
         let folders: Vec<(PathBuf, String, Instant)> = self
             .files
             .values()
+            .flatten()
             .filter_map(|file| Some((file.subagents.clone()?, file.origin.session.clone(), file.until)))
             .collect();
         for (folder, session, until) in folders {

@@ -1,0 +1,60 @@
+//! Every request over HTTP: past the guard, then the way in or a route.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request};
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use protocol::names;
+use socketioxide::layer::SocketIoLayer;
+use tower::Service;
+
+use crate::connections::Watched;
+use crate::peer::Peer;
+use crate::security::Guard;
+use crate::state::AppState;
+use crate::{http, socketio};
+
+/// What is behind a listener.
+pub(crate) struct Doors {
+    app: AppState,
+    guard: Guard,
+    /// With Socket.IO, and the count of its sessions, before them.
+    routes: Router,
+}
+
+impl Doors {
+    pub(crate) fn new(app: AppState, socket_io: SocketIoLayer) -> Self {
+        let count = axum::middleware::from_fn_with_state(socketio::Sessions::default(), socketio::count);
+        let routes = http::router(app.clone()).layer(socket_io).layer(count);
+        Self { guard: Guard::new(app.clone()), app, routes }
+    }
+
+    /// Answers a request that came from this peer over this connection.
+    pub(crate) async fn answer(
+        &self,
+        request: Request<Incoming>,
+        peer: Peer,
+        connection: &Watched,
+    ) -> Response {
+        let passed = match self.guard.check(&request, peer, connection) {
+            Ok(passed) => passed,
+            Err(refusal) => return *refusal,
+        };
+        // Events come by the thousand, and each layer around a route costs its every request.
+        if request.method() == Method::POST && request.uri().path() == names::EVENTS {
+            let taken = async { http::take(&self.app, &peer, request).await.into_response() };
+            return self.guard.answer(passed, taken).await;
+        }
+        let mut request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(passed.proof);
+        request.extensions_mut().insert(connection.clone());
+        let mut routes = self.routes.clone();
+        let routed = async {
+            let Ok(response) = routes.call(request).await;
+            response
+        };
+        self.guard.answer(passed, routed).await
+    }
+}
