@@ -1,8 +1,10 @@
 //! The one way in: every door hands its bytes here; only this writes the store.
 
 use std::future::Future;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::available_parallelism;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use protocol::ingest::{Body, parse, split};
 use protocol::{EventId, Incoming, Refusal, Seq, Source, Timestamp};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::Semaphore;
 
 use crate::Capture;
 use crate::store::{Appended, Store, StoreError};
@@ -24,6 +27,8 @@ pub(crate) struct Ingest {
     store: Store,
     capture: Capture,
     counters: Arc<Counters>,
+    /// Turns of parsing large bodies.
+    parsing: Arc<Semaphore>,
 }
 
 /// Counters since start.
@@ -129,7 +134,11 @@ enum Parsed {
 
 impl Ingest {
     pub(crate) fn new(store: Store, capture: Capture) -> Self {
-        Self { store, capture, counters: Arc::default() }
+        let cores = available_parallelism().map_or(1, NonZero::get);
+        // The one thread that stores them is no quicker than one that parses, and each body that is parsed takes
+        // several times its own memory.
+        let parsing = Arc::new(Semaphore::new((cores / 2).max(1)));
+        Self { store, capture, counters: Arc::default(), parsing }
     }
 
     pub(crate) fn counters(&self) -> &Counters {
@@ -144,8 +153,13 @@ impl Ingest {
             drop(body);
             parsed
         } else {
-            let parsing = tokio::task::spawn_blocking(move || parse_body(&body, sender.door));
-            parsing.await.map_err(|_| Rejected::Store(StoreError::Closed))?
+            let closed = || Rejected::Store(StoreError::Closed);
+            let turn = self.parsing.clone().acquire_owned().await.map_err(|_| closed())?;
+            let parsing = tokio::task::spawn_blocking(move || {
+                let _turn = turn;
+                parse_body(&body, sender.door)
+            });
+            parsing.await.map_err(|_| closed())?
         };
         let mut parsed = parsed.inspect_err(|_| self.count_refused(1)).map_err(Rejected::Refused)?;
         if self.capture.is_paused(now()) {
