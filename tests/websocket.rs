@@ -353,7 +353,7 @@ fn a_client_that_does_not_read_holds_up_nobody_and_is_told_what_it_missed() {
         .map(|_| json!({"hook_event_name": "UserPromptSubmit", "session_id": "s-1", "prompt": large}))
         .collect();
     let batch = json!(batch).to_string();
-    let batches = 24;
+    let batches = 12;
     for number in 1..=batches {
         let reply = monitor.post("/api/events", &batch);
         assert_eq!(reply.status, 200, "{reply:?}");
