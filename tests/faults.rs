@@ -294,3 +294,36 @@ fn a_pause_of_capture_lasts_when_the_clock_jumps_back_and_ends_when_it_is_ended(
     monitor.event(prompt("a second back", "hello"));
     assert_eq!(monitor.events("").sessions(), ["resumed", "later", "a second back"]);
 }
+
+#[test]
+fn a_login_lasts_a_month_and_a_link_to_it_ten_minutes() {
+    const DAY: i64 = 24 * 3600;
+    let faults = Faults::none();
+    let monitor = started(&json!({ "require_token": true }), &faults);
+    let link = || {
+        let printed = monitor.cli(&["token", "link", "--port", &monitor.port().to_string()]);
+        let printed = String::from_utf8(printed.stdout).expect("text");
+        let at = printed.find("/login?code=").unwrap_or_else(|| panic!("no link: {printed}"));
+        printed[at..].trim().to_owned()
+    };
+    let (first, second, third) = (link(), link(), link());
+    let login = monitor.get(&first);
+    assert_eq!(login.status, 200, "{login:?}");
+    let cookie = login.cookie();
+    let headers = json!({ "headers": { "Cookie": cookie } });
+    for (day, is_in) in [(0, true), (29, true), (31, false), (0, true)] {
+        faults.set_clock(day * DAY);
+        let expected = if is_in { 200 } else { 401 };
+        let reply = monitor.get_with(names::EVENTS, &[("cookie", &cookie)]);
+        assert_eq!(reply.status, expected, "day {day}: {reply:?}");
+        if is_in {
+            WebSocket::attempt_with(&monitor, "/ws", &headers).data("system.status");
+        } else {
+            assert_eq!(WebSocket::attempt_with(&monitor, "/ws", &headers).refusal(), 401, "day {day}");
+        }
+    }
+    faults.let_pass(9 * 60);
+    assert_eq!(monitor.get(&second).status, 200, "nine minutes later");
+    faults.let_pass(11 * 60);
+    assert_eq!(monitor.get(&third).status, 401, "eleven minutes later");
+}

@@ -84,6 +84,11 @@ impl Faults {
         self.set(Word::ClockOffset, (1000 * seconds).cast_unsigned());
     }
 
+    /// So many seconds more have passed since the program started, by the clock that only goes forward.
+    pub fn let_pass(&self, seconds: u64) {
+        self.set(Word::Passed, 1000 * seconds);
+    }
+
     /// Keeps beside each file what of it survives a loss of power.
     pub fn keep_synced(&self) {
         self.set(Word::KeepSynced, 1);

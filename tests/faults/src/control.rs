@@ -29,6 +29,8 @@ pub(crate) enum Word {
     Held,
     /// How far the clock of the day is ahead, in milliseconds; negative is behind.
     ClockOffset,
+    /// How far the clock that only goes forward is ahead, in milliseconds.
+    Passed,
     /// Whether to keep, beside each file, what of it a loss of power cannot take any more.
     KeepSynced,
     /// How many calls were in trouble or held; the library counts.

@@ -237,13 +237,13 @@ fn sync(descriptor: c_int, real: Fsync) -> c_int {
 }
 
 /// A time in seconds and parts of a second, of which a millisecond has so many, as far off as the test wants.
-fn set_off(seconds: i64, parts: i64, parts_of_ms: i64) -> (i64, i64) {
-    let offset_ms = word(Word::ClockOffset).cast_signed();
+fn set_off(offset: Word, seconds: i64, parts: i64, parts_of_ms: i64) -> (i64, i64) {
+    let offset_ms = word(offset).cast_signed();
     let (parts, second) = (parts + offset_ms.rem_euclid(1000) * parts_of_ms, 1000 * parts_of_ms);
     (seconds + offset_ms.div_euclid(1000) + parts / second, parts % second)
 }
 
-/// The time; that of the day is as far off as the test wants.
+/// The time, as far off as the test wants.
 ///
 /// # Safety
 /// As the C library's.
@@ -252,10 +252,17 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::
     let real = real!(c"clock_gettime" as ClockGettime);
     // SAFETY: the caller's own arguments.
     let done = unsafe { real(clock, time) };
-    if done == 0 && matches!(clock, libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE) {
+    let offset = match clock {
+        libc::CLOCK_REALTIME | libc::CLOCK_REALTIME_COARSE => Some(Word::ClockOffset),
+        libc::CLOCK_MONOTONIC | libc::CLOCK_MONOTONIC_COARSE | libc::CLOCK_BOOTTIME => Some(Word::Passed),
+        _ => None,
+    };
+    if done == 0
+        && let Some(offset) = offset
+    {
         // SAFETY: the C library has just written there.
         let time = unsafe { &mut *time };
-        (time.tv_sec, time.tv_nsec) = set_off(time.tv_sec, time.tv_nsec, 1_000_000);
+        (time.tv_sec, time.tv_nsec) = set_off(offset, time.tv_sec, time.tv_nsec, 1_000_000);
     }
     done
 }
@@ -272,7 +279,7 @@ pub unsafe extern "C" fn gettimeofday(time: *mut libc::timeval, zone: *mut c_voi
     if done == 0 && !time.is_null() {
         // SAFETY: the C library has just written there.
         let time = unsafe { &mut *time };
-        (time.tv_sec, time.tv_usec) = set_off(time.tv_sec, time.tv_usec, 1000);
+        (time.tv_sec, time.tv_usec) = set_off(Word::ClockOffset, time.tv_sec, time.tv_usec, 1000);
     }
     done
 }
