@@ -43,7 +43,7 @@ pub(crate) struct Hub {
 
 struct Shared {
     ring: Mutex<Ring>,
-    sessions: Mutex<HashMap<SessionId, (Revision, Session)>>,
+    sessions: Mutex<HashMap<SessionId, (Revision, Arc<ChangedSession>)>>,
     latest: watch::Sender<Latest>,
     unstored: broadcast::Sender<Arc<Published>>,
 }
@@ -90,6 +90,32 @@ impl Published {
     /// Its messages to raw WebSocket clients, likewise.
     pub(crate) fn websocket(&self, encode: impl FnOnce(&Event) -> Vec<Encoded>) -> &[Encoded] {
         self.websocket.get_or_init(|| encode(&self.event))
+    }
+}
+
+/// A session as a change left it, with what several subscribers need of it and only one has to make.
+#[derive(Debug)]
+pub(crate) struct ChangedSession {
+    session: Session,
+    encoded: OnceLock<Box<RawValue>>,
+}
+
+impl ChangedSession {
+    fn of(session: Session) -> Arc<Self> {
+        Arc::new(Self { session, encoded: OnceLock::new() })
+    }
+
+    /// It as JSON, encoded once however many clients get it.
+    pub(crate) fn encoded(&self) -> &RawValue {
+        self.encoded.get_or_init(|| to_raw(&self.session))
+    }
+}
+
+impl Deref for ChangedSession {
+    type Target = Session;
+
+    fn deref(&self) -> &Session {
+        &self.session
     }
 }
 
@@ -209,7 +235,7 @@ impl Shared {
         lock(&self.ring)
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, (Revision, Session)>> {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<SessionId, (Revision, Arc<ChangedSession>)>> {
         step();
         lock(&self.sessions)
     }
@@ -230,7 +256,7 @@ impl Subscriber {
     }
 
     /// The same, but a session that changed is something too. With the sessions that changed, each once.
-    pub(crate) async fn next_change(&mut self, count: usize) -> Option<(Delivery, Vec<Session>)> {
+    pub(crate) async fn next_change(&mut self, count: usize) -> Option<(Delivery, Vec<Arc<ChangedSession>>)> {
         let (position, revision) = (self.position, self.revision);
         let is_news = |latest: &Latest| latest.seq > position || latest.revision > revision;
         let delivery = self.wait(count, is_news).await?;
@@ -284,9 +310,13 @@ impl Ring {
     }
 }
 
-fn remember(known: &mut HashMap<SessionId, (Revision, Session)>, changed: Vec<Session>, revision: Revision) {
+fn remember(
+    known: &mut HashMap<SessionId, (Revision, Arc<ChangedSession>)>,
+    changed: Vec<Session>,
+    revision: Revision,
+) {
     for session in changed {
-        known.insert(session.session_id.clone(), (revision, session));
+        known.insert(session.session_id.clone(), (revision, ChangedSession::of(session)));
     }
     if known.len() > SESSIONS_MAX {
         let mut revisions: Vec<Revision> = known.values().map(|(revision, _)| *revision).collect();
@@ -346,7 +376,8 @@ mod tests {
         hub.publish(Publication::Committed(group));
         let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
         assert!(delivery.events.is_empty() && delivery.gap.is_none(), "{delivery:?}");
-        assert_eq!(changed, [session]);
+        let told: Vec<&Session> = changed.iter().map(|changed| &***changed).collect();
+        assert_eq!(told, [&session]);
         hub.publish(committed(1, 1, 1));
         let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
         assert_eq!((seqs(&delivery), changed.len()), (vec![1], 0), "a change is told once");

@@ -62,7 +62,7 @@ impl Reader {
         let seqs: Vec<u64> = delivery.events.iter().map(|event| event.row.seq.0).collect();
         self.at = seqs.last().copied().unwrap_or(self.at);
         prop_assert_eq!(seqs, expected);
-        let told = changed.into_iter().map(|session| (session.session_id.0, session.events));
+        let told = changed.iter().map(|session| (session.session_id.0.clone(), session.events));
         prop_assert_eq!(told.collect::<HashMap<_, _>>(), std::mem::take(&mut self.changed));
         Ok(())
     }

@@ -2,21 +2,21 @@
 //! it reads, and that ends with the connection or the server.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::UPGRADE;
-use protocol::Session;
 use protocol::stream::Gap;
 use serde::Serialize;
 use socketioxide::extract::SocketRef;
 use tokio::task::AbortHandle;
 
 use crate::connections::Watched;
-use crate::hub::{Delivery, Subscriber};
+use crate::hub::{ChangedSession, Delivery, Subscriber};
 use crate::state::AppState;
 
 /// Bytes on their way to a client that does not take them: more is not encoded for it.
-const UNREAD_BYTES_MAX: u64 = 1024 * 1024;
+const UNREAD_BYTES_MAX: u64 = 256 * 1024;
 
 /// First and longest pause before a connection that has no room is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
@@ -83,7 +83,7 @@ impl Outlet {
         subscriber: &mut Subscriber,
         count: usize,
         app: &AppState,
-    ) -> Option<(Delivery, Vec<Session>)> {
+    ) -> Option<(Delivery, Vec<Arc<ChangedSession>>)> {
         let (delivery, changed) = subscriber.next_change(count).await?;
         self.tell_gap(&delivery, app).await?;
         Some((delivery, changed))

@@ -1,10 +1,11 @@
 //! The namespace `/stream`: a snapshot, then batches of rows in order, with counted gaps for who is too slow.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use protocol::stream::{Filter, SessionsChanged, Snapshot, Subscribe};
-use protocol::{Seq, Session, Timestamp, names};
+use protocol::stream::{Filter, Snapshot, Subscribe};
+use protocol::{Seq, Timestamp, names};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -17,7 +18,7 @@ use super::args::Args;
 use super::feed::{self, Outlet};
 use super::{access, turns};
 use crate::clients::{Client, Transport};
-use crate::hub::{Delivery, Subscriber, to_raw};
+use crate::hub::{ChangedSession, Delivery, Subscriber};
 use crate::state::AppState;
 use crate::store::{Page, Query, StoreError};
 
@@ -27,16 +28,23 @@ const SNAPSHOT_DEFAULT: usize = 500;
 /// Sessions of a snapshot.
 const SNAPSHOT_SESSIONS: usize = 200;
 
-/// At most so many rows in one batch; a client that catches up gets several.
-const BATCH_ROWS_MAX: usize = 1000;
+/// At most so many rows in one batch; a client that catches up gets several. Each has batches of its own on their way, so
+/// this is most of what a hundred clients need in a flood.
+const BATCH_ROWS_MAX: usize = 500;
 
-/// Between two batches: at most 20 a second, and a burst becomes one.
+/// Between two batches: at most 20 a second, and a burst becomes few.
 const COALESCE: Duration = Duration::from_millis(50);
 
 /// A [`Batch`](protocol::stream::Batch) whose rows are encoded already.
 #[derive(Serialize)]
 struct EncodedBatch<'a> {
     rows: Vec<&'a RawValue>,
+}
+
+/// A [`SessionsChanged`](protocol::stream::SessionsChanged) whose sessions are encoded already.
+#[derive(Serialize)]
+struct EncodedSessions<'a> {
+    changed: Vec<&'a RawValue>,
 }
 
 /// Opens the namespace.
@@ -134,7 +142,7 @@ async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filte
 async fn send(
     outlet: &mut Outlet,
     delivery: &Delivery,
-    changed: Vec<Session>,
+    changed: Vec<Arc<ChangedSession>>,
     filter: &Filter,
 ) -> Option<()> {
     for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
@@ -147,8 +155,9 @@ async fn send(
         }
     }
     if !changed.is_empty() {
-        let changed = to_raw(&SessionsChanged { changed });
-        outlet.send("sessions", &changed, changed.get().len()).await?;
+        let changed: Vec<&RawValue> = changed.iter().map(|session| session.encoded()).collect();
+        let bytes = changed.iter().map(|session| session.get().len()).sum();
+        outlet.send("sessions", &EncodedSessions { changed }, bytes).await?;
     }
     Some(())
 }

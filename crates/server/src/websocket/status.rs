@@ -66,12 +66,12 @@ pub(super) fn current(app: &AppState) -> Status {
 pub(super) struct Running(BTreeMap<SessionId, Timestamp>);
 
 impl Running {
-    fn fold(&mut self, session: Session) {
+    fn fold(&mut self, session: &Session) {
         if session.ended_at.is_some() || session.status.state == State::Lost {
             self.0.remove(&session.session_id);
             return;
         }
-        self.0.insert(session.session_id, session.started_at);
+        self.0.insert(session.session_id.clone(), session.started_at);
         if self.0.len() > RUNNING_MAX {
             let oldest = self.0.iter().min_by_key(|(_, started_at)| **started_at).map(|(id, _)| id.clone());
             oldest.map(|id| self.0.remove(&id));
@@ -94,7 +94,7 @@ pub(super) async fn stored(app: &AppState) -> Running {
     });
     let since = Timestamp::from_system(SystemTime::now()).0 - SILENT_MS;
     let mut running = Running::default();
-    sessions.into_iter().filter(|s| s.last_event_at.0 >= since).for_each(|session| running.fold(session));
+    sessions.into_iter().filter(|s| s.last_event_at.0 >= since).for_each(|session| running.fold(&session));
     running
 }
 
@@ -114,7 +114,7 @@ pub(super) async fn watch(app: AppState, mut running: Running) {
         tokio::select! {
             change = subscriber.next_change(BATCH_EVENTS) => {
                 let Some((_, changed)) = change else { return };
-                changed.into_iter().for_each(|session| running.fold(session));
+                changed.iter().for_each(|session| running.fold(session));
             }
             changed = clients.changed() => if changed.is_err() { return },
             _ = ended.wait_for(Option::is_some) => return,
