@@ -41,20 +41,22 @@ impl Doors {
             Ok(passed) => passed,
             Err(refusal) => return *refusal,
         };
+        // What a request waits for is apart from its connection, which may be idle for long, and there may be thousands.
         // Events come by the thousand, and each layer around a route costs its every request.
         if request.method() == Method::POST && request.uri().path() == names::EVENTS {
-            let taken = async { http::take(&self.app, &peer, request).await.into_response() };
+            let taken = Box::pin(async { http::take(&self.app, &peer, request).await.into_response() });
             return self.guard.answer(passed, taken).await;
         }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(passed.proof);
         request.extensions_mut().insert(connection.clone());
-        let mut routes = self.routes.clone();
-        let routed = async {
-            let Ok(response) = routes.call(request).await;
-            response
-        };
+        let routed = Box::pin(self.route(request));
         self.guard.answer(passed, routed).await
+    }
+
+    async fn route(&self, request: Request<Body>) -> Response {
+        let Ok(response) = self.routes.clone().call(request).await;
+        response
     }
 }
