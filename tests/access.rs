@@ -36,13 +36,6 @@ fn printed(monitor: &Monitor, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text").trim().to_owned()
 }
 
-/// The path and query of a login link.
-fn login_path(monitor: &Monitor) -> String {
-    let link = printed(monitor, &["token", "link"]);
-    let at = link.find("/login?code=").unwrap_or_else(|| panic!("no link: {link}"));
-    link[at..].to_owned()
-}
-
 #[test]
 fn without_the_token_there_is_nothing_but_a_word_of_health() {
     let monitor = open_to_all(&[]);
@@ -137,7 +130,7 @@ fn a_login_link_logs_one_browser_in_by_a_cookie_that_no_script_and_no_other_site
     let page = monitor.get_with("/", &[("accept", "text/html")]);
     assert_eq!(page.status, 401, "{page:?}");
     assert!(page.body.contains("<form method=post action=/login>"), "a person is asked: {page:?}");
-    let path = login_path(&monitor);
+    let path = monitor.login_path();
     let login = monitor.get(&path);
     assert_eq!(login.status, 200, "{login:?}");
     for part in ["HttpOnly", "SameSite=Strict", "Path=/"] {
@@ -167,8 +160,8 @@ fn a_login_link_logs_one_browser_in_by_a_cookie_that_no_script_and_no_other_site
 fn a_rotation_ends_everything_that_the_old_token_opened() {
     let monitor = open_to_all(&[]);
     let old = monitor.token();
-    let login = monitor.get(&login_path(&monitor));
-    let (cookie, link) = (login.cookie(), login_path(&monitor));
+    let login = monitor.get(&monitor.login_path());
+    let (cookie, link) = (login.cookie(), monitor.login_path());
     let auth = Some(json!({"token": old}));
     let options = Options { auth, transports: &["websocket"], ..Options::default() };
     let mut viewer = Socket::connect_with(&monitor, Library::Node, &options);
@@ -213,7 +206,7 @@ fn no_secret_is_written_down() {
     std::fs::write(home.path().join("socketio_config.json"), r#"{"log_level":"DEBUG"}"#)
         .expect("a file can be written");
     let monitor = Monitor::start_with(&home, &["--host", "0.0.0.0"]);
-    let (token, path) = (monitor.token(), login_path(&monitor));
+    let (token, path) = (monitor.token(), monitor.login_path());
     let login = monitor.get(&path);
     monitor.get(&path);
     with_token(&monitor, "/stats");

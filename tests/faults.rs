@@ -1,5 +1,5 @@
 //! Claims about a disk that fails or is slow and a clock that jumps. The real monitor runs as it is shipped, SQLite
-//! included; only the C library's writes to the event store, and its clock, do what the test wants.
+//! included; only the C library's writes to the event store, and its clocks, do what the test wants.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -300,13 +300,7 @@ fn a_login_lasts_a_month_and_a_link_to_it_ten_minutes() {
     const DAY: i64 = 24 * 3600;
     let faults = Faults::none();
     let monitor = started(&json!({ "require_token": true }), &faults);
-    let link = || {
-        let printed = monitor.cli(&["token", "link", "--port", &monitor.port().to_string()]);
-        let printed = String::from_utf8(printed.stdout).expect("text");
-        let at = printed.find("/login?code=").unwrap_or_else(|| panic!("no link: {printed}"));
-        printed[at..].trim().to_owned()
-    };
-    let (first, second, third) = (link(), link(), link());
+    let [first, second, third] = [(); 3].map(|()| monitor.login_path());
     let login = monitor.get(&first);
     assert_eq!(login.status, 200, "{login:?}");
     let cookie = login.cookie();

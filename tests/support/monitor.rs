@@ -149,6 +149,15 @@ impl Monitor {
         token.trim().to_owned()
     }
 
+    /// The path and query of a new login link.
+    #[track_caller]
+    pub fn login_path(&self) -> String {
+        let printed = self.cli(&["token", "link"]);
+        let link = String::from_utf8_lossy(&printed.stdout);
+        let at = link.find("/login?code=").unwrap_or_else(|| panic!("no link: {printed:?}"));
+        link[at..].trim().to_owned()
+    }
+
     /// What it has written to its terminal and its log.
     pub fn log(&self) -> String {
         log(self.home(), self.port)

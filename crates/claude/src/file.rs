@@ -121,7 +121,10 @@ pub(crate) fn remove_own(path: &Path) -> Result<(), Error> {
 
 /// Makes a folder of ours in the home, which nobody else can enter.
 pub(crate) fn make_own_folder(home: &Home, folder: &Path) -> Result<(), Error> {
-    private::folders(home.folder(), &[&home.monitor(), folder]).map_err(Error::io("use", folder))
+    private::home(home.folder()).map_err(Error::io("use", home.folder()))?;
+    [&home.monitor(), folder]
+        .iter()
+        .try_for_each(|path| private::folder(path).map_err(Error::io("use", path)))
 }
 
 /// Makes the missing folders above a file of the user's. Returns those that it made, the innermost first.

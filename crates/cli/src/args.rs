@@ -178,7 +178,7 @@ pub(crate) enum TokenOrder {
 }
 
 /// Where to listen.
-#[derive(Clone, Debug, Default, Args)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Args)]
 pub(crate) struct Listen {
     /// Port to serve, or `auto` for the first free one of 8765-8785 [default: the configured port, else 8765]
     #[arg(long, value_name = "PORT|auto")]
@@ -219,30 +219,17 @@ pub(crate) struct Listen {
 impl Listen {
     /// What these flags say of the settings, on that port.
     pub(crate) fn flags(&self, port: Option<u16>) -> Flags {
-        let Self {
-            port: _,
-            host,
-            dashboard,
-            dashboard_port,
-            profile,
-            tls,
-            tls_cert,
-            tls_key,
-            log_level,
-            log_format,
-            project: _,
-        } = self.clone();
         Flags {
-            host,
+            host: self.host.clone(),
             port,
-            dashboard,
-            dashboard_port,
-            profile,
-            tls,
-            tls_cert,
-            tls_key,
-            log_level,
-            log_format,
+            dashboard: self.dashboard,
+            dashboard_port: self.dashboard_port,
+            profile: self.profile,
+            tls: self.tls,
+            tls_cert: self.tls_cert.clone(),
+            tls_key: self.tls_key.clone(),
+            log_level: self.log_level,
+            log_format: self.log_format,
         }
     }
 
@@ -289,24 +276,8 @@ pub(crate) struct Bare {
 impl Bare {
     /// Whether it names a port at most: whatever else is asked for, only a server in this terminal does.
     pub(crate) fn is_plain(&self) -> bool {
-        // Every flag is named, so that a new one cannot be forgotten here.
-        let Listen {
-            port: _,
-            host,
-            dashboard,
-            dashboard_port,
-            profile,
-            project,
-            tls,
-            tls_cert,
-            tls_key,
-            log_level,
-            log_format,
-        } = &self.listen;
-        let is_local = host.is_none() && !tls && tls_cert.is_none() && tls_key.is_none();
-        let is_default = dashboard_port.is_none() && profile.is_none() && project.is_none();
-        let is_quiet = log_level.is_none() && log_format.is_none();
-        is_local && is_default && is_quiet && !dashboard && !self.no_browser && !self.background
+        let nothing_else = Listen { port: self.listen.port, ..Listen::default() };
+        self.listen == nothing_else && !self.no_browser && !self.background
     }
 }
 

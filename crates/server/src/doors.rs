@@ -41,7 +41,7 @@ impl Doors {
             Ok(passed) => passed,
             Err(refusal) => return *refusal,
         };
-        // What a request waits for is apart from its connection, which may be idle for long, and there may be thousands.
+        // Boxed, here and below: thousands of connections may be idle, and each would keep room for it.
         // Events come by the thousand, and each layer around a route costs its every request.
         if request.method() == Method::POST && request.uri().path() == names::EVENTS {
             let taken = Box::pin(async { http::take(&self.app, &peer, request).await.into_response() });

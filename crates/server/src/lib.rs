@@ -36,7 +36,7 @@ mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
-use std::sync::{Arc, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
 use ::socketioxide::SocketIo;
@@ -142,8 +142,8 @@ impl Server {
             ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
             tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
             audit: audit::Audit::default(),
-            rates: Arc::default(),
-            config: Arc::new(config),
+            rates: rate::Rates::default(),
+            config,
             store,
             hub,
             clients: clients::Clients::new(own.clone()),
@@ -158,7 +158,7 @@ impl Server {
             calls: Arc::new(Semaphore::new(http::CALLS_MAX)),
             hooks: None,
             ended: watch::Sender::new(None),
-            next: Arc::default(),
+            next: Mutex::default(),
         };
         Ok(Self { listeners, tls, control_token, told, state })
     }

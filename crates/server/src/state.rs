@@ -49,7 +49,7 @@ pub(crate) struct AppState(Arc<Handles>);
 
 /// Handles to everything a door needs.
 pub(crate) struct Handles {
-    pub config: Arc<Config>,
+    pub config: Config,
     pub store: Store,
     pub hub: Hub,
     pub ingest: Ingest,
@@ -60,7 +60,7 @@ pub(crate) struct Handles {
     pub id: Arc<str>,
     pub tokens: Tokens,
     pub audit: Audit,
-    pub rates: Arc<Rates>,
+    pub rates: Rates,
     pub port: u16,
     pub started: Instant,
     pub started_at: Timestamp,
@@ -71,7 +71,7 @@ pub(crate) struct Handles {
     pub hooks: Option<HooksDesk>,
     pub ended: watch::Sender<Option<Ended>>,
     /// The port to serve after a restart, when it is another one.
-    pub next: Arc<Mutex<Listeners>>,
+    pub next: Mutex<Listeners>,
 }
 
 impl From<Handles> for AppState {

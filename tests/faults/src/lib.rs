@@ -1,5 +1,5 @@
-//! Stands between the real program and the C library, as `LD_PRELOAD` allows: writes to the event store and the clock of
-//! the day do what the test's control file says. SQLite itself and all of the product's code run as they are shipped.
+//! Stands between the real program and the C library, as `LD_PRELOAD` allows: writes to the event store and the clocks
+//! do what the test's control file says. SQLite itself and all of the product's code run as they are shipped.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "it takes the place of functions of the C library")]
 

@@ -112,6 +112,13 @@ fn script(desk: &Desk, text: &str) -> PathBuf {
     path
 }
 
+/// A script that can rest with `wait` until a signal comes, and starts nothing meanwhile: the shell loses a signal that
+/// comes while it starts something.
+fn resting_script(desk: &Desk, text: &str) -> PathBuf {
+    let something = r#"sleep 600 </dev/null >/dev/null 2>&1 & trap "kill $!" EXIT"#;
+    script(desk, &format!("{something}\n{text}"))
+}
+
 const MONITOR: &str = env!("CARGO_BIN_EXE_claude-mpm-monitor");
 
 /// The events of all runs on the desk's monitor, oldest first.
@@ -148,7 +155,7 @@ fn play(desk: &Desk, line: &[&str]) -> (String, ExitStatus) {
 #[test]
 fn in_a_terminal_a_program_is_the_same_as_without_us() {
     let desk = Desk::new();
-    let program = script(
+    let program = resting_script(
         &desk,
         r#"trap 'echo resized $(stty size); seen=1' WINCH
            trap 'echo interrupted; exit 7' INT
@@ -157,8 +164,6 @@ fn in_a_terminal_a_program_is_the_same_as_without_us() {
            read name
            printf 'hello %s\r\n\342\202\254 \033[2K\033[1A\n' "$name"
            echo waiting
-           # Nothing is started meanwhile: the shell loses a signal that comes while it starts something.
-           sleep 600 </dev/null >/dev/null 2>&1 & trap "kill $!" EXIT
            while :; do wait; done"#,
     );
     let program = program.to_str().unwrap();
@@ -187,15 +192,13 @@ fn in_a_terminal_a_program_is_the_same_as_without_us() {
 fn a_program_that_stops_itself_gives_the_terminal_back_and_goes_on_with_us() {
     let desk = Desk::new();
     // Raw mode, as Claude Code sets it; then what it does at Ctrl-Z, and what it does when it is continued.
-    let program = script(
+    let program = resting_script(
         &desk,
         r#"trap 'stty -icanon -echo; echo continued $(stty size); seen=1' CONT
            trap 'echo told; exit 4' USR1
            stty -icanon -echo
            echo suspended
            stty icanon echo
-           # As above: nothing is started while a signal may come.
-           sleep 600 </dev/null >/dev/null 2>&1 & trap "kill $!" EXIT
            kill -STOP $$
            while [ -z "$seen" ]; do wait; done
            read name

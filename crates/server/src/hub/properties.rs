@@ -7,7 +7,7 @@ use tokio::runtime::Builder;
 
 use super::samples::{publish, session};
 use super::*;
-use crate::testing::cases;
+use crate::testing::{cases, trying};
 
 const CASES: u32 = 500;
 
@@ -69,7 +69,7 @@ impl Reader {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases().unwrap_or(CASES), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(trying(cases().unwrap_or(CASES)))]
 
     #[test]
     fn any_reader_gets_just_what_it_has_not_had(steps in any_steps()) {

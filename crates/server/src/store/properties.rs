@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::testing::cases;
+use crate::testing::{cases, trying};
 
 /// Sequences tried; each opens a database of its own.
 const CASES: u32 = 48;
@@ -286,7 +286,7 @@ fn check(store: &Store) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: cases().map_or(CASES, |cases| cases.div_ceil(20)), failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(trying(cases().map_or(CASES, |cases| cases.div_ceil(20))))]
 
     #[test]
     fn what_was_kept_is_what_the_stored_events_give(steps in steps()) {

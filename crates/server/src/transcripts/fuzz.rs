@@ -13,7 +13,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::*;
-use crate::testing::cases;
+use crate::testing::{cases, trying};
 
 const CASES: u32 = 300;
 
@@ -44,10 +44,6 @@ const ODD: &[&str] = &[
     "\0",
     "",
 ];
-
-fn config() -> ProptestConfig {
-    ProptestConfig { cases: cases().unwrap_or(CASES), failure_persistence: None, ..ProptestConfig::default() }
-}
 
 /// A recorded line with values of it replaced, or bytes of no meaning.
 fn any_line() -> impl Strategy<Value = Vec<u8>> {
@@ -89,7 +85,7 @@ fn any_change() -> impl Strategy<Value = Change> {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(trying(cases().unwrap_or(CASES)))]
 
     #[test]
     fn any_line_tells_events_or_nothing_and_each_response_once(lines in vec(any_line(), 1..40)) {
