@@ -1,8 +1,11 @@
-# Sourced by every script: starts in the repository's root, finds cargo, and gives the words they share.
+# Sourced by every script: starts in the repository's root, finds cargo and what set-up installed, and gives the words
+# they share.
 # shellcheck shell=bash
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) export PATH="$HOME/.cargo/bin:$PATH" ;; esac
+
+export PATH="$PWD/.tools/bin:$PATH"
 
 say() { printf '%s\n' "$*"; }
 
@@ -60,10 +63,6 @@ summary() {
 lint_steps() {
   step "dashboard: types, lint, format, unit tests" npm --prefix ui run --silent check
   step "rust: format" cargo fmt --all --check
-  if cargo deny --version >/dev/null 2>&1; then
-    step "rust: licences, bans and sources of dependencies" cargo deny --offline check licenses bans sources
-  else
-    say "" "Not checked: licences, bans and sources of dependencies (cargo install cargo-deny)."
-  fi
+  step "rust: licences, bans and sources of dependencies" cargo deny --workspace --locked check licenses bans sources
   step "rust: clippy" cargo clippy --locked --workspace --all-targets --quiet -- -D warnings
 }
