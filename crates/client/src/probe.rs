@@ -68,11 +68,13 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     let noted = runfiles::read(home, port).filter(|_| Lock::is_held(home, port));
     let noted = noted.as_ref();
     let addresses = addresses(noted);
-    // All at once, so that silence on two addresses takes no longer than on one.
+    // All who listen at once, so that silence on two addresses takes no longer than on one. Mostly nobody does, and a
+    // start waits for that: it needs no threads.
     let answers: Vec<Answer> = thread::scope(|scope| {
-        let asked: Vec<_> =
-            addresses.iter().map(|&address| scope.spawn(move || ask(address, port, noted))).collect();
-        asked.into_iter().map(|thread| thread.join().unwrap_or(Answer::Silence)).collect()
+        let ask = |address| connect(address, port).map(|()| scope.spawn(move || ask(address, port, noted)));
+        let asked: Vec<_> = addresses.iter().copied().map(ask).collect();
+        let heard = |asked: thread::ScopedJoinHandle<'_, _>| asked.join().unwrap_or(Answer::Silence);
+        asked.into_iter().map(|asked| asked.map_or_else(|answer| answer, heard)).collect()
     });
     // Read after the answers: a server writes its runfile before it answers, but after it listens.
     let runfile = runfiles::read(home, port);
@@ -161,21 +163,23 @@ enum Answer {
     Health(Value),
 }
 
-fn ask(address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
+/// Finds out whether somebody listens; else that is the answer.
+fn connect(address: IpAddr, port: u16) -> Result<(), Answer> {
     // Closed again at once: a program that serves one connection at a time shall be free to answer.
     let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT_LIMIT).map(drop);
-    match connected {
-        Ok(()) => {
-            let mut monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
-            if let Some(secret) = secret(noted, address) {
-                monitor = monitor.with_token(secret);
-            }
-            monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
-        }
+    connected.map_err(|error| match error.kind() {
         // Too busy to accept is somebody, too.
-        Err(error) if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) => Answer::Silence,
-        Err(_) => Answer::Nobody,
+        ErrorKind::TimedOut | ErrorKind::WouldBlock => Answer::Silence,
+        _ => Answer::Nobody,
+    })
+}
+
+fn ask(address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
+    let mut monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
+    if let Some(secret) = secret(noted, address) {
+        monitor = monitor.with_token(secret);
     }
+    monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
 }
 
 /// What an answer of `/health` proves to be there.

@@ -84,6 +84,7 @@ impl Host {
             spool: Some(home.spool()),
             prices: Some(home.prices()),
             token_file: Some(home.token()),
+            process_started_at: client::started_at(std::process::id()),
             ..config
         };
         if config.needs_token() {
@@ -205,7 +206,6 @@ impl Plan {
         }
         let mut config = Config { port, ..self.config.clone() };
         config.configuration.paths = self.paths(port);
-        config.process_started_at = client::started_at(std::process::id());
         let server = match taken.port() {
             Some(_) => Server::bind_on(taken, config).await,
             None => Server::bind(config).await,
@@ -252,13 +252,11 @@ impl Plan {
     }
 
     fn runfile(&self, server: &Server, port: u16) -> Runfile {
-        let pid = std::process::id();
         // A system that does not tell its processes' start times still tells now.
-        let process_started_at =
-            client::started_at(pid).unwrap_or_else(|| Timestamp::from_system(SystemTime::now()));
+        let now = || Timestamp::from_system(SystemTime::now());
         Runfile {
-            pid,
-            process_started_at,
+            pid: std::process::id(),
+            process_started_at: self.config.process_started_at.unwrap_or_else(now),
             process_start_ticks: start_ticks(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.config.host.clone(),

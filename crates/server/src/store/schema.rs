@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use protocol::Timestamp;
-use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use uuid::Uuid;
 
 use crate::config::Durability;
@@ -48,9 +48,10 @@ const MIGRATIONS: &[&str] = &[
          text, content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2'
      );",
     // 2. Sessions hold the whole state of the fold beside the line that lists show, and up to where they were
-    // read. Those known before have version 0, which is none: they are computed anew.
-    "ALTER TABLE sessions RENAME TO sessions_1;
-     DROP INDEX sessions_last;
+    // read. Those known before have version 0, which is none: they are computed anew. (To rename the table instead would
+    // make every start with a new file read the whole schema twice.)
+    "CREATE TEMP TABLE known AS SELECT session_id, last_seq FROM sessions;
+     DROP TABLE sessions;
      CREATE TABLE sessions (
          session_id TEXT PRIMARY KEY,
          last_seq INTEGER NOT NULL,
@@ -59,8 +60,8 @@ const MIGRATIONS: &[&str] = &[
          view TEXT NOT NULL,
          state TEXT NOT NULL
      );
-     INSERT INTO sessions SELECT session_id, last_seq, 0, 0, '', '' FROM sessions_1;
-     DROP TABLE sessions_1;
+     INSERT INTO sessions SELECT session_id, last_seq, 0, 0, '', '' FROM known;
+     DROP TABLE known;
      CREATE INDEX sessions_last ON sessions (last_seq);",
     // 3. Sessions are written now and then: the position up to which every one of them knows the log. Until now they
     // were written with each event.
@@ -149,20 +150,25 @@ fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
 }
 
 fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened> {
-    make_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
+    let is_empty =
+        make_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
     let mut connection = Connection::open(path)?;
+    if is_empty {
+        // Should its making be interrupted, nothing is lost: a journal on disk would make the first start wait for it.
+        connection.pragma_update(None, "journal_mode", "MEMORY")?;
+    }
     configure(&connection, durability)?;
     migrate(&mut connection)?;
     Ok(connection)
 }
 
 /// SQLite would make the file readable for everybody whom the umask lets in. It gives its log of changes the same
-/// rights, but leaves one that is there as it is.
-fn make_private(path: &Path) -> std::io::Result<()> {
-    private::open(path, OpenOptions::new().create(true).append(true))?;
+/// rights, but leaves one that is there as it is. Answers whether the file is empty.
+fn make_private(path: &Path) -> std::io::Result<bool> {
+    let file = private::open(path, OpenOptions::new().create(true).append(true))?;
     match private::open(&path.with_extension("db-wal"), OpenOptions::new().append(true)) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
+        _ => Ok(file.metadata()?.len() == 0),
     }
 }
 
@@ -201,24 +207,20 @@ fn migrate(connection: &mut Connection) -> Result<(), Unopened> {
              move the file away"
         )));
     }
-    for (done, step) in MIGRATIONS.iter().enumerate().skip(version) {
-        let change = connection.transaction()?;
+    let change = connection.transaction()?;
+    for step in &MIGRATIONS[version..] {
         change.execute_batch(step)?;
-        change.pragma_update(None, "user_version", done + 1)?;
-        change.commit()?;
     }
+    if version < MIGRATIONS.len() {
+        change.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    }
+    let epoch = Uuid::now_v7().simple().to_string();
+    change.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', ?1)", [epoch])?;
+    change.commit()?;
     Ok(())
 }
 
 /// Identity of this database, made with it.
 pub(super) fn epoch(connection: &Connection) -> rusqlite::Result<String> {
-    let known = connection
-        .query_row("SELECT value FROM meta WHERE name = 'epoch'", [], |row| row.get(0))
-        .optional()?;
-    if let Some(epoch) = known {
-        return Ok(epoch);
-    }
-    let epoch = Uuid::now_v7().simple().to_string();
-    connection.execute("INSERT INTO meta (name, value) VALUES ('epoch', ?1)", [&epoch])?;
-    Ok(epoch)
+    connection.query_row("SELECT value FROM meta WHERE name = 'epoch'", [], |row| row.get(0))
 }

@@ -270,6 +270,32 @@ async fn sessions_that_another_version_wrote_are_computed_anew() {
 }
 
 #[tokio::test]
+async fn a_database_of_the_first_version_becomes_a_current_one_with_all_it_holds() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let (store, _published) = open(&config);
+    append(&store, vec![hook("UserPromptSubmit", r#","prompt":"go""#), hook("Stop", "")]).await;
+    let (epoch, before) = (store.epoch().to_owned(), store.session("s").expect("the store reads"));
+    store.close();
+    let opened = schema::open(&config.database, config.durability).expect("the database opens");
+    let older = "DROP TABLE sessions;
+        CREATE TABLE sessions (session_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;
+        CREATE INDEX sessions_last ON sessions (last_seq);
+        INSERT INTO sessions VALUES ('s', 2, '{}');
+        DELETE FROM meta WHERE name = 'sessions';
+        PRAGMA user_version = 1;";
+    opened.connection.execute_batch(older).expect("it can be made older");
+    drop(opened);
+
+    let (store, published) = open(&config);
+    let renewed = published.recv().expect("the session is published");
+    assert_eq!(renewed.sessions.len(), 1, "computed from its events");
+    assert_eq!(store.session("s").expect("the store reads"), before);
+    assert_eq!((store.last_seq(), store.epoch()), (Seq(2), epoch.as_str()));
+    store.close();
+}
+
+#[tokio::test]
 async fn events_beyond_their_age_go_and_the_newest_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config { retention_days: 1, ..config(folder.path()) };
