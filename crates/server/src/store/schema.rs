@@ -154,11 +154,19 @@ fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened>
         make_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
     let mut connection = Connection::open(path)?;
     if is_empty {
-        // Should its making be interrupted, nothing is lost: a journal on disk would make the first start wait for it.
+        // Should its making be interrupted, nothing is lost, so the first start need not wait for a journal on disk.
         connection.pragma_update(None, "journal_mode", "MEMORY")?;
+        if durability == Durability::Crash {
+            connection.pragma_update(None, "synchronous", "OFF")?;
+        }
     }
-    configure(&connection, durability)?;
+    configure(&connection)?;
     migrate(&mut connection)?;
+    let synchronous = match durability {
+        Durability::Crash => "NORMAL",
+        Durability::Power => "FULL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     Ok(connection)
 }
 
@@ -172,15 +180,10 @@ fn make_private(path: &Path) -> std::io::Result<bool> {
     }
 }
 
-fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
+fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
-    let synchronous = match durability {
-        Durability::Crash => "NORMAL",
-        Durability::Power => "FULL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -8 * 1024)?; // KiB
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?; // bytes
