@@ -90,8 +90,8 @@ pub struct Snapshot {
     pub has_more: bool,
 }
 
-/// Server → client, event `events`: new rows in order, at most 20 batches a second. Event `unstored`: rows that
-/// could not be kept; their position is 0, and this is the only time they are shown.
+/// Server → client, event `events`: new rows in order, at most 20 batches a second, or 40 to a client that catches up.
+/// Event `unstored`: rows that could not be kept; their position is 0, and this is the only time they are shown.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(test, derive(ts_rs::TS))]
 pub struct Batch {

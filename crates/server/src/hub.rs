@@ -24,7 +24,7 @@ use crate::store::{Committed, Publication, lock};
 use crate::websocket::Encoded;
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
-const RING_EVENTS_MAX: usize = 8 * 1024;
+const RING_EVENTS_MAX: usize = 5 * 1024;
 
 /// Bytes of payload kept for them, however few events that is.
 const RING_BYTES_MAX: usize = 16 * 1024 * 1024;

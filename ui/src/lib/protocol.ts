@@ -905,8 +905,8 @@ sessions: Array<Session>,
 has_more: boolean, };
 
 /**
- * Server → client, event `events`: new rows in order, at most 20 batches a second. Event `unstored`: rows that
- * could not be kept; their position is 0, and this is the only time they are shown.
+ * Server → client, event `events`: new rows in order, at most 20 batches a second, or 40 to a client that catches up.
+ * Event `unstored`: rows that could not be kept; their position is 0, and this is the only time they are shown.
  */
 export type Batch = { 
 /**

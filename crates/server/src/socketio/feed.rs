@@ -15,9 +15,6 @@ use crate::connections::Watched;
 use crate::hub::{ChangedSession, Delivery, Subscriber};
 use crate::state::AppState;
 
-/// Bytes on their way to a client that does not take them: more is not encoded for it.
-const UNREAD_BYTES_MAX: u64 = 256 * 1024;
-
 /// First and longest pause before a connection that has no room is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
@@ -54,15 +51,17 @@ pub(super) struct Outlet {
     left: u64,
     /// What was sent since then; never more than really was, or the rest would be waited for in vain.
     sent: u64,
+    /// Bytes on their way to a client that does not take them: more is not encoded for it.
+    unread_bytes_max: u64,
 }
 
 impl Outlet {
-    pub(super) fn of(socket: SocketRef) -> Self {
+    pub(super) fn of(socket: SocketRef, unread_bytes_max: u64) -> Self {
         let request = socket.req_parts();
         let is_websocket = request.headers.contains_key(UPGRADE);
         let connection = request.extensions.get::<Watched>().filter(|_| is_websocket).cloned();
         let left = connection.as_ref().map_or(0, Watched::sent);
-        Self { socket, connection, left, sent: 0 }
+        Self { socket, connection, left, sent: 0, unread_bytes_max }
     }
 
     /// The next events for the client, after it was told what it missed. `None` when there will be none.
@@ -125,6 +124,6 @@ impl Outlet {
             // Whatever else went out counts too: from here on it is exact again.
             (self.left, self.sent) = (left, 0);
         }
-        self.sent - (left - self.left) > UNREAD_BYTES_MAX
+        self.sent - (left - self.left) > self.unread_bytes_max
     }
 }

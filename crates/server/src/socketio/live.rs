@@ -15,6 +15,10 @@ use crate::state::AppState;
 /// Events taken from the hub at once.
 const BATCH_EVENTS: usize = 256;
 
+/// Bytes on their way to a client that does not take them. Each event is a message of its own: with much less, who reads
+/// as fast as it can would be waited for again and again.
+const UNREAD_BYTES_MAX: u64 = 256 * 1024;
+
 /// python-socketio gives up on a polling answer of more than 16 packets, so a polling client gets at most half of
 /// that at once, and then has time to ask again.
 const POLLING_PACKETS_MAX: usize = 8;
@@ -54,7 +58,7 @@ pub(super) fn start(socket: &SocketRef, app: &AppState, after: Seq) {
 async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
     let mut subscriber = app.hub.subscribe(after);
     let mut sent = 0usize;
-    let mut outlet = Outlet::of(socket);
+    let mut outlet = Outlet::of(socket, UNREAD_BYTES_MAX);
     while let Some(delivery) = outlet.next(&mut subscriber, BATCH_EVENTS, &app).await {
         for event in delivery.events.into_iter().chain(delivery.unstored) {
             if event.row.duplicate_of.is_some() || !wanted.includes(&event.row.kind) {

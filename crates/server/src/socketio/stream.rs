@@ -28,11 +28,14 @@ const SNAPSHOT_DEFAULT: usize = 500;
 /// Sessions of a snapshot.
 const SNAPSHOT_SESSIONS: usize = 200;
 
-/// At most so many rows in one batch; a client that catches up gets several. Each has batches of its own on their way, so
-/// this is most of what a hundred clients need in a flood.
-const BATCH_ROWS_MAX: usize = 500;
+/// At most so many rows in one batch; a client that catches up gets several. Each client has batches of its own on their
+/// way, so this and what it has not read are most of what a hundred of them need in a flood.
+const BATCH_ROWS_MAX: usize = 200;
 
-/// Between two batches: at most 20 a second, and a burst becomes few.
+/// Bytes on their way to a client that does not take them. The next batch is then there before it has read these.
+const UNREAD_BYTES_MAX: u64 = 64 * 1024;
+
+/// Between two batches, and half of it after a full one: at most 20 or 40 a second, and a burst becomes few.
 const COALESCE: Duration = Duration::from_millis(50);
 
 /// A [`Batch`](protocol::stream::Batch) whose rows are encoded already.
@@ -129,12 +132,14 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
 
 /// Sends what comes, as fast as this client takes it and no faster than the batches allow.
 async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
-    let mut outlet = Outlet::of(socket);
+    let mut outlet = Outlet::of(socket, UNREAD_BYTES_MAX);
     while let Some((delivery, changed)) = outlet.next_change(&mut subscriber, BATCH_ROWS_MAX, &app).await {
         if send(&mut outlet, &delivery, changed, &filter).await.is_none() {
             return;
         }
-        tokio::time::sleep(COALESCE).await;
+        // Who has to catch up gains nothing by waiting for more.
+        let is_full = delivery.events.len() == BATCH_ROWS_MAX;
+        tokio::time::sleep(if is_full { COALESCE / 2 } else { COALESCE }).await;
     }
 }
 

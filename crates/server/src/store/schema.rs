@@ -185,7 +185,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    connection.pragma_update(None, "cache_size", -8 * 1024)?; // KiB
+    connection.pragma_update(None, "cache_size", -4 * 1024)?; // KiB
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?; // bytes
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(32);
