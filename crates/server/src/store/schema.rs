@@ -154,19 +154,12 @@ fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened>
         make_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
     let mut connection = Connection::open(path)?;
     if is_empty {
-        // Should its making be interrupted, nothing is lost, so the first start need not wait for a journal on disk.
+        // Should its making be interrupted, nothing is lost, so the first start need not wait for a journal on disk. It
+        // does wait for the file itself: without it, a loss of power would take all that the log of changes holds.
         connection.pragma_update(None, "journal_mode", "MEMORY")?;
-        if durability == Durability::Crash {
-            connection.pragma_update(None, "synchronous", "OFF")?;
-        }
     }
-    configure(&connection)?;
+    configure(&connection, durability)?;
     migrate(&mut connection)?;
-    let synchronous = match durability {
-        Durability::Crash => "NORMAL",
-        Durability::Power => "FULL",
-    };
-    connection.pragma_update(None, "synchronous", synchronous)?;
     Ok(connection)
 }
 
@@ -180,10 +173,15 @@ fn make_private(path: &Path) -> std::io::Result<bool> {
     }
 }
 
-fn configure(connection: &Connection) -> rusqlite::Result<()> {
+fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
+    let synchronous = match durability {
+        Durability::Crash => "NORMAL",
+        Durability::Power => "FULL",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "cache_size", -4 * 1024)?; // KiB
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?; // bytes
