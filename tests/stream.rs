@@ -1,5 +1,6 @@
 //! Claims about the namespace `/stream`: everything once, then changes, numbered, so that nothing is lost unseen.
 
+use std::collections::HashMap;
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -267,6 +268,25 @@ fn a_viewer_that_reads_sees_ever_more_changes_of_many_sessions() {
         assert_eq!(monitor.post("/api/events", lines.join("\n")).status, 200);
         assert_eq!(seqs(&rows(&mut socket, sessions)).last(), Some(&((round + 1) * sessions as u64)));
     }
+}
+
+#[test]
+fn a_viewer_that_has_to_catch_up_knows_each_session_as_it_is_in_the_end() {
+    let monitor = Monitor::start();
+    let mut socket = connect(&monitor);
+    subscribe(&mut socket, &json!({}));
+    let (each, sessions) = (8, 300);
+    let lines: Vec<_> = (0..each * sessions)
+        .map(|number| prompt(&format!("s-{}", number % sessions), &format!("prompt {number}")).to_string())
+        .collect();
+    assert_eq!(monitor.post("/api/events", lines.join("\n")).status, 200);
+    assert_eq!(seqs(&rows(&mut socket, each * sessions)).last(), Some(&((each * sessions) as u64)));
+    let mut known = HashMap::new();
+    while known.values().sum::<usize>() < each * sessions {
+        let told: SessionsChanged = serde_json::from_value(socket.event("sessions")).expect("sessions");
+        known.extend(told.changed.into_iter().map(|session| (session.session_id, session.events as usize)));
+    }
+    assert!(known.len() == sessions && known.values().all(|events| *events == each), "{known:?}");
 }
 
 #[test]

@@ -255,17 +255,20 @@ impl Subscriber {
         self.wait(count, |latest| latest.seq > position).await
     }
 
-    /// The same, but a session that changed is something too. With the sessions that changed, each once.
-    pub(crate) async fn next_change(&mut self, count: usize) -> Option<(Delivery, Vec<Arc<ChangedSession>>)> {
+    /// The same, but a session that changed is something too: [`changed`](Self::changed) then tells which.
+    pub(crate) async fn next_change(&mut self, count: usize) -> Option<Delivery> {
         let (position, revision) = (self.position, self.revision);
-        let is_news = |latest: &Latest| latest.seq > position || latest.revision > revision;
-        let delivery = self.wait(count, is_news).await?;
+        self.wait(count, |latest| latest.seq > position || latest.revision > revision).await
+    }
+
+    /// The sessions that changed since they were last asked for, each once and as it is now. Who asks less often is told
+    /// less, and nothing that is still true is left out.
+    pub(crate) fn changed(&mut self) -> Vec<Arc<ChangedSession>> {
         // First how far it is, then what changed: what changes in between is told twice, not never.
-        self.revision = self.hub.shared.latest().revision;
+        let known = std::mem::replace(&mut self.revision, self.hub.shared.latest().revision);
         let sessions = self.hub.shared.sessions();
-        let changed = sessions.values().filter(|(changed, _)| *changed > revision);
-        let changed = changed.map(|(_, session)| session.clone()).collect();
-        Some((delivery, changed))
+        let changed = sessions.values().filter(|(changed, _)| *changed > known);
+        changed.map(|(_, session)| session.clone()).collect()
     }
 
     async fn wait(&mut self, count: usize, is_news: impl FnMut(&Latest) -> bool) -> Option<Delivery> {
@@ -374,13 +377,14 @@ mod tests {
         let session = crate::sessions::SessionState::new(SessionId("s".to_owned())).session();
         let group = Committed { events: Vec::new(), sessions: vec![session.clone()] };
         hub.publish(Publication::Committed(group));
-        let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
+        let delivery = watcher.next_change(9).await.expect("a delivery");
         assert!(delivery.events.is_empty() && delivery.gap.is_none(), "{delivery:?}");
+        let changed = watcher.changed();
         let told: Vec<&Session> = changed.iter().map(|changed| &***changed).collect();
         assert_eq!(told, [&session]);
         hub.publish(committed(1, 1, 1));
-        let (delivery, changed) = watcher.next_change(9).await.expect("a delivery");
-        assert_eq!((seqs(&delivery), changed.len()), (vec![1], 0), "a change is told once");
+        let delivery = watcher.next_change(9).await.expect("a delivery");
+        assert_eq!((seqs(&delivery), watcher.changed().len()), (vec![1], 0), "a change is told once");
     }
 
     #[test]

@@ -2,7 +2,6 @@
 //! it reads, and that ends with the connection or the server.
 
 use std::future::Future;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::header::UPGRADE;
@@ -12,7 +11,7 @@ use socketioxide::extract::SocketRef;
 use tokio::task::AbortHandle;
 
 use crate::connections::Watched;
-use crate::hub::{ChangedSession, Delivery, Subscriber};
+use crate::hub::{Delivery, Subscriber};
 use crate::state::AppState;
 
 /// First and longest pause before a connection that has no room is tried again.
@@ -76,16 +75,16 @@ impl Outlet {
         Some(delivery)
     }
 
-    /// The same, and the sessions that changed, also when no event came.
+    /// The same, also when no event came but a session changed.
     pub(super) async fn next_change(
         &mut self,
         subscriber: &mut Subscriber,
         count: usize,
         app: &AppState,
-    ) -> Option<(Delivery, Vec<Arc<ChangedSession>>)> {
-        let (delivery, changed) = subscriber.next_change(count).await?;
+    ) -> Option<Delivery> {
+        let delivery = subscriber.next_change(count).await?;
         self.tell_gap(&delivery, app).await?;
-        Some((delivery, changed))
+        Some(delivery)
     }
 
     async fn tell_gap(&mut self, delivery: &Delivery, app: &AppState) -> Option<()> {

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use protocol::stream::{Filter, Snapshot, Subscribe};
 use protocol::{Seq, Timestamp, names};
@@ -37,6 +37,9 @@ const UNREAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Between two batches, and half of it after a full one: at most 20 or 40 a second, and a burst becomes few.
 const COALESCE: Duration = Duration::from_millis(50);
+
+/// How long a client that has to catch up is not told of sessions at most: each batch with them costs half as much again.
+const SESSIONS_PATIENCE: Duration = Duration::from_millis(250);
 
 /// A [`Batch`](protocol::stream::Batch) whose rows are encoded already.
 #[derive(Serialize)]
@@ -133,23 +136,25 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
 /// Sends what comes, as fast as this client takes it and no faster than the batches allow.
 async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filter: Filter) {
     let mut outlet = Outlet::of(socket, UNREAD_BYTES_MAX);
-    while let Some((delivery, changed)) = outlet.next_change(&mut subscriber, BATCH_ROWS_MAX, &app).await {
-        if send(&mut outlet, &delivery, changed, &filter).await.is_none() {
+    let mut told_sessions_at = Instant::now();
+    while let Some(delivery) = outlet.next_change(&mut subscriber, BATCH_ROWS_MAX, &app).await {
+        if send_rows(&mut outlet, &delivery, &filter).await.is_none() {
             return;
         }
-        // Who has to catch up gains nothing by waiting for more.
-        let is_full = delivery.events.len() == BATCH_ROWS_MAX;
-        tokio::time::sleep(if is_full { COALESCE / 2 } else { COALESCE }).await;
+        // Who has to catch up gains nothing by waiting for more, nor by what will have changed again in a moment.
+        let is_behind = delivery.events.len() == BATCH_ROWS_MAX;
+        if !is_behind || told_sessions_at.elapsed() >= SESSIONS_PATIENCE {
+            if send_sessions(&mut outlet, &subscriber.changed()).await.is_none() {
+                return;
+            }
+            told_sessions_at = Instant::now();
+        }
+        tokio::time::sleep(if is_behind { COALESCE / 2 } else { COALESCE }).await;
     }
 }
 
-/// One batch and the sessions that changed. `None` when the client is gone.
-async fn send(
-    outlet: &mut Outlet,
-    delivery: &Delivery,
-    changed: Vec<Arc<ChangedSession>>,
-    filter: &Filter,
-) -> Option<()> {
+/// One batch of each kind. `None` when the client is gone.
+async fn send_rows(outlet: &mut Outlet, delivery: &Delivery, filter: &Filter) -> Option<()> {
     for (name, events) in [("events", &delivery.events), ("unstored", &delivery.unstored)] {
         let wanted =
             events.iter().filter(|event| event.row.duplicate_of.is_none() && filter.matches(&event.row));
@@ -159,10 +164,15 @@ async fn send(
             outlet.send(name, &EncodedBatch { rows }, bytes).await?;
         }
     }
-    if !changed.is_empty() {
-        let changed: Vec<&RawValue> = changed.iter().map(|session| session.encoded()).collect();
-        let bytes = changed.iter().map(|session| session.get().len()).sum();
-        outlet.send("sessions", &EncodedSessions { changed }, bytes).await?;
-    }
     Some(())
+}
+
+/// The sessions that changed, if any. `None` when the client is gone.
+async fn send_sessions(outlet: &mut Outlet, changed: &[Arc<ChangedSession>]) -> Option<()> {
+    if changed.is_empty() {
+        return Some(());
+    }
+    let changed: Vec<&RawValue> = changed.iter().map(|session| session.encoded()).collect();
+    let bytes = changed.iter().map(|session| session.get().len()).sum();
+    outlet.send("sessions", &EncodedSessions { changed }, bytes).await
 }

@@ -113,8 +113,10 @@ pub(super) async fn watch(app: AppState, mut running: Running) {
         });
         tokio::select! {
             change = subscriber.next_change(BATCH_EVENTS) => {
-                let Some((_, changed)) = change else { return };
-                changed.iter().for_each(|session| running.fold(session));
+                if change.is_none() {
+                    return;
+                }
+                subscriber.changed().iter().for_each(|session| running.fold(session));
             }
             changed = clients.changed() => if changed.is_err() { return },
             _ = ended.wait_for(Option::is_some) => return,
