@@ -4,8 +4,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 case ":$PATH:" in *":$HOME/.cargo/bin:"*) ;; *) export PATH="$HOME/.cargo/bin:$PATH" ;; esac
-
-export PATH="$PWD/.tools/bin:$PATH"
+case ":$PATH:" in *":$PWD/.tools/bin:"*) ;; *) export PATH="$PWD/.tools/bin:$PATH" ;; esac
 
 say() { printf '%s\n' "$*"; }
 

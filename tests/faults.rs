@@ -87,6 +87,24 @@ fn a_sync_that_fails_is_told_to_the_sender_and_over_when_the_disk_is_well() {
 }
 
 #[test]
+fn no_event_is_acknowledged_before_a_new_store_is_on_the_disk() {
+    let faults = Faults::none();
+    faults.fail_syncs(Files::Database);
+    let monitor = started(&json!({}), &faults);
+    let refused = monitor.post(names::EVENTS, prompt("early", "hello"));
+    assert_eq!((refused.status, &refused.json()["code"]), (503, &json!("store_failed")), "{refused:?}");
+    // The next start still knows that it has to wait.
+    let monitor = monitor.crash().restart();
+    let refused = monitor.post(names::EVENTS, prompt("early", "hello"));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    faults.heal();
+    wait_until_well(&monitor);
+    monitor.event(prompt("after", "hello"));
+    assert_eq!(monitor.events("").sessions(), ["after"]);
+    assert_sound(&monitor.stop());
+}
+
+#[test]
 fn a_checkpoint_that_cannot_be_synced_loses_nothing() {
     let faults = Faults::none();
     let monitor = started(&json!({}), &faults);

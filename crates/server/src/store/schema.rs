@@ -1,12 +1,13 @@
 //! The database file: how it is opened, its tables, and how an older one becomes a current one.
 
 use std::fs::OpenOptions;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use protocol::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
-use uuid::Uuid;
 
 use crate::config::Durability;
 
@@ -66,11 +67,20 @@ const MIGRATIONS: &[&str] = &[
     // 3. Sessions are written now and then: the position up to which every one of them knows the log. Until now they
     // were written with each event.
     "INSERT INTO meta (name, value) SELECT 'sessions', coalesce(max(seq), 0) FROM events;",
+    // 4. The identity, which versions before gave at their start to a database without one.
+    "INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', lower(hex(randomblob(16))));",
 ];
 
 /// Each commit writes every page that it touches, and a single event touches four or more, so pages are small; much
 /// smaller ones make large groups dear.
 const PAGE_BYTES: u32 = 8192;
+
+/// The files that SQLite keeps beside a database: its log of changes, and who reads it.
+const SIDES: [&str; 2] = ["wal", "shm"];
+
+/// Where a database's file says that changes go into a log beside it: 2 in both, by SQLite's file format. Without that, the
+/// first connection would write it, with a journal and three syncs.
+const LOG_VERSIONS: Range<usize> = 18..20;
 
 /// The database for its writer, and what the user should know of it.
 pub(super) struct Opened {
@@ -133,49 +143,75 @@ fn damage_mark(path: &Path) -> PathBuf {
     path.with_extension("db.damaged")
 }
 
-fn set_aside(path: &Path) -> std::io::Result<PathBuf> {
+fn set_aside(path: &Path) -> io::Result<PathBuf> {
     let now = Timestamp::from_system(SystemTime::now());
     let target = path.with_extension(format!("damaged-{}.db", now.0));
     std::fs::rename(path, &target)?;
-    for side in ["wal", "shm"] {
-        let file = path.with_extension(format!("db-{side}"));
+    for side in SIDES {
+        let file = beside(path, side);
         if file.exists() {
-            std::fs::rename(file, target.with_extension(format!("db-{side}")))?;
+            std::fs::rename(file, beside(&target, side))?;
         }
     }
     match std::fs::remove_file(damage_mark(path)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => Ok(target),
     }
 }
 
 fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened> {
-    let is_empty =
-        make_private(path).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
-    let mut connection = Connection::open(path)?;
-    if is_empty {
-        // Should its making be interrupted, nothing is lost, so the first start need not wait for a journal on disk. It
-        // does wait for the file itself: without it, a loss of power would take all that the log of changes holds.
-        connection.pragma_update(None, "journal_mode", "MEMORY")?;
+    let length = length(path).map_err(|e| Unopened::Otherwise(format!("could not open the file: {e}")))?;
+    if length == 0 {
+        let new = new_database()?;
+        make(path, &new).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
     }
+    let mut connection = Connection::open(path)?;
     configure(&connection, durability)?;
     migrate(&mut connection)?;
     Ok(connection)
 }
 
-/// SQLite would make the file readable for everybody whom the umask lets in. It gives its log of changes the same
-/// rights, but leaves one that is there as it is. Answers whether the file is empty.
-fn make_private(path: &Path) -> std::io::Result<bool> {
-    let file = private::open(path, OpenOptions::new().create(true).append(true))?;
-    match private::open(&path.with_extension("db-wal"), OpenOptions::new().append(true)) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-        _ => Ok(file.metadata()?.len() == 0),
+/// Bytes of the database, 0 when there is none. Who may read it is mended, and its log of changes likewise: SQLite makes
+/// that with the rights of the database, but leaves one that is there as it is.
+fn length(path: &Path) -> io::Result<u64> {
+    let length = |path: &Path| match private::open(path, OpenOptions::new().append(true)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok::<_, io::Error>(0),
+        opened => Ok(opened?.metadata()?.len()),
+    };
+    length(&beside(path, "wal"))?;
+    length(path)
+}
+
+/// Puts a database where there is none: whole or not at all.
+fn make(path: &Path, content: &[u8]) -> io::Result<()> {
+    // What another database left there would be taken for changes of this one.
+    for side in SIDES {
+        match std::fs::remove_file(beside(path, side)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
     }
+    private::replace(path, content)
+}
+
+/// A file that SQLite keeps beside a database.
+fn beside(path: &Path, side: &str) -> PathBuf {
+    path.with_extension(format!("db-{side}"))
+}
+
+/// A database without events, as the bytes of its file. Made in memory, it costs one write; [`sync`] is still due.
+fn new_database() -> Result<Vec<u8>, Unopened> {
+    let mut memory = Connection::open_in_memory()?;
+    memory.pragma_update(None, "page_size", PAGE_BYTES)?;
+    memory.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    migrate(&mut memory)?;
+    memory.execute("INSERT INTO meta (name, value) VALUES ('unsynced', 0)", [])?;
+    let mut file = memory.serialize("main")?.to_vec();
+    file[LOG_VERSIONS].fill(2);
+    Ok(file)
 }
 
 fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
-    connection.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     let synchronous = match durability {
         Durability::Crash => "NORMAL",
@@ -187,6 +223,25 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)?; // bytes
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(32);
+    Ok(())
+}
+
+/// Whether the file may not have reached the disk since it was made.
+pub(super) fn is_unsynced(connection: &Connection) -> rusqlite::Result<bool> {
+    connection.query_row("SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'unsynced')", [], |row| row.get(0))
+}
+
+/// Waits until a new database is on the disk: a loss of power would else take it with all that its log of changes holds,
+/// not only the newest events. Through SQLite, whose locks on a file end when anybody closes it.
+pub(super) fn sync(connection: &Connection) -> rusqlite::Result<()> {
+    // A copy of the log is synced when there is something to copy.
+    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'unsynced'", [])?;
+    let is_held_up: bool = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0))?;
+    if is_held_up {
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        return Err(rusqlite::Error::SqliteFailure(busy, Some("somebody reads the new database".to_owned())));
+    }
+    connection.execute("DELETE FROM meta WHERE name = 'unsynced'", [])?;
     Ok(())
 }
 
@@ -208,15 +263,14 @@ fn migrate(connection: &mut Connection) -> Result<(), Unopened> {
              move the file away"
         )));
     }
+    if version == MIGRATIONS.len() {
+        return Ok(());
+    }
     let change = connection.transaction()?;
     for step in &MIGRATIONS[version..] {
         change.execute_batch(step)?;
     }
-    if version < MIGRATIONS.len() {
-        change.pragma_update(None, "user_version", MIGRATIONS.len())?;
-    }
-    let epoch = Uuid::now_v7().simple().to_string();
-    change.execute("INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', ?1)", [epoch])?;
+    change.pragma_update(None, "user_version", MIGRATIONS.len())?;
     change.commit()?;
     Ok(())
 }

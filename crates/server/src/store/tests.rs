@@ -296,6 +296,26 @@ async fn a_database_of_the_first_version_becomes_a_current_one_with_all_it_holds
 }
 
 #[tokio::test]
+async fn what_a_deleted_database_left_beside_it_is_not_taken_into_the_new_one() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let log = config.database.with_extension("db-wal");
+    let (store, _published) = open(&config);
+    append(&store, vec![hook("Stop", "")]).await;
+    let left = std::fs::read(&log).expect("changes are in the log");
+    let epoch = store.epoch().to_owned();
+    store.close();
+    std::fs::remove_file(&config.database).expect("it is closed");
+    std::fs::write(&log, &left).expect("it can be written");
+
+    let (store, _published) = open(&config);
+    assert_eq!((store.last_seq(), store.state().as_str()), (Seq(0), "ok"));
+    assert_ne!(store.epoch(), epoch, "another database");
+    assert_eq!(append(&store, vec![hook("Stop", "")]).await.seqs, [Seq(1)]);
+    store.close();
+}
+
+#[tokio::test]
 async fn events_beyond_their_age_go_and_the_newest_stays() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = Config { retention_days: 1, ..config(folder.path()) };

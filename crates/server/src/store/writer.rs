@@ -65,6 +65,8 @@ struct Waiting {
 pub(super) struct Writer {
     connection: Connection,
     checkpoints: Checkpoints,
+    /// Whether a new database may not have reached the disk.
+    is_unsynced: bool,
     last_seq: Seq,
     indexed: Seq,
     duplicates: Duplicates,
@@ -126,11 +128,13 @@ impl Writer {
         let last_seq =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
         let indexed = search::indexed(&connection)?;
+        let is_unsynced = schema::is_unsynced(&connection)?;
         let sessions = Sessions::open(&connection)?;
         let checkpoints = Checkpoints::start(&mut connection, &config.database)?;
         Ok(Self {
             connection,
             checkpoints,
+            is_unsynced,
             last_seq: Seq(last_seq),
             indexed,
             duplicates: Duplicates::default(),
@@ -155,6 +159,10 @@ impl Writer {
     /// Works until every sender of jobs is gone and all their jobs are done.
     pub(super) fn run(mut self, jobs: &Receiver<Job>, committed: impl Fn(Seq)) {
         let mut last_chore = Instant::now();
+        // Nobody should have to wait for it; the first events try again.
+        if let Err(error) = self.sync() {
+            tracing::warn!(%error, "the new event store could not be synced");
+        }
         loop {
             // Under a steady stream there is never a quiet moment: then one piece of a chore has to fit in between.
             // Not while the store is in trouble: the next group tries it anyway, and senders would wait twice.
@@ -223,8 +231,18 @@ impl Writer {
         lock(&self.trouble).is_some()
     }
 
+    /// No event is acknowledged before a new database is on the disk.
+    fn sync(&mut self) -> rusqlite::Result<()> {
+        if self.is_unsynced {
+            schema::sync(&self.connection)?;
+            self.is_unsynced = false;
+        }
+        Ok(())
+    }
+
     /// Finds out whether the store can be written again.
     fn probe(&mut self) -> rusqlite::Result<()> {
+        self.sync()?;
         self.connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', 1)", [])?;
         tracing::info!("the event store can be written again");
         lock(&self.trouble).take();
@@ -375,7 +393,7 @@ impl Writer {
     /// All events of a group or none of them; answers the sessions that changed.
     fn commit(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
         let before = self.last_seq;
-        let result = self.insert(group);
+        let result = self.sync().and_then(|()| self.insert(group));
         if result.is_err() {
             self.last_seq = before;
             self.sessions.forget(&self.connection);
