@@ -263,6 +263,82 @@ fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
     assert_eq!(other.ask("get_history", &json!({"limit": 1}))["returned"], 1, "others are answered");
 }
 
+/// How many histories of 4 MB are asked for at once; each is sent twice.
+const HISTORIES: usize = 16;
+
+/// What a client may hold that takes none of them: far less than all, and a few more than are sent before it has to take
+/// what it asked for.
+const UNTAKEN_BYTES_MAX: u64 = 100 * 1024 * 1024;
+
+/// Claims that who asks and takes nothing costs little while another client asks as much and takes it.
+#[track_caller]
+fn assert_costs_little(monitor: &Monitor, ask: impl FnOnce()) {
+    let mut other = Socket::connect(monitor, Library::Node);
+    let mut take =
+        || assert_eq!(other.ask("get_history", &json!({}))["returned"], 100, "others are answered");
+    take();
+    let before = monitor.memory();
+    ask();
+    (0..HISTORIES).for_each(|_| take());
+    let more = monitor.memory().saturating_sub(before);
+    assert!(more < UNTAKEN_BYTES_MAX, "{more} bytes for a client that takes nothing");
+}
+
+fn with_a_large_history() -> Monitor {
+    let monitor = Monitor::start();
+    (0..100).for_each(|_| monitor.event(prompt("s-1", &"x".repeat(40_000))));
+    monitor
+}
+
+#[test]
+fn who_asks_by_websocket_for_large_histories_gets_each_when_it_takes_the_one_before() {
+    let monitor = with_a_large_history();
+    let url = format!("ws://localhost:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let (mut asking, _) = tungstenite::client(url, stream).expect("it is a WebSocket");
+    asking.send(Message::text("40")).expect("it is read");
+    assert_costs_little(&monitor, || {
+        for _ in 0..HISTORIES {
+            asking.send(Message::text(r#"42["get_history",{}]"#)).expect("it is read");
+        }
+    });
+    let mut seen = 0;
+    while seen < HISTORIES {
+        let message = asking.read().expect("it is answered");
+        let text = message.to_text().expect("it is text");
+        // The first ones of both names came when it connected, with fewer events.
+        seen += usize::from(text.starts_with(r#"42["history""#) && text.contains(r#""returned":100"#));
+        if text == "2" {
+            asking.send(Message::text("3")).expect("it is read");
+        }
+    }
+}
+
+#[test]
+fn who_asks_by_polling_for_large_histories_gets_each_when_it_polls() {
+    let monitor = with_a_large_history();
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let opened = monitor.get(path).body;
+    let opened: Value = serde_json::from_str(&opened[1..]).expect("a session is opened");
+    let path = format!("{path}&sid={}", opened["sid"].as_str().expect("it has an id"));
+    let say = |packets: &str| assert_eq!(monitor.post(&path, packets).status, 200, "it is read");
+    say("40");
+    let asked = vec![r#"42["get_history",{}]"#; HISTORIES].join("\x1e");
+    assert_costs_little(&monitor, || say(&asked));
+    let mut seen = 0;
+    while seen < HISTORIES {
+        let packets = monitor.get(&path).body;
+        for packet in packets.split('\x1e') {
+            seen +=
+                usize::from(packet.starts_with(r#"42["history""#) && packet.contains(r#""returned":100"#));
+            if packet == "2" {
+                say("3");
+            }
+        }
+    }
+}
+
 #[test]
 fn what_a_client_says_of_itself_is_kept_and_told_in_short() {
     let monitor = Monitor::start();

@@ -346,6 +346,52 @@ fn a_session_is_replayed_from_its_first_event_to_its_last() {
 }
 
 #[test]
+fn a_replay_in_haste_leaves_out_nothing_by_any_transport() {
+    let monitor = Monitor::start();
+    let total = 600;
+    let lines: Vec<_> = (0..total).map(|number| prompt("s-1", &format!("{number}")).to_string()).collect();
+    assert_eq!(monitor.post("/api/events", lines.join("\n")).status, 200);
+    for (library, transports) in [
+        (Library::Node, ["websocket"]),
+        (Library::Node, ["polling"]),
+        (Library::Python, ["websocket"]),
+        (Library::Python, ["polling"]),
+    ] {
+        let mut socket = Socket::connect_with(&monitor, library, &options(&transports));
+        socket.emit("hook:replay:start", &json!({"session_id": "s-1", "speed": 1e9}));
+        for index in 0..total {
+            assert_eq!(socket.event("hook:replay:event")["index"], index, "{library:?} by {transports:?}");
+        }
+        socket.event("hook:replay:completed");
+    }
+}
+
+#[test]
+fn a_replay_ends_when_another_is_asked_for() {
+    let monitor = Monitor::start();
+    // By their times, one takes as long as the other, and the first has begun before.
+    for session in ["s-1", "s-2"] {
+        for second in 0..3 {
+            let at = format!("2026-01-01T00:00:0{second}Z");
+            let event = json!({"kind": "x", "session_id": session, "timestamp": at, "payload": {}});
+            monitor.event(event.to_string());
+        }
+    }
+    let mut socket = Socket::connect(&monitor, Library::Node);
+    let mut step = |session: &str| {
+        socket.emit("hook:replay:start", &json!({"session_id": session, "speed": 10}));
+        // What came of the one before it is on its way yet.
+        while socket.event("hook:replay:event")["event"]["session_id"] != session {}
+    };
+    step("s-1");
+    step("s-2");
+    assert_eq!(socket.event("hook:replay:completed")["session_id"], "s-2");
+    let steps = socket.events_so_far("hook:replay:event");
+    let others = steps.iter().filter(|step| step["event"]["session_id"] != "s-2");
+    assert_eq!(others.count(), 0, "{steps:?}");
+}
+
+#[test]
 fn an_unknown_namespace_is_refused_and_the_server_lives() {
     let monitor = Monitor::start();
     for library in Library::ALL {

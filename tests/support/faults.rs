@@ -114,9 +114,15 @@ impl Faults {
     /// Waits until so many more calls were in trouble.
     #[track_caller]
     pub fn wait_for(&self, more: u64) {
-        let (start, met) = (Instant::now(), self.met());
-        while self.met() < met + more {
-            assert!(start.elapsed() < PATIENCE, "the monitor met no trouble: {} of {more}", self.met() - met);
+        self.wait_until(self.met() + more);
+    }
+
+    /// Waits until so many calls were in trouble altogether.
+    #[track_caller]
+    pub fn wait_until(&self, total: u64) {
+        let start = Instant::now();
+        while self.met() < total {
+            assert!(start.elapsed() < PATIENCE, "the monitor met no trouble: {} of {total}", self.met());
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -2,20 +2,28 @@
 //! it reads, and that ends with the connection or the server.
 
 use std::future::Future;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::header::UPGRADE;
 use protocol::stream::Gap;
 use serde::Serialize;
+use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 use tokio::task::AbortHandle;
 
-use crate::connections::Watched;
+use super::traffic::Traffic;
 use crate::hub::{Delivery, Subscriber};
 use crate::state::AppState;
 
 /// First and longest pause before a connection that has no room is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
+
+/// python-socketio gives up on a polling answer of more than 16 packets, so a polling client gets at most half of
+/// that at once, and then has time to ask again.
+const POLLING_PACKETS_MAX: usize = 8;
+
+/// How long a polling client is given to ask again.
+const POLLING_PAUSE: Duration = Duration::from_millis(20);
 
 /// The running feed of a connection in one namespace; a new one replaces it.
 #[derive(Clone)]
@@ -43,24 +51,18 @@ pub(super) fn stop(socket: &SocketRef) {
 
 /// The way out to one client: sends at the pace at which it reads.
 pub(super) struct Outlet {
-    pub(super) socket: SocketRef,
-    /// Its connection, where that is known: a client that began by polling has had others since.
-    connection: Option<Watched>,
-    /// How much had left when nothing was on its way any more.
-    left: u64,
-    /// What was sent since then; never more than really was, or the rest would be waited for in vain.
-    sent: u64,
+    socket: SocketRef,
+    /// What it has taken.
+    traffic: Option<Arc<Traffic>>,
     /// Bytes on their way to a client that does not take them: more is not encoded for it.
     unread_bytes_max: u64,
+    /// How many packets were sent.
+    packets: usize,
 }
 
 impl Outlet {
     pub(super) fn of(socket: SocketRef, unread_bytes_max: u64) -> Self {
-        let request = socket.req_parts();
-        let is_websocket = request.headers.contains_key(UPGRADE);
-        let connection = request.extensions.get::<Watched>().filter(|_| is_websocket).cloned();
-        let left = connection.as_ref().map_or(0, Watched::sent);
-        Self { socket, connection, left, sent: 0, unread_bytes_max }
+        Self { traffic: Traffic::of(&socket), socket, unread_bytes_max, packets: 0 }
     }
 
     /// The next events for the client, after it was told what it missed. `None` when there will be none.
@@ -104,25 +106,60 @@ impl Outlet {
         bytes: usize,
     ) -> Option<()> {
         let mut pause = PAUSE.0;
+        while !self.try_send(event, data, bytes)? {
+            wait(&mut pause).await;
+        }
+        self.packets += 1;
+        if self.packets.is_multiple_of(POLLING_PACKETS_MAX)
+            && self.socket.transport_type() == TransportType::Polling
+        {
+            tokio::time::sleep(POLLING_PAUSE).await;
+        }
+        Some(())
+    }
+
+    /// Waits until the client has taken most of what it was sent. `None` when it is gone.
+    pub(super) async fn room(&self) -> Option<()> {
+        let mut pause = PAUSE.0;
         while self.socket.connected() {
-            if !self.is_stuck() && self.socket.emit(event, data).is_ok() {
-                self.sent += bytes as u64;
+            if !self.is_stuck() {
                 return Some(());
             }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(PAUSE.1);
+            wait(&mut pause).await;
         }
         None
     }
 
-    /// Whether too much is on its way that the client has not taken.
-    fn is_stuck(&mut self) -> bool {
-        let Some(connection) = &self.connection else { return false };
-        let left = connection.sent();
-        if left - self.left >= self.sent {
-            // Whatever else went out counts too: from here on it is exact again.
-            (self.left, self.sent) = (left, 0);
+    /// Sends it if there is room. `None` when the client is gone.
+    fn try_send<T: Serialize + ?Sized>(&self, event: &str, data: &T, bytes: usize) -> Option<bool> {
+        if !self.socket.connected() {
+            return None;
         }
-        self.sent - (left - self.left) > self.unread_bytes_max
+        if self.is_stuck() {
+            return Some(false);
+        }
+        self.note(|traffic| traffic.note_sent(bytes));
+        let is_sent = self.socket.emit(event, data).is_ok();
+        if !is_sent {
+            self.note(|traffic| traffic.note_unsent(bytes));
+        }
+        Some(is_sent)
     }
+
+    pub(super) fn note(&self, note: impl FnOnce(&Traffic)) {
+        if let Some(traffic) = &self.traffic {
+            note(traffic);
+        }
+    }
+
+    /// Whether too much is on its way that the client has not taken.
+    fn is_stuck(&self) -> bool {
+        self.traffic.as_ref().is_some_and(|traffic| traffic.unread() > self.unread_bytes_max)
+    }
+}
+
+/// Each pause is twice as long as the one before.
+async fn wait(pause: &mut Duration) {
+    tokio::time::sleep(*pause).await;
+    *pause = (*pause * 2).min(PAUSE.1);
 }

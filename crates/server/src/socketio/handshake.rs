@@ -1,15 +1,18 @@
-//! The request that opens a Socket.IO session. From then on the session holds memory and timers, whether its client
-//! ever says more or not: sessions are counted, and little of the request is kept.
+//! The requests of Socket.IO sessions. From the first one on a session holds memory and timers, whether its client ever
+//! says more or not: sessions are counted, little of the request is kept, and what the later ones take is noted.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
+use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::traffic::Traffic;
+use crate::connections::Watched;
 use crate::http::ApiError;
 use crate::peer::{Origin, Peer};
 use crate::security::Proof;
@@ -27,6 +30,9 @@ const KEPT_HEADERS: &[header::HeaderName] =
 const KEPT_PARAMETERS: &[&str] = &["EIO=", "transport="];
 const KEPT_BYTES_MAX: usize = 512;
 
+/// Bytes of the answer that opens a session: its id, and what the protocol has to agree on.
+const OPENING_BYTES_MAX: usize = 16 * 1024;
+
 /// All open sessions; clones share them.
 #[derive(Clone, Default)]
 pub(crate) struct Sessions(Arc<Mutex<Open>>);
@@ -35,6 +41,8 @@ pub(crate) struct Sessions(Arc<Mutex<Open>>);
 struct Open {
     count: usize,
     owing: HashMap<Origin, usize>,
+    /// What goes out to each, by the id that its later requests name.
+    traffic: HashMap<String, Arc<Traffic>>,
 }
 
 /// One counted session. The request that opened it carries it, and lives as long as the session.
@@ -42,6 +50,9 @@ pub(super) struct Session {
     sessions: Sessions,
     origin: Origin,
     owes: AtomicBool,
+    traffic: Arc<Traffic>,
+    /// By which its later requests name it.
+    id: OnceLock<String>,
 }
 
 impl Sessions {
@@ -59,7 +70,17 @@ impl Sessions {
         if owes {
             *open.owing.entry(origin).or_default() += 1;
         }
-        Some(Session { sessions: self.clone(), origin, owes: AtomicBool::new(owes) })
+        Some(Session {
+            sessions: self.clone(),
+            origin,
+            owes: AtomicBool::new(owes),
+            traffic: Arc::default(),
+            id: OnceLock::new(),
+        })
+    }
+
+    fn traffic(&self, id: &str) -> Option<Arc<Traffic>> {
+        self.lock().traffic.get(id).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
@@ -68,6 +89,16 @@ impl Sessions {
 }
 
 impl Session {
+    /// Its later requests will name this id.
+    fn is_known_as(&self, id: &str) {
+        let id = self.id.get_or_init(|| id.to_owned());
+        self.sessions.lock().traffic.insert(id.clone(), self.traffic.clone());
+    }
+
+    pub(super) fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+
     /// Its client has named the token.
     pub(super) fn owes_nothing(&self) {
         if self.owes.swap(false, Ordering::Relaxed) {
@@ -85,30 +116,74 @@ impl Session {
 impl Drop for Session {
     fn drop(&mut self) {
         self.owes_nothing();
-        self.sessions.lock().count -= 1;
+        let mut open = self.sessions.lock();
+        open.count -= 1;
+        if let Some(id) = self.id.get() {
+            open.traffic.remove(id);
+        }
     }
 }
 
-/// Counts the session that a request opens, or refuses it.
+/// Counts the session that a request opens, or refuses it; notes what later ones take.
 pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request, next: Next) -> Response {
-    if opens_session(&request) {
-        let proof = request.extensions().get::<Proof>();
-        let Some(peer) = request.extensions().get::<Peer>() else { return next.run(request).await };
-        let Some(session) = sessions.enter(peer.origin(), proof != Some(&Proof::Given)) else {
-            let message =
-                "too many Socket.IO sessions are open already; close some, and come back in a minute";
-            return ApiError::too_many("too_many_sessions", message).into_response();
-        };
-        *request.uri_mut() = little_of_address(request.uri());
-        *request.headers_mut() = little_of_headers(request.headers());
-        request.extensions_mut().insert(Arc::new(session));
+    if !request.uri().path().starts_with("/socket.io") {
+        return next.run(request).await;
     }
-    next.run(request).await
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    let connection = request.extensions().get::<Watched>().filter(|_| is_upgrade);
+    if let Some(traffic) = session_id(&request).map(|id| sessions.traffic(id)) {
+        return note_taken(traffic, request, next).await;
+    }
+    let proof = request.extensions().get::<Proof>();
+    let Some(peer) = request.extensions().get::<Peer>() else { return next.run(request).await };
+    let Some(session) = sessions.enter(peer.origin(), proof != Some(&Proof::Given)) else {
+        let message = "too many Socket.IO sessions are open already; close some, and come back in a minute";
+        return ApiError::too_many("too_many_sessions", message).into_response();
+    };
+    if let Some(connection) = connection {
+        session.traffic.note_websocket(connection);
+    }
+    *request.uri_mut() = little_of_address(request.uri());
+    *request.headers_mut() = little_of_headers(request.headers());
+    let session = Arc::new(session);
+    request.extensions_mut().insert(session.clone());
+    let response = next.run(request).await;
+    if is_upgrade {
+        return response;
+    }
+    let (head, body) = response.into_parts();
+    let body = to_bytes(body, OPENING_BYTES_MAX).await.unwrap_or_default();
+    if let Some(id) = opened_id(&body) {
+        session.is_known_as(id);
+    }
+    Response::from_parts(head, Body::from(body))
 }
 
-fn opens_session(request: &Request) -> bool {
-    let query = request.uri().query().unwrap_or_default();
-    request.uri().path().starts_with("/socket.io") && !query.split('&').any(|pair| pair.starts_with("sid="))
+/// A request of a session that is open: what it brings to the client.
+async fn note_taken(traffic: Option<Arc<Traffic>>, request: Request, next: Next) -> Response {
+    let is_poll = request.method() == Method::GET;
+    let is_upgrade = request.headers().contains_key(header::UPGRADE);
+    if let (Some(traffic), Some(connection)) = (&traffic, request.extensions().get::<Watched>())
+        && is_upgrade
+    {
+        traffic.note_websocket(connection);
+    }
+    let response = next.run(request).await;
+    if let Some(traffic) = traffic.filter(|_| is_poll && !is_upgrade) {
+        traffic.note_polled(response.body().size_hint().lower());
+    }
+    response
+}
+
+/// The id of a session, by the answer to the request that opened it.
+fn opened_id(body: &[u8]) -> Option<&str> {
+    let (_, rest) = std::str::from_utf8(body).ok()?.split_once(r#""sid":""#)?;
+    rest.split_once('"').map(|(id, _)| id)
+}
+
+/// The session that a request belongs to; none when it opens one.
+fn session_id(request: &Request) -> Option<&str> {
+    request.uri().query()?.split('&').find_map(|pair| pair.strip_prefix("sid="))
 }
 
 /// Copies: a part of the head would keep all of it in memory.
@@ -172,5 +247,17 @@ mod tests {
         headers.insert(header::COOKIE, HeaderValue::from_static("secret"));
         let kept = little_of_headers(&headers);
         assert_eq!((kept.len(), kept[header::USER_AGENT].len()), (1, KEPT_BYTES_MAX));
+    }
+
+    #[test]
+    fn a_session_is_known_by_its_id_until_it_ends() {
+        let sessions = Sessions::default();
+        let session = sessions.enter(Origin::Loopback, false).expect("there is room");
+        let id = opened_id(br#"0{"sid":"AAAAAH9f","upgrades":["websocket"],"pingInterval":25000}"#);
+        session.is_known_as(id.expect("it has one"));
+        assert!(sessions.traffic("AAAAAH9f").is_some() && sessions.traffic("other").is_none());
+        drop(session);
+        assert!(sessions.lock().traffic.is_empty());
+        assert_eq!(opened_id(b"{\"code\":0}"), None, "it was not opened");
     }
 }

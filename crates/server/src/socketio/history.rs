@@ -2,10 +2,10 @@
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use socketioxide::extract::{AckSender, SocketRef, State};
+use socketioxide::extract::{SocketRef, State};
 
 use super::args::Args;
-use super::reply::{answer, emit};
+use super::reply::Ack;
 use super::turns;
 use crate::clients::short;
 use crate::state::AppState;
@@ -32,24 +32,23 @@ impl HistoryRequest {
     }
 }
 
-pub(super) async fn get_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
-    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+pub(super) async fn get_history(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
+    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let request: HistoryRequest = args.parsed();
     let history = read(&app, request.query(&app)).await;
-    emit(&socket, "event_history", &history);
-    answer(&socket, ack, "history", &history);
+    turn.answer(&["event_history", "history"], ack, &history).await;
 }
 
 /// The same in the shape of the reference's newest monitor.
-pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
-    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
+    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let request: HistoryRequest = args.parsed();
     let query = request.query(&app);
     let (kind, session) = (request.r#type.as_deref().map(short), request.session_id.as_deref().map(short));
     let filters = json!({ "type": kind, "session_id": session, "limit": query.limit });
     let history = read(&app, query).await;
     let response = json!({ "events": history["events"], "total": history["count"], "filters": filters });
-    answer(&socket, ack, "hook:history:response", &response);
+    turn.answer(&["hook:history:response"], ack, &response).await;
 }
 
 /// Both generations' shape of a history answer.

@@ -9,16 +9,18 @@ use protocol::{Seq, Source, Timestamp, names};
 use serde_json::value::RawValue;
 use serde_json::{Value, json, to_value};
 use socketioxide::SocketIo;
-use socketioxide::extract::{AckSender, Event, SocketRef, State, TryData};
+use socketioxide::extract::{Event, SocketRef, State, TryData};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
-use super::reply::{answer, emit, told};
+use super::feed::Outlet;
+use super::reply::{Ack, answer, emit, told};
 use super::{access, feed, history, live, replay, turns};
 use crate::clients::{Client, Transport, short};
 use crate::compatibility;
+use crate::hub::to_raw;
 use crate::ingest::Rejected;
 use crate::state::AppState;
 use crate::store::Query;
@@ -108,9 +110,13 @@ async fn connect(
         limit: HISTORY_ON_CONNECT.min(app.config.history_max),
         ..Query::default()
     };
-    let history = history::read(&app, query).await;
-    emit(&socket, "event_history", &history);
-    emit(&socket, "history", &history);
+    let history = to_raw(&history::read(&app, query).await);
+    let mut outlet = Outlet::of(socket.clone(), turns::UNREAD_BYTES_MAX);
+    for name in ["event_history", "history"] {
+        if outlet.send(name, &*history, history.get().len()).await.is_none() {
+            return;
+        }
+    }
     live::start(&socket, &app, position);
     count_changed(&io, &app).await;
 }
@@ -175,7 +181,7 @@ async fn count_changed(io: &SocketIo, app: &AppState) {
 fn take_event(
     socket: SocketRef,
     args: Args,
-    ack: AckSender,
+    ack: Ack,
     State(app): State<AppState>,
 ) -> impl Future<Output = ()> + Send {
     let taking = take(socket, args.first(), ack, &app);
@@ -189,7 +195,7 @@ fn take_event(
 fn take_hook(
     socket: SocketRef,
     args: Args,
-    ack: AckSender,
+    ack: Ack,
     State(app): State<AppState>,
 ) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     let event: Value = args.parsed();
@@ -207,7 +213,7 @@ fn take_hook(
 fn take(
     socket: SocketRef,
     raw: &RawValue,
-    ack: AckSender,
+    ack: Ack,
     app: &AppState,
 ) -> impl Future<Output = bool> + Send + use<> {
     let taking = app.ingest.take_one(raw, Source::Socketio);
@@ -223,7 +229,7 @@ fn take(
             }
         };
         // The client may be gone, or may not have asked for an answer.
-        let _ = ack.send(&answer);
+        ack.send(&answer);
         is_stored
     }
 }
@@ -235,17 +241,17 @@ fn reason(rejected: &Rejected) -> (&'static str, String) {
     }
 }
 
-async fn ping(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+async fn ping(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     answer(&socket, ack, "pong", &json!({ "timestamp": now().rfc3339(), "server_id": &*app.id }));
 }
 
-async fn dashboard_ping(socket: SocketRef, args: Args, ack: AckSender) {
+async fn dashboard_ping(socket: SocketRef, args: Args, ack: Ack) {
     let sent: Value = args.parsed();
     let pong = json!({ "timestamp": told(&sent["timestamp"]), "server_time": now().rfc3339() });
     answer(&socket, ack, "dashboard:pong", &pong);
 }
 
-async fn get_version(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+async fn get_version(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     answer(
         &socket,
         ack,
@@ -254,11 +260,11 @@ async fn get_version(socket: SocketRef, ack: AckSender, State(app): State<AppSta
     );
 }
 
-async fn get_status(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+async fn get_status(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     answer(&socket, ack, "status", &to_value(app.health()).unwrap_or_default());
 }
 
-async fn dashboard_status(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+async fn dashboard_status(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     let health = app.health();
     let status = json!({
         "service": "unified-monitor",
@@ -272,7 +278,7 @@ async fn dashboard_status(socket: SocketRef, ack: AckSender, State(app): State<A
     answer(&socket, ack, "dashboard:status:response", &status);
 }
 
-async fn dashboard_info(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+async fn dashboard_info(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     let info = json!({
         "service_name": names::SERVICE,
         "description": "Shows live what Claude Code does, and keeps it",
@@ -283,7 +289,7 @@ async fn dashboard_info(socket: SocketRef, ack: AckSender, State(app): State<App
     answer(&socket, ack, "dashboard:info:response", &info);
 }
 
-async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
+async fn subscribe(socket: SocketRef, args: Args, ack: Ack) {
     let request: Value = args.parsed();
     let channels: Vec<String> = match &request["channels"] {
         Value::Array(all) => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
@@ -294,7 +300,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender) {
     answer(&socket, ack, "subscribed", &json!({ "channels": channels }));
 }
 
-async fn register(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+async fn register(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
     let request: Value = args.parsed();
     app.clients.register(socket.id.as_str(), request["name"].as_str(), request["type"].as_str());
     let (name, kind) = (told(&request["name"]), told(&request["type"]));
@@ -302,7 +308,7 @@ async fn register(socket: SocketRef, args: Args, ack: AckSender, State(app): Sta
     answer(&socket, ack, "client:registered", &registered);
 }
 
-async fn list_clients(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
+async fn list_clients(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     let clients: Vec<Value> = app
         .clients
         .all()
@@ -321,23 +327,11 @@ async fn list_clients(socket: SocketRef, ack: AckSender, State(app): State<AppSt
     answer(&socket, ack, "client:list:response", &list);
 }
 
-async fn session_start(
-    socket: SocketRef,
-    args: Args,
-    ack: AckSender,
-    io: SocketIo,
-    State(app): State<AppState>,
-) {
+async fn session_start(socket: SocketRef, args: Args, ack: Ack, io: SocketIo, State(app): State<AppState>) {
     session_marker(socket, &args, ack, io, &app, ["session.started", "hook:session:started"]).await;
 }
 
-async fn session_end(
-    socket: SocketRef,
-    args: Args,
-    ack: AckSender,
-    io: SocketIo,
-    State(app): State<AppState>,
-) {
+async fn session_end(socket: SocketRef, args: Args, ack: Ack, io: SocketIo, State(app): State<AppState>) {
     session_marker(socket, &args, ack, io, &app, ["session.ended", "hook:session:ended"]).await;
 }
 
@@ -345,7 +339,7 @@ async fn session_end(
 async fn session_marker(
     socket: SocketRef,
     args: &Args,
-    ack: AckSender,
+    ack: Ack,
     io: SocketIo,
     app: &AppState,
     [kind, notice]: [&str; 2],
@@ -365,15 +359,15 @@ async fn session_marker(
     }
 }
 
-async fn list_sessions(socket: SocketRef, ack: AckSender, State(app): State<AppState>) {
-    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+async fn list_sessions(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
+    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let limit = app.config.history_max;
     let sessions = app.read(move |store| store.sessions(limit, &[])).await.unwrap_or_default();
     let list = json!({ "total": sessions.len(), "sessions": sessions });
-    answer(&socket, ack, "hook:sessions:response", &list);
+    turn.answer(&["hook:sessions:response"], ack, &list).await;
 }
 
-async fn session_info(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+async fn session_info(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
     let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     let request: Value = args.parsed();
     let id = request["session_id"].as_str().unwrap_or_default().to_owned();
@@ -392,7 +386,7 @@ async fn session_info(socket: SocketRef, args: Args, ack: AckSender, State(app):
 }
 
 /// What we do not offer is said; what nobody knows is acknowledged as such and otherwise ignored.
-async fn not_offered(socket: SocketRef, Event(name): Event, ack: AckSender) {
+async fn not_offered(socket: SocketRef, Event(name): Event, ack: Ack) {
     let error = "this monitor does not read files or run analyses for its viewers";
     if let Some((_, response)) = NOT_OFFERED.iter().find(|(known, _)| *known == name) {
         answer(&socket, ack, response, &json!({ "success": false, "error": error }));
@@ -400,7 +394,7 @@ async fn not_offered(socket: SocketRef, Event(name): Event, ack: AckSender) {
         answer(&socket, ack, "code:error", &json!({ "success": false, "error": error }));
     } else {
         let message = format!("there is no event {:?}", short(&name));
-        let _ = ack.send(&json!({ "error": { "code": "unknown_event", "message": message } }));
+        ack.send(&json!({ "error": { "code": "unknown_event", "message": message } }));
     }
 }
 

@@ -1,11 +1,9 @@
 //! Stored events to a client of the namespace `/`, one message each, of the kinds that it subscribed to.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use protocol::names::CHANNEL_BYTES_MAX;
 use protocol::{Kind, Seq, legacy};
-use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 
 use super::feed::{self, Outlet};
@@ -18,13 +16,6 @@ const BATCH_EVENTS: usize = 256;
 /// Bytes on their way to a client that does not take them. Each event is a message of its own: with much less, who reads
 /// as fast as it can would be waited for again and again.
 const UNREAD_BYTES_MAX: u64 = 256 * 1024;
-
-/// python-socketio gives up on a polling answer of more than 16 packets, so a polling client gets at most half of
-/// that at once, and then has time to ask again.
-const POLLING_PACKETS_MAX: usize = 8;
-
-/// How long a polling client is given to ask again.
-const POLLING_PAUSE: Duration = Duration::from_millis(20);
 
 /// Most channels of one client.
 const CHANNELS_MAX: usize = 100;
@@ -57,7 +48,6 @@ pub(super) fn start(socket: &SocketRef, app: &AppState, after: Seq) {
 
 async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
     let mut subscriber = app.hub.subscribe(after);
-    let mut sent = 0usize;
     let mut outlet = Outlet::of(socket, UNREAD_BYTES_MAX);
     while let Some(delivery) = outlet.next(&mut subscriber, BATCH_EVENTS, &app).await {
         for event in delivery.events.into_iter().chain(delivery.unstored) {
@@ -71,12 +61,6 @@ async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
             let message = event.legacy();
             if outlet.send(name, message, message.get().len()).await.is_none() {
                 return;
-            }
-            sent += 1;
-            if sent.is_multiple_of(POLLING_PACKETS_MAX)
-                && outlet.socket.transport_type() == TransportType::Polling
-            {
-                tokio::time::sleep(POLLING_PAUSE).await;
             }
         }
     }

@@ -10,6 +10,7 @@ mod live;
 mod replay;
 mod reply;
 mod stream;
+mod traffic;
 mod turns;
 
 use std::time::Duration;

@@ -5,18 +5,23 @@ use std::time::Duration;
 use protocol::{Event, legacy};
 use serde::Deserialize;
 use serde_json::json;
-use socketioxide::extract::{AckSender, SocketRef, State};
+use socketioxide::extract::{SocketRef, State};
 use tokio::task::AbortHandle;
 
 use super::args::Args;
-use super::reply::{answer, emit};
+use super::feed::Outlet;
+use super::reply::{Ack, answer};
 use super::turns;
 use crate::clients::short;
+use crate::hub::to_raw;
 use crate::state::AppState;
 use crate::store::Query;
 
 /// Longest pause between two events of a replay: a night between two prompts is not replayed.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
+
+/// Bytes on their way to a client that does not take them: a replay waits for its viewer.
+const UNREAD_BYTES_MAX: u64 = 256 * 1024;
 
 /// `{session_id, speed=1}`
 #[derive(Deserialize)]
@@ -36,7 +41,7 @@ impl Default for Request {
 #[derive(Clone)]
 struct Replay(AbortHandle);
 
-pub(super) async fn start(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
+pub(super) async fn start(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
     let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
     stop(&socket);
     let request: Request = args.parsed();
@@ -68,21 +73,20 @@ pub(super) fn stop(socket: &SocketRef) {
     }
 }
 
-async fn play(socket: SocketRef, request: Request, events: Vec<Event>) {
+async fn play(socket: SocketRef, request: Request, events: Vec<Event>) -> Option<()> {
     let total = events.len();
+    let mut outlet = Outlet::of(socket, UNREAD_BYTES_MAX);
     let mut before = None;
     for (index, event) in events.iter().enumerate() {
         let at = event.row.occurred_at;
         tokio::time::sleep(before.map_or(Duration::ZERO, |before: i64| pause(at.0 - before, request.speed)))
             .await;
         before = Some(at.0);
-        if !socket.connected() {
-            return;
-        }
-        let message = json!({ "index": index, "total": total, "event": legacy::message(event) });
-        emit(&socket, "hook:replay:event", &message);
+        let message = to_raw(&json!({ "index": index, "total": total, "event": legacy::message(event) }));
+        outlet.send("hook:replay:event", &*message, message.get().len()).await?;
     }
-    emit(&socket, "hook:replay:completed", &json!({ "session_id": request.session_id, "total": total }));
+    let completed = json!({ "session_id": request.session_id, "total": total });
+    outlet.send("hook:replay:completed", &completed, 0).await
 }
 
 fn pause(ms: i64, speed: f64) -> Duration {

@@ -1,14 +1,52 @@
 //! Answering one client: as an event, and as the acknowledgement that it may have asked for.
 
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use serde::Serialize;
 use serde_json::Value;
+use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::{AckSender, SocketRef};
+use socketioxide::handler::{self, FromMessageParts};
+use socketioxide::socket::Socket;
 
 use crate::clients::short;
 
+/// The acknowledgement of an emit, if its client asked for one.
+pub(super) struct Ack {
+    sender: AckSender,
+    is_wanted: bool,
+}
+
+impl Ack {
+    /// Whether anything will be sent.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.is_wanted
+    }
+
+    /// A client that is gone or does not read is not waited for; false when it gets nothing.
+    pub(super) fn send<T: Serialize + ?Sized>(self, data: &T) -> bool {
+        self.is_wanted && self.sender.send(data).is_ok()
+    }
+}
+
+impl FromMessageParts<LocalAdapter> for Ack {
+    type Error = Infallible;
+
+    fn from_message_parts(
+        socket: &Arc<Socket<LocalAdapter>>,
+        message: &mut handler::Value,
+        ack_id: &Option<i64>,
+    ) -> Result<Self, Infallible> {
+        let sender = AckSender::from_message_parts(socket, message, ack_id)?;
+        Ok(Self { sender, is_wanted: ack_id.is_some() })
+    }
+}
+
 /// To the sender as an event, and as an acknowledgement where one was asked for.
-pub(super) fn answer(socket: &SocketRef, ack: AckSender, event: &str, data: &Value) {
+pub(super) fn answer(socket: &SocketRef, ack: Ack, event: &str, data: &Value) {
     emit(socket, event, data);
-    let _ = ack.send(data);
+    ack.send(data);
 }
 
 /// As much as is told again of what a client sent.

@@ -10,12 +10,13 @@ use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use socketioxide::SocketIo;
-use socketioxide::extract::{AckSender, SocketRef, State};
+use socketioxide::extract::{SocketRef, State};
 use socketioxide::handler::ConnectHandler;
 use socketioxide::socket::DisconnectReason;
 
 use super::args::Args;
 use super::feed::{self, Outlet};
+use super::reply::Ack;
 use super::{access, turns};
 use crate::clients::{Client, Transport};
 use crate::hub::{ChangedSession, Delivery, Subscriber};
@@ -82,8 +83,8 @@ fn client_id(socket: &SocketRef) -> String {
     format!("{}{}", socket.id, names::STREAM)
 }
 
-async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): State<AppState>) {
-    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+async fn subscribe(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
+    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
     feed::stop(&socket);
     let request: Subscribe = match args.strict() {
         Ok(request) => request,
@@ -94,7 +95,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): St
     let subscriber = app.hub.subscribe(position);
     match snapshot(&app, &request, position).await {
         Ok(snapshot) => {
-            let _ = ack.send(&snapshot);
+            turn.answer(&[], ack, &snapshot).await;
             let filter = request.filter.unwrap_or_default();
             feed::start(&socket, &app, run(socket.clone(), app.clone(), subscriber, filter));
         }
@@ -102,8 +103,8 @@ async fn subscribe(socket: SocketRef, args: Args, ack: AckSender, State(app): St
     }
 }
 
-fn refuse(ack: AckSender, code: &str, message: &str) {
-    let _ = ack.send(&json!({ "error": { "code": code, "message": message } }));
+fn refuse(ack: Ack, code: &str, message: &str) {
+    ack.send(&json!({ "error": { "code": code, "message": message } }));
 }
 
 async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<Snapshot, StoreError> {

@@ -1,0 +1,71 @@
+//! What was sent to the client of one session and what of it the client has taken, by whichever transport: what waits
+//! for a client that takes nothing is the server's memory.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use socketioxide::extract::SocketRef;
+
+use super::handshake::Session;
+use crate::connections::Watched;
+
+/// Bytes to and from one session's client; what belongs to the protocol counts as taken only.
+#[derive(Default)]
+pub(super) struct Traffic {
+    /// Sent to it: never more than really was, or the rest would be waited for in vain.
+    sent: AtomicU64,
+    /// In the answers to its polls.
+    polled: AtomicU64,
+    /// Where its WebSocket is, once it has one.
+    websocket: OnceLock<Watched>,
+}
+
+impl Traffic {
+    pub(super) fn of(socket: &SocketRef) -> Option<Arc<Self>> {
+        socket.req_parts().extensions.get::<Arc<Session>>().map(|session| session.traffic())
+    }
+
+    /// Before it is sent: another task may look in between.
+    pub(super) fn note_sent(&self, bytes: usize) {
+        self.sent.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// It could not be sent after all.
+    pub(super) fn note_unsent(&self, bytes: usize) {
+        self.sent.fetch_sub(bytes as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn note_polled(&self, bytes: u64) {
+        self.polled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// From now on, or soon, it takes what it gets by this connection.
+    pub(super) fn note_websocket(&self, connection: &Watched) {
+        self.websocket.get_or_init(|| connection.clone());
+    }
+
+    /// What is on its way to a client that has not taken it.
+    pub(super) fn unread(&self) -> u64 {
+        let taken = self.polled.load(Ordering::Relaxed) + self.websocket.get().map_or(0, Watched::sent);
+        // Whatever else it took counts too: when it has taken everything, this is exact again.
+        self.sent.fetch_max(taken, Ordering::Relaxed).saturating_sub(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_client_took_besides_hides_nothing_that_is_sent_later() {
+        let traffic = Traffic::default();
+        traffic.note_sent(1000);
+        traffic.note_sent(10);
+        traffic.note_unsent(10);
+        assert_eq!(traffic.unread(), 1000);
+        traffic.note_polled(1300);
+        assert_eq!(traffic.unread(), 0, "all of it, and what the protocol adds");
+        traffic.note_sent(1000);
+        assert_eq!(traffic.unread(), 1000);
+    }
+}
