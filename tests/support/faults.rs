@@ -122,7 +122,11 @@ impl Faults {
     pub fn wait_until(&self, total: u64) {
         let start = Instant::now();
         while self.met() < total {
-            assert!(start.elapsed() < PATIENCE, "the monitor met no trouble: {} of {total}", self.met());
+            assert!(
+                start.elapsed() < PATIENCE,
+                "the monitor met too little trouble: {} of {total}",
+                self.met()
+            );
             std::thread::sleep(Duration::from_millis(1));
         }
     }

@@ -3,7 +3,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use protocol::stream::Gap;
 use serde::Serialize;
@@ -18,12 +18,16 @@ use crate::state::AppState;
 /// First and longest pause before a connection that has no room is tried again.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(2), Duration::from_millis(100));
 
-/// python-socketio gives up on a polling answer of more than 16 packets, so a polling client gets at most half of
-/// that at once, and then has time to ask again.
-const POLLING_PACKETS_MAX: usize = 8;
+/// How long a client may take nothing but its pings until what it was sent counts as lost. By then its heartbeat has ended
+/// one that does not read.
+const FORGIVEN_AFTER: Duration = Duration::from_secs(60);
 
-/// How long a polling client is given to ask again.
-const POLLING_PAUSE: Duration = Duration::from_millis(20);
+/// More than the pings of that time.
+const PINGS_BYTES: u64 = 1024;
+
+/// python-socketio gives up on a polling answer of more than 16 packets, so a polling client gets at most half of that at
+/// once, and more when it has taken them.
+const POLLING_PACKETS_MAX: usize = 8;
 
 /// The running feed of a connection in one namespace; a new one replaces it.
 #[derive(Clone)]
@@ -54,7 +58,7 @@ pub(super) struct Outlet {
     socket: SocketRef,
     /// What it has taken.
     traffic: Option<Arc<Traffic>>,
-    /// Bytes on their way to a client that does not take them: more is not encoded for it.
+    /// Bytes on their way to a client that does not take them, in whichever namespace: more is not encoded for it.
     unread_bytes_max: u64,
     /// How many packets were sent.
     packets: usize,
@@ -105,61 +109,88 @@ impl Outlet {
         data: &T,
         bytes: usize,
     ) -> Option<()> {
-        let mut pause = PAUSE.0;
-        while !self.try_send(event, data, bytes)? {
-            wait(&mut pause).await;
+        self.deliver(bytes, |socket| socket.emit(event, data).is_ok()).await
+    }
+
+    /// The same for what is sent in another way, which says whether there was room.
+    pub(super) async fn deliver(&mut self, bytes: usize, send: impl Fn(&SocketRef) -> bool) -> Option<()> {
+        let mut patience = Patience::of(self.traffic.clone());
+        while !self.try_deliver(bytes, &send)? {
+            patience.wait().await;
         }
         self.packets += 1;
         if self.packets.is_multiple_of(POLLING_PACKETS_MAX)
             && self.socket.transport_type() == TransportType::Polling
         {
-            tokio::time::sleep(POLLING_PAUSE).await;
+            self.until(0).await?;
         }
         Some(())
     }
 
     /// Waits until the client has taken most of what it was sent. `None` when it is gone.
     pub(super) async fn room(&self) -> Option<()> {
-        let mut pause = PAUSE.0;
+        self.until(self.unread_bytes_max).await
+    }
+
+    /// Waits until no more than so many bytes are on their way.
+    async fn until(&self, unread_bytes: u64) -> Option<()> {
+        let mut patience = Patience::of(self.traffic.clone());
         while self.socket.connected() {
-            if !self.is_stuck() {
+            if self.unread() <= unread_bytes {
                 return Some(());
             }
-            wait(&mut pause).await;
+            patience.wait().await;
         }
         None
     }
 
     /// Sends it if there is room. `None` when the client is gone.
-    fn try_send<T: Serialize + ?Sized>(&self, event: &str, data: &T, bytes: usize) -> Option<bool> {
+    fn try_deliver(&self, bytes: usize, send: impl Fn(&SocketRef) -> bool) -> Option<bool> {
         if !self.socket.connected() {
             return None;
         }
-        if self.is_stuck() {
+        if self.unread() > self.unread_bytes_max {
             return Some(false);
         }
-        self.note(|traffic| traffic.note_sent(bytes));
-        let is_sent = self.socket.emit(event, data).is_ok();
+        let Some(traffic) = &self.traffic else { return Some(send(&self.socket)) };
+        traffic.note_sent(bytes);
+        let is_sent = send(&self.socket);
         if !is_sent {
-            self.note(|traffic| traffic.note_unsent(bytes));
+            traffic.note_unsent(bytes);
         }
         Some(is_sent)
     }
 
-    pub(super) fn note(&self, note: impl FnOnce(&Traffic)) {
-        if let Some(traffic) = &self.traffic {
-            note(traffic);
-        }
-    }
-
-    /// Whether too much is on its way that the client has not taken.
-    fn is_stuck(&self) -> bool {
-        self.traffic.as_ref().is_some_and(|traffic| traffic.unread() > self.unread_bytes_max)
+    /// What is on its way that the client has not taken.
+    fn unread(&self) -> u64 {
+        self.traffic.as_ref().map_or(0, |traffic| traffic.unread())
     }
 }
 
-/// Each pause is twice as long as the one before.
-async fn wait(pause: &mut Duration) {
-    tokio::time::sleep(*pause).await;
-    *pause = (*pause * 2).min(PAUSE.1);
+/// Waits for a client to take something, each time twice as long as before.
+struct Patience {
+    traffic: Option<Arc<Traffic>>,
+    pause: Duration,
+    taken: u64,
+    /// Since when it has taken nothing more.
+    since: Instant,
+}
+
+impl Patience {
+    fn of(traffic: Option<Arc<Traffic>>) -> Self {
+        let taken = traffic.as_ref().map_or(0, |traffic| traffic.taken());
+        Self { traffic, pause: PAUSE.0, taken, since: Instant::now() }
+    }
+
+    async fn wait(&mut self) {
+        tokio::time::sleep(self.pause).await;
+        self.pause = (self.pause * 2).min(PAUSE.1);
+        let Some(traffic) = &self.traffic else { return };
+        let taken = traffic.taken();
+        if taken > self.taken + PINGS_BYTES {
+            (self.taken, self.since) = (taken, Instant::now());
+        } else if self.since.elapsed() > FORGIVEN_AFTER {
+            traffic.forgive();
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::{Body, HttpBody, to_bytes};
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, HeaderValue, Method, Uri, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -31,7 +31,7 @@ const KEPT_PARAMETERS: &[&str] = &["EIO=", "transport="];
 const KEPT_BYTES_MAX: usize = 512;
 
 /// Bytes of the answer that opens a session: its id, and what the protocol has to agree on.
-const OPENING_BYTES_MAX: usize = 16 * 1024;
+const OPENING_BYTES_MAX: u64 = 16 * 1024;
 
 /// All open sessions; clones share them.
 #[derive(Clone, Default)]
@@ -129,10 +129,14 @@ pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request
     if !request.uri().path().starts_with("/socket.io") {
         return next.run(request).await;
     }
-    let is_upgrade = request.headers().contains_key(header::UPGRADE);
-    let connection = request.extensions().get::<Watched>().filter(|_| is_upgrade);
+    let connection = request.extensions().get::<Watched>().cloned();
     if let Some(traffic) = session_id(&request).map(|id| sessions.traffic(id)) {
-        return note_taken(traffic, request, next).await;
+        let is_poll = request.method() == Method::GET;
+        let response = next.run(request).await;
+        if let Some(traffic) = traffic.filter(|_| is_poll) {
+            note_taken(&traffic, connection.as_ref(), &response);
+        }
+        return response;
     }
     let proof = request.extensions().get::<Proof>();
     let Some(peer) = request.extensions().get::<Peer>() else { return next.run(request).await };
@@ -140,39 +144,29 @@ pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request
         let message = "too many Socket.IO sessions are open already; close some, and come back in a minute";
         return ApiError::too_many("too_many_sessions", message).into_response();
     };
-    if let Some(connection) = connection {
-        session.traffic.note_websocket(connection);
-    }
     *request.uri_mut() = little_of_address(request.uri());
     *request.headers_mut() = little_of_headers(request.headers());
     let session = Arc::new(session);
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
-    if is_upgrade {
+    note_taken(&session.traffic, connection.as_ref(), &response);
+    if response.body().size_hint().upper().is_none_or(|bytes| bytes > OPENING_BYTES_MAX) {
         return response;
     }
     let (head, body) = response.into_parts();
-    let body = to_bytes(body, OPENING_BYTES_MAX).await.unwrap_or_default();
+    let body = to_bytes(body, usize::MAX).await.unwrap_or_default();
     if let Some(id) = opened_id(&body) {
         session.is_known_as(id);
     }
     Response::from_parts(head, Body::from(body))
 }
 
-/// A request of a session that is open: what it brings to the client.
-async fn note_taken(traffic: Option<Arc<Traffic>>, request: Request, next: Next) -> Response {
-    let is_poll = request.method() == Method::GET;
-    let is_upgrade = request.headers().contains_key(header::UPGRADE);
-    if let (Some(traffic), Some(connection)) = (&traffic, request.extensions().get::<Watched>())
-        && is_upgrade
-    {
-        traffic.note_websocket(connection);
+/// What the answer to a request brings to the client: itself, or a WebSocket.
+fn note_taken(traffic: &Traffic, connection: Option<&Watched>, response: &Response) {
+    match connection.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        Some(connection) => traffic.note_websocket(connection),
+        None => traffic.note_polled(response.body().size_hint().lower()),
     }
-    let response = next.run(request).await;
-    if let Some(traffic) = traffic.filter(|_| is_poll && !is_upgrade) {
-        traffic.note_polled(response.body().size_hint().lower());
-    }
-    response
 }
 
 /// The id of a session, by the answer to the request that opened it.

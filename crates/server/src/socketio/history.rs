@@ -33,22 +33,22 @@ impl HistoryRequest {
 }
 
 pub(super) async fn get_history(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let request: HistoryRequest = args.parsed();
     let history = read(&app, request.query(&app)).await;
-    turn.answer(&["event_history", "history"], ack, &history).await;
+    turn.answer(&["event_history", "history"], &ack, &history).await;
 }
 
 /// The same in the shape of the reference's newest monitor.
 pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let request: HistoryRequest = args.parsed();
     let query = request.query(&app);
     let (kind, session) = (request.r#type.as_deref().map(short), request.session_id.as_deref().map(short));
     let filters = json!({ "type": kind, "session_id": session, "limit": query.limit });
     let history = read(&app, query).await;
     let response = json!({ "events": history["events"], "total": history["count"], "filters": filters });
-    turn.answer(&["hook:history:response"], ack, &response).await;
+    turn.answer(&["hook:history:response"], &ack, &response).await;
 }
 
 /// Both generations' shape of a history answer.

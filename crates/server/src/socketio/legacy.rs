@@ -201,7 +201,7 @@ fn take_hook(
     let event: Value = args.parsed();
     if event["type"].is_null() || event["timestamp"].is_null() {
         let error = json!({ "error": "Invalid hook data format", "code": "invalid_hook" });
-        return Box::pin(async move { answer(&socket, ack, "hook:error", &error) });
+        return Box::pin(async move { answer(&socket, &ack, "hook:error", &error) });
     }
     let taking = take(socket, args.first(), ack, &app);
     Box::pin(async move {
@@ -242,26 +242,26 @@ fn reason(rejected: &Rejected) -> (&'static str, String) {
 }
 
 async fn ping(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
-    answer(&socket, ack, "pong", &json!({ "timestamp": now().rfc3339(), "server_id": &*app.id }));
+    answer(&socket, &ack, "pong", &json!({ "timestamp": now().rfc3339(), "server_id": &*app.id }));
 }
 
 async fn dashboard_ping(socket: SocketRef, args: Args, ack: Ack) {
     let sent: Value = args.parsed();
     let pong = json!({ "timestamp": told(&sent["timestamp"]), "server_time": now().rfc3339() });
-    answer(&socket, ack, "dashboard:pong", &pong);
+    answer(&socket, &ack, "dashboard:pong", &pong);
 }
 
 async fn get_version(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
     answer(
         &socket,
-        ack,
+        &ack,
         "version_info",
         &compatibility::version_info(&app.id, &app.config.client_version_min),
     );
 }
 
 async fn get_status(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
-    answer(&socket, ack, "status", &to_value(app.health()).unwrap_or_default());
+    answer(&socket, &ack, "status", &to_value(app.health()).unwrap_or_default());
 }
 
 async fn dashboard_status(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
@@ -275,7 +275,7 @@ async fn dashboard_status(socket: SocketRef, ack: Ack, State(app): State<AppStat
             "code_analysis": false, "real_ast": false, "file_monitoring": false, "dashboard": true,
         },
     });
-    answer(&socket, ack, "dashboard:status:response", &status);
+    answer(&socket, &ack, "dashboard:status:response", &status);
 }
 
 async fn dashboard_info(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
@@ -286,7 +286,7 @@ async fn dashboard_info(socket: SocketRef, ack: Ack, State(app): State<AppState>
         "endpoints": { "dashboard": app.url(), "health": names::HEALTH, "api": names::EVENTS },
         "events": { "code_analysis": [], "dashboard": ["claude_event", "event_history", "heartbeat"] },
     });
-    answer(&socket, ack, "dashboard:info:response", &info);
+    answer(&socket, &ack, "dashboard:info:response", &info);
 }
 
 async fn subscribe(socket: SocketRef, args: Args, ack: Ack) {
@@ -297,7 +297,7 @@ async fn subscribe(socket: SocketRef, args: Args, ack: Ack) {
         _ => vec!["*".to_owned()],
     };
     let channels = live::subscribe(&socket, channels);
-    answer(&socket, ack, "subscribed", &json!({ "channels": channels }));
+    answer(&socket, &ack, "subscribed", &json!({ "channels": channels }));
 }
 
 async fn register(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
@@ -305,10 +305,11 @@ async fn register(socket: SocketRef, args: Args, ack: Ack, State(app): State<App
     app.clients.register(socket.id.as_str(), request["name"].as_str(), request["type"].as_str());
     let (name, kind) = (told(&request["name"]), told(&request["type"]));
     let registered = json!({ "name": name, "type": kind, "session_id": socket.id });
-    answer(&socket, ack, "client:registered", &registered);
+    answer(&socket, &ack, "client:registered", &registered);
 }
 
 async fn list_clients(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
+    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let clients: Vec<Value> = app
         .clients
         .all()
@@ -324,7 +325,7 @@ async fn list_clients(socket: SocketRef, ack: Ack, State(app): State<AppState>) 
         })
         .collect();
     let list = json!({ "total": clients.len(), "clients": clients });
-    answer(&socket, ack, "client:list:response", &list);
+    turn.answer(&["client:list:response"], &ack, &list).await;
 }
 
 async fn session_start(socket: SocketRef, args: Args, ack: Ack, io: SocketIo, State(app): State<AppState>) {
@@ -347,7 +348,7 @@ async fn session_marker(
     let request: Value = args.parsed();
     let Some(session_id) = request["session_id"].as_str() else {
         let error = json!({ "error": "session_id is required", "code": "missing_session" });
-        return answer(&socket, ack, "hook:error", &error);
+        return answer(&socket, &ack, "hook:error", &error);
     };
     let body = json!({ "type": kind, "session_id": session_id, "data": request });
     let Ok(event) = RawValue::from_string(body.to_string()) else { return };
@@ -360,11 +361,11 @@ async fn session_marker(
 }
 
 async fn list_sessions(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
-    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
     let limit = app.config.history_max;
     let sessions = app.read(move |store| store.sessions(limit, &[])).await.unwrap_or_default();
     let list = json!({ "total": sessions.len(), "sessions": sessions });
-    turn.answer(&["hook:sessions:response"], ack, &list).await;
+    turn.answer(&["hook:sessions:response"], &ack, &list).await;
 }
 
 async fn session_info(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
@@ -374,11 +375,11 @@ async fn session_info(socket: SocketRef, args: Args, ack: Ack, State(app): State
     let wanted = id.clone();
     match app.read(move |store| store.session(&wanted)).await {
         Ok(Some(session)) => {
-            answer(&socket, ack, "hook:session:info:response", &to_value(session).unwrap_or_default());
+            answer(&socket, &ack, "hook:session:info:response", &to_value(session).unwrap_or_default());
         }
         _ => answer(
             &socket,
-            ack,
+            &ack,
             "hook:error",
             &json!({ "error": format!("Session not found: {}", short(&id)) }),
         ),
@@ -389,9 +390,9 @@ async fn session_info(socket: SocketRef, args: Args, ack: Ack, State(app): State
 async fn not_offered(socket: SocketRef, Event(name): Event, ack: Ack) {
     let error = "this monitor does not read files or run analyses for its viewers";
     if let Some((_, response)) = NOT_OFFERED.iter().find(|(known, _)| *known == name) {
-        answer(&socket, ack, response, &json!({ "success": false, "error": error }));
+        answer(&socket, &ack, response, &json!({ "success": false, "error": error }));
     } else if name.starts_with("code:") {
-        answer(&socket, ack, "code:error", &json!({ "success": false, "error": error }));
+        answer(&socket, &ack, "code:error", &json!({ "success": false, "error": error }));
     } else {
         let message = format!("there is no event {:?}", short(&name));
         ack.send(&json!({ "error": { "code": "unknown_event", "message": message } }));

@@ -54,11 +54,11 @@ pub(super) async fn start(socket: SocketRef, args: Args, ack: Ack, State(app): S
     let events = app.page(query).await.map(crate::store::Page::into_events).unwrap_or_default();
     if events.is_empty() {
         let error = json!({ "error": format!("Session not found: {}", short(&request.session_id)) });
-        return answer(&socket, ack, "hook:error", &error);
+        return answer(&socket, &ack, "hook:error", &error);
     }
     let total = events.len();
     let started = json!({ "session_id": request.session_id, "total": total, "speed": request.speed });
-    answer(&socket, ack, "hook:replay:started", &started);
+    answer(&socket, &ack, "hook:replay:started", &started);
     let replay = tokio::spawn(play(socket.clone(), request, events));
     if let Some(Replay(before)) = socket.extensions.insert(Replay(replay.abort_handle())) {
         // It was asked for at the same time.

@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
 use socketioxide::adapter::LocalAdapter;
@@ -14,20 +15,26 @@ use crate::clients::short;
 
 /// The acknowledgement of an emit, if its client asked for one.
 pub(super) struct Ack {
-    sender: AckSender,
-    is_wanted: bool,
+    socket: Arc<Socket<LocalAdapter>>,
+    id: Option<i64>,
 }
 
 impl Ack {
     /// Whether anything will be sent.
     pub(super) fn is_wanted(&self) -> bool {
-        self.is_wanted
+        self.id.is_some()
     }
 
-    /// A client that is gone or does not read is not waited for; false when it gets nothing.
-    pub(super) fn send<T: Serialize + ?Sized>(self, data: &T) -> bool {
-        self.is_wanted && self.sender.send(data).is_ok()
+    /// A client that is gone or does not read is not waited for; false when it gets nothing now.
+    pub(super) fn send<T: Serialize + ?Sized>(&self, data: &T) -> bool {
+        let Ok(sender) = AckSender::from_message_parts(&self.socket, &mut no_message(), &self.id);
+        sender.send(data).is_ok()
     }
+}
+
+/// What the library wants for making an acknowledgement, and does not look at.
+fn no_message() -> handler::Value {
+    handler::Value::Bytes(Bytes::new())
 }
 
 impl FromMessageParts<LocalAdapter> for Ack {
@@ -35,16 +42,15 @@ impl FromMessageParts<LocalAdapter> for Ack {
 
     fn from_message_parts(
         socket: &Arc<Socket<LocalAdapter>>,
-        message: &mut handler::Value,
-        ack_id: &Option<i64>,
+        _: &mut handler::Value,
+        id: &Option<i64>,
     ) -> Result<Self, Infallible> {
-        let sender = AckSender::from_message_parts(socket, message, ack_id)?;
-        Ok(Self { sender, is_wanted: ack_id.is_some() })
+        Ok(Self { socket: socket.clone(), id: *id })
     }
 }
 
 /// To the sender as an event, and as an acknowledgement where one was asked for.
-pub(super) fn answer(socket: &SocketRef, ack: Ack, event: &str, data: &Value) {
+pub(super) fn answer(socket: &SocketRef, ack: &Ack, event: &str, data: &Value) {
     emit(socket, event, data);
     ack.send(data);
 }

@@ -84,26 +84,28 @@ fn client_id(socket: &SocketRef) -> String {
 }
 
 async fn subscribe(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
     feed::stop(&socket);
     let request: Subscribe = match args.strict() {
         Ok(request) => request,
-        Err(error) => return refuse(ack, "invalid_subscription", &error.to_string()),
+        Err(error) => return refuse(&ack, "invalid_subscription", &error.to_string()),
     };
     // First the position, then the snapshot up to it, then everything after it: nothing between, nothing twice.
     let position = app.hub.latest();
     let subscriber = app.hub.subscribe(position);
     match snapshot(&app, &request, position).await {
         Ok(snapshot) => {
-            turn.answer(&[], ack, &snapshot).await;
+            if turn.answer(&[], &ack, &snapshot).await.is_none() {
+                return;
+            }
             let filter = request.filter.unwrap_or_default();
             feed::start(&socket, &app, run(socket.clone(), app.clone(), subscriber, filter));
         }
-        Err(error) => refuse(ack, error.code(), &error.to_string()),
+        Err(error) => refuse(&ack, error.code(), &error.to_string()),
     }
 }
 
-fn refuse(ack: Ack, code: &str, message: &str) {
+fn refuse(ack: &Ack, code: &str, message: &str) {
     ack.send(&json!({ "error": { "code": code, "message": message } }));
 }
 

@@ -63,20 +63,17 @@ pub(super) async fn take_large(socket: &SocketRef, ack: Ack) -> Option<(LargeTur
 }
 
 impl LargeTurn {
-    /// As these events and as the acknowledgement, encoded once, and each when the one before it was taken.
-    pub(super) async fn answer(mut self, events: &[&str], ack: Ack, data: &impl Serialize) {
+    /// As these events and as the acknowledgement, encoded once, and each when most of the one before it was taken. `None`
+    /// when the client is gone.
+    pub(super) async fn answer(&mut self, events: &[&str], ack: &Ack, data: &impl Serialize) -> Option<()> {
         let data = to_raw(data);
         let bytes = data.get().len();
         for event in events {
-            if self.outlet.send(event, &*data, bytes).await.is_none() {
-                return;
-            }
+            self.outlet.send(event, &*data, bytes).await?;
         }
-        if ack.is_wanted() && self.outlet.room().await.is_some() {
-            self.outlet.note(|traffic| traffic.note_sent(bytes));
-            if !ack.send(&*data) {
-                self.outlet.note(|traffic| traffic.note_unsent(bytes));
-            }
+        if ack.is_wanted() {
+            self.outlet.deliver(bytes, |_| ack.send(&*data)).await?;
         }
+        Some(())
     }
 }

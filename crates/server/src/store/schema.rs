@@ -75,8 +75,9 @@ const MIGRATIONS: &[&str] = &[
 /// smaller ones make large groups dear.
 const PAGE_BYTES: u32 = 8192;
 
-/// The files that SQLite keeps beside a database: its log of changes, and who reads it.
-const SIDES: [&str; 2] = ["wal", "shm"];
+/// The files that SQLite keeps beside a database: its log of changes, who reads it, and what it goes back to without a
+/// log.
+const SIDES: [&str; 3] = ["wal", "shm", "journal"];
 
 /// Where a database's file says that changes go into a log beside it: 2 in both, by SQLite's file format. Without that, the
 /// first connection would write it, with a journal and three syncs.
@@ -196,7 +197,9 @@ fn make(path: &Path, content: &[u8]) -> io::Result<()> {
 
 /// A file that SQLite keeps beside a database.
 fn beside(path: &Path, side: &str) -> PathBuf {
-    path.with_extension(format!("db-{side}"))
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!("-{side}"));
+    name.into()
 }
 
 /// A database without events, as the bytes of its file. Made in memory, it costs one write; [`sync`] is still due.
@@ -235,7 +238,11 @@ pub(super) fn is_unsynced(connection: &Connection) -> rusqlite::Result<bool> {
 /// not only the newest events. Through SQLite, whose locks on a file end when anybody closes it.
 pub(super) fn sync(connection: &Connection) -> rusqlite::Result<()> {
     // A copy of the log is synced when there is something to copy.
-    connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'unsynced'", [])?;
+    let again = "UPDATE meta SET value = value + 1 WHERE name = 'unsynced' RETURNING value > 1";
+    if connection.query_row(again, [], |row| row.get(0))? {
+        // The system takes pages that it could not write for written: all of them go by the log once more.
+        connection.execute_batch("VACUUM")?;
+    }
     let is_held_up: bool = connection.query_row("PRAGMA wal_checkpoint(FULL)", [], |row| row.get(0))?;
     if is_held_up {
         let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
