@@ -370,17 +370,17 @@ fn a_replay_in_haste_leaves_out_nothing_by_any_transport() {
 #[test]
 fn a_replay_ends_when_another_is_asked_for() {
     let monitor = Monitor::start();
-    // By their times, one takes as long as the other, and the first has begun before.
-    for session in ["s-1", "s-2"] {
-        for second in 0..3 {
-            let at = format!("2026-01-01T00:00:0{second}Z");
-            let event = json!({"kind": "x", "session_id": session, "timestamp": at, "payload": {}});
+    // The first would go on, and be complete, while the second pauses.
+    for (session, pauses_ms) in [("s-1", vec![0, 1500, 3000]), ("s-2", vec![0, 4000])] {
+        for pause_ms in pauses_ms {
+            let at = 1_787_393_400_000u64 + pause_ms;
+            let event = json!({"kind": "x", "session_id": session, "occurred_at": at, "payload": {}});
             monitor.event(event.to_string());
         }
     }
     let mut socket = Socket::connect(&monitor, Library::Node);
     let mut step = |session: &str| {
-        socket.emit("hook:replay:start", &json!({"session_id": session, "speed": 2}));
+        socket.emit("hook:replay:start", &json!({"session_id": session, "speed": 1}));
         // What came of the one before it is on its way yet.
         while socket.event("hook:replay:event")["event"]["session_id"] != session {}
     };
