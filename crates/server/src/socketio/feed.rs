@@ -114,9 +114,12 @@ impl Outlet {
 
     /// The same for what is sent in another way, which says whether there was room.
     pub(super) async fn deliver(&mut self, bytes: usize, send: impl Fn(&SocketRef) -> bool) -> Option<()> {
-        let mut patience = Patience::of(self.traffic.clone());
-        while !self.try_deliver(bytes, &send)? {
-            patience.wait().await;
+        // Mostly there is room, and this is done for each event and viewer.
+        if !self.try_deliver(bytes, &send)? {
+            let mut patience = Patience::of(self.traffic.clone());
+            while !self.try_deliver(bytes, &send)? {
+                patience.wait().await;
+            }
         }
         self.packets += 1;
         if self.packets.is_multiple_of(POLLING_PACKETS_MAX)
