@@ -261,8 +261,8 @@ impl Subscriber {
         self.wait(count, |latest| latest.seq > position || latest.revision > revision).await
     }
 
-    /// The sessions that changed since they were last asked for, each once and as it is now. Who asks less often is told
-    /// less, and nothing that is still true is left out.
+    /// The sessions at hand that changed since they were last asked for, each once and as it is now: who asks less often is
+    /// told less.
     pub(crate) fn changed(&mut self) -> Vec<Arc<ChangedSession>> {
         // First how far it is, then what changed: what changes in between is told twice, not never.
         let known = std::mem::replace(&mut self.revision, self.hub.shared.latest().revision);

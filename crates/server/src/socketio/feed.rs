@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use protocol::stream::Gap;
 use serde::Serialize;
+use serde_json::value::RawValue;
 use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 use tokio::task::AbortHandle;
@@ -112,14 +113,17 @@ impl Outlet {
         self.deliver(bytes, |socket| socket.emit(event, data).is_ok()).await
     }
 
+    /// The same for what is encoded already.
+    pub(super) async fn send_encoded(&mut self, event: &str, data: &RawValue) -> Option<()> {
+        self.send(event, data, data.get().len()).await
+    }
+
     /// The same for what is sent in another way, which says whether there was room.
     pub(super) async fn deliver(&mut self, bytes: usize, send: impl Fn(&SocketRef) -> bool) -> Option<()> {
         // Mostly there is room, and this is done for each event and viewer.
-        if !self.try_deliver(bytes, &send)? {
-            let mut patience = Patience::of(self.traffic.clone());
-            while !self.try_deliver(bytes, &send)? {
-                patience.wait().await;
-            }
+        let mut patience = None;
+        while !self.try_deliver(bytes, &send)? {
+            patience.get_or_insert_with(|| Patience::of(self.traffic.clone())).wait().await;
         }
         self.packets += 1;
         if self.packets.is_multiple_of(POLLING_PACKETS_MAX)

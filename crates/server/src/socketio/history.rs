@@ -33,7 +33,7 @@ impl HistoryRequest {
 }
 
 pub(super) async fn get_history(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some(mut turn) = turns::take_large(&socket, &ack).await else { return };
     let request: HistoryRequest = args.parsed();
     let history = read(&app, request.query(&app)).await;
     turn.answer(&["event_history", "history"], &ack, &history).await;
@@ -41,7 +41,7 @@ pub(super) async fn get_history(socket: SocketRef, args: Args, ack: Ack, State(a
 
 /// The same in the shape of the reference's newest monitor.
 pub(super) async fn hook_history(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some(mut turn) = turns::take_large(&socket, &ack).await else { return };
     let request: HistoryRequest = args.parsed();
     let query = request.query(&app);
     let (kind, session) = (request.r#type.as_deref().map(short), request.session_id.as_deref().map(short));

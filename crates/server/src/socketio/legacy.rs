@@ -113,7 +113,7 @@ async fn connect(
     let history = to_raw(&history::read(&app, query).await);
     let mut outlet = Outlet::of(socket.clone(), turns::UNREAD_BYTES_MAX);
     for name in ["event_history", "history"] {
-        if outlet.send(name, &*history, history.get().len()).await.is_none() {
+        if outlet.send_encoded(name, &history).await.is_none() {
             return;
         }
     }
@@ -309,7 +309,7 @@ async fn register(socket: SocketRef, args: Args, ack: Ack, State(app): State<App
 }
 
 async fn list_clients(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
-    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some(mut turn) = turns::take_large(&socket, &ack).await else { return };
     let clients: Vec<Value> = app
         .clients
         .all()
@@ -361,7 +361,7 @@ async fn session_marker(
 }
 
 async fn list_sessions(socket: SocketRef, ack: Ack, State(app): State<AppState>) {
-    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some(mut turn) = turns::take_large(&socket, &ack).await else { return };
     let limit = app.config.history_max;
     let sessions = app.read(move |store| store.sessions(limit, &[])).await.unwrap_or_default();
     let list = json!({ "total": sessions.len(), "sessions": sessions });
@@ -369,7 +369,7 @@ async fn list_sessions(socket: SocketRef, ack: Ack, State(app): State<AppState>)
 }
 
 async fn session_info(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+    let Some(_turn) = turns::take(&socket, &ack) else { return };
     let request: Value = args.parsed();
     let id = request["session_id"].as_str().unwrap_or_default().to_owned();
     let wanted = id.clone();

@@ -15,7 +15,7 @@ const BATCH_EVENTS: usize = 256;
 
 /// Bytes on their way to a client that does not take them. Each event is a message of its own: with much less, who reads
 /// as fast as it can would be waited for again and again.
-const UNREAD_BYTES_MAX: u64 = 256 * 1024;
+pub(super) const UNREAD_BYTES_MAX: u64 = 256 * 1024;
 
 /// Most channels of one client.
 const CHANNELS_MAX: usize = 100;
@@ -58,8 +58,7 @@ async fn run(socket: SocketRef, app: AppState, after: Seq, wanted: Wanted) {
                 EventNames::ClaudeEvent => "claude_event",
                 EventNames::Category => legacy::category(&event.row.kind),
             };
-            let message = event.legacy();
-            if outlet.send(name, message, message.get().len()).await.is_none() {
+            if outlet.send_encoded(name, event.legacy()).await.is_none() {
                 return;
             }
         }

@@ -10,6 +10,7 @@ use tokio::task::AbortHandle;
 
 use super::args::Args;
 use super::feed::Outlet;
+use super::live::UNREAD_BYTES_MAX;
 use super::reply::{Ack, answer};
 use super::turns;
 use crate::clients::short;
@@ -19,9 +20,6 @@ use crate::store::Query;
 
 /// Longest pause between two events of a replay: a night between two prompts is not replayed.
 const PAUSE_MAX: Duration = Duration::from_secs(5);
-
-/// Bytes on their way to a client that does not take them: a replay waits for its viewer.
-const UNREAD_BYTES_MAX: u64 = 256 * 1024;
 
 /// `{session_id, speed=1}`
 #[derive(Deserialize)]
@@ -42,7 +40,7 @@ impl Default for Request {
 struct Replay(AbortHandle);
 
 pub(super) async fn start(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((_turn, ack)) = turns::take(&socket, ack) else { return };
+    let Some(_turn) = turns::take(&socket, &ack) else { return };
     stop(&socket);
     let request: Request = args.parsed();
     let query = Query {
@@ -73,6 +71,7 @@ pub(super) fn stop(socket: &SocketRef) {
     }
 }
 
+/// Waits for its viewer, like what is live. `None` when it is gone.
 async fn play(socket: SocketRef, request: Request, events: Vec<Event>) -> Option<()> {
     let total = events.len();
     let mut outlet = Outlet::of(socket, UNREAD_BYTES_MAX);
@@ -83,7 +82,7 @@ async fn play(socket: SocketRef, request: Request, events: Vec<Event>) -> Option
             .await;
         before = Some(at.0);
         let message = to_raw(&json!({ "index": index, "total": total, "event": legacy::message(event) }));
-        outlet.send("hook:replay:event", &*message, message.get().len()).await?;
+        outlet.send_encoded("hook:replay:event", &message).await?;
     }
     let completed = json!({ "session_id": request.session_id, "total": total });
     outlet.send("hook:replay:completed", &completed, 0).await

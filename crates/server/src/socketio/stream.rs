@@ -84,7 +84,7 @@ fn client_id(socket: &SocketRef) -> String {
 }
 
 async fn subscribe(socket: SocketRef, args: Args, ack: Ack, State(app): State<AppState>) {
-    let Some((mut turn, ack)) = turns::take_large(&socket, ack).await else { return };
+    let Some(mut turn) = turns::take_large(&socket, &ack).await else { return };
     feed::stop(&socket);
     let request: Subscribe = match args.strict() {
         Ok(request) => request,

@@ -27,12 +27,12 @@ struct Turns {
 }
 
 /// The right to answer a question, until it is dropped.
-pub(super) struct Turn(#[expect(dead_code, reason = "given back when it is dropped")] OwnedSemaphorePermit);
+pub(super) type Turn = OwnedSemaphorePermit;
 
 /// The right to give an answer that may be large.
 pub(super) struct LargeTurn {
     outlet: Outlet,
-    _turns: (Turn, OwnedSemaphorePermit),
+    _turns: [Turn; 2],
 }
 
 /// Before the client can ask anything.
@@ -41,25 +41,25 @@ pub(super) fn join(socket: &SocketRef) {
     socket.extensions.insert(Turns { questions: semaphore(TURNS_MAX), large: semaphore(1) });
 }
 
-/// The right to answer a question; the acknowledgement with it. Without one, the client was told.
-pub(super) fn take(socket: &SocketRef, ack: Ack) -> Option<(Turn, Ack)> {
+/// The right to answer a question. Without one, the client was told.
+pub(super) fn take(socket: &SocketRef, ack: &Ack) -> Option<Turn> {
     let turns = socket.extensions.get::<Turns>();
-    if let Some(turn) = turns.and_then(|turns| turns.questions.try_acquire_owned().ok()) {
-        return Some((Turn(turn), ack));
+    let turn = turns.and_then(|turns| turns.questions.try_acquire_owned().ok());
+    if turn.is_none() {
+        let message = format!("{TURNS_MAX} questions are being answered already; wait for an answer");
+        ack.send(&json!({ "error": { "code": "busy", "message": message } }));
     }
-    let message = format!("{TURNS_MAX} questions are being answered already; wait for an answer");
-    ack.send(&json!({ "error": { "code": "busy", "message": message } }));
-    None
+    turn
 }
 
 /// The same for an answer that may be large, after those before it, and when the client has taken what it was sent. `None`
 /// also when it is gone.
-pub(super) async fn take_large(socket: &SocketRef, ack: Ack) -> Option<(LargeTurn, Ack)> {
-    let (turn, ack) = take(socket, ack)?;
+pub(super) async fn take_large(socket: &SocketRef, ack: &Ack) -> Option<LargeTurn> {
+    let turn = take(socket, ack)?;
     let alone = socket.extensions.get::<Turns>()?.large.acquire_owned().await.ok()?;
     let outlet = Outlet::of(socket.clone(), UNREAD_BYTES_MAX);
     outlet.room().await?;
-    Some((LargeTurn { outlet, _turns: (turn, alone) }, ack))
+    Some(LargeTurn { outlet, _turns: [turn, alone] })
 }
 
 impl LargeTurn {
@@ -67,12 +67,11 @@ impl LargeTurn {
     /// when the client is gone.
     pub(super) async fn answer(&mut self, events: &[&str], ack: &Ack, data: &impl Serialize) -> Option<()> {
         let data = to_raw(data);
-        let bytes = data.get().len();
         for event in events {
-            self.outlet.send(event, &*data, bytes).await?;
+            self.outlet.send_encoded(event, &data).await?;
         }
         if ack.is_wanted() {
-            self.outlet.deliver(bytes, |_| ack.send(&*data)).await?;
+            self.outlet.deliver(data.get().len(), |_| ack.send(&*data)).await?;
         }
         Some(())
     }
