@@ -66,6 +66,8 @@ pub(crate) enum Event {
 /// What was found where nobody tells of changes.
 #[derive(Debug)]
 pub(crate) struct Looked {
+    /// Later looks have greater numbers.
+    number: u64,
     ports: Vec<(u16, PortUse)>,
     health: Option<Health>,
     hooks: HooksState,
@@ -93,6 +95,10 @@ pub(crate) struct Controller {
     /// What the tray shows; own pages are made of it.
     view: TrayView,
     shown: Arc<Mutex<TrayView>>,
+    /// How many looks were begun.
+    looks: u64,
+    /// Looks begun before this one say nothing new.
+    first_look: u64,
     /// When the window was hidden.
     hidden_since: Option<Instant>,
     is_quitting: bool,
@@ -140,6 +146,8 @@ impl Controller {
             listening: None,
             view,
             shown,
+            looks: 0,
+            first_look: 0,
             hidden_since: None,
             is_quitting: false,
         }
@@ -299,6 +307,7 @@ impl Controller {
         if self.view.server.serving.runfile().is_none() {
             or_log("show the trouble", self.window.go_to(page::trouble_url()));
         }
+        self.first_look = self.looks + 1;
         self.look();
     }
 
@@ -387,19 +396,26 @@ impl Controller {
     }
 
     /// Looks, beside everything else, at what nobody tells of.
-    fn look(&self) {
+    fn look(&mut self) {
+        self.looks += 1;
+        let number = self.looks;
         let (home, events) = (self.home.clone(), self.events.clone());
         let runfile = self.view.server.serving.runfile().cloned();
         spawn_blocking(move || {
             let health = runfile.and_then(|runfile| Monitor::at(&runfile.host, runfile.port).health().ok());
             let hooks = hooks::look(&home, &|name| std::env::var_os(name));
-            let looked = Looked { ports: ports::look(&home), health, hooks };
+            let looked = Looked { number, ports: ports::look(&home), health, hooks };
             // As above.
             let _ = events.send(Event::Looked(Box::new(looked)));
         });
     }
 
     fn looked(&mut self, looked: Looked) {
+        // Whoever holds a port and does not answer makes a look slow: meanwhile another one may have seen more.
+        if looked.number < self.first_look {
+            return;
+        }
+        self.first_look = looked.number;
         self.view.ports = looked.ports;
         self.view.hooks = looked.hooks;
         if let Some(health) = looked.health {
