@@ -449,9 +449,15 @@ pub fn free_port() -> u16 {
     PORTS.map(port).find(is_free).expect("some port is free")
 }
 
-/// Answers of every status are answers, and no wait is endless.
+/// Answers of every status are answers, and no wait is endless. Each request has its own connection: one that was kept
+/// may be closed, for it was idle for too long, while the next request is written to it.
 fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build().into()
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(PATIENCE))
+        .max_idle_connections(0)
+        .build()
+        .into()
 }
 
 fn reply(answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Reply {
