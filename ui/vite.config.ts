@@ -12,6 +12,8 @@ export default defineConfig({
     // Data URIs would need an exception in the content security policy.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // Served with the dashboard, and part of what packages bring along: most authors ask for that.
+    license: { fileName: 'third-party-licenses.txt' },
   },
   server: {
     proxy: {

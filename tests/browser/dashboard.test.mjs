@@ -37,6 +37,16 @@ test('a monitor that only tells of itself still says how to begin', async (t) =>
   assert.equal(await row(page, 1).getAttribute('data-kind'), 'system.started');
 });
 
+test('the licences of what the dashboard contains are served with it', async (t) => {
+  const monitor = await startMonitor(t);
+  const answer = await fetch(new URL('/third-party-licenses.txt', monitor.url));
+  assert.equal(answer.headers.get('content-type'), 'text/plain');
+  const text = await answer.text();
+  for (const name of ['svelte', 'socket.io-client', 'uplot']) {
+    assert.match(text.toLowerCase(), new RegExp(`^## ${name} `, 'm'));
+  }
+});
+
 test('an event that is posted is on the screen without reloading', async (t) => {
   const monitor = await startMonitor(t);
   const page = await openPage(monitor);
