@@ -115,7 +115,8 @@ fn restarts_and_moves_leak_nothing() {
     );
     assert!(files_now <= files + 10, "open files: {files}, then {files_now}");
     assert!(threads_now <= threads + 10, "threads: {threads}, then {threads_now}");
-    assert!(memory_now <= memory + 20 * 1024, "KiB of memory: {memory}, then {memory_now}");
+    // A server that was left behind with its viewer has 45 KiB.
+    assert!(memory_now <= memory + 3 * 1024, "KiB of memory: {memory}, then {memory_now}");
 }
 
 #[test]

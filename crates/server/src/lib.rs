@@ -277,7 +277,7 @@ async fn stop(state: AppState, io: SocketIo, mut serving: JoinSet<()>, draining:
         }
     }
     websocket::announce_end(&state, ended).await;
-    io.close().await;
+    socketio::close(&io).await;
     let drained = tokio::time::timeout(DRAIN, async { while serving.join_next().await.is_some() {} }).await;
     if drained.is_err() {
         tracing::debug!("requests that were never finished were cut off");

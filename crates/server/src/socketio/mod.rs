@@ -70,17 +70,28 @@ fn trouble(reason: DisconnectReason) -> Option<&'static str> {
 pub(crate) async fn disconnect_on_rotation(io: SocketIo, app: AppState) {
     let mut rotations = app.tokens.rotations();
     while rotations.changed().await.is_ok() {
-        for namespace in ["/", protocol::names::STREAM] {
-            let everybody = io
-                .of(namespace)
-                .map(socketioxide::operators::BroadcastOperators::sockets)
-                .unwrap_or_default();
-            for socket in everybody.into_iter().filter(|socket| access::came_with_a_token(socket, &app)) {
-                // It may be gone already.
-                let _ = socket.disconnect();
-            }
+        for socket in everybody(&io).into_iter().filter(|socket| access::came_with_a_token(socket, &app)) {
+            // It may be gone already.
+            let _ = socket.disconnect();
         }
     }
+}
+
+/// Closes every connection. Clients take that for a loss and come back.
+pub(crate) async fn close(io: &SocketIo) {
+    let everybody = everybody(io);
+    io.close().await;
+    for socket in everybody {
+        // The library has forgotten the namespaces by now. Unless their sockets leave them, each keeps the other for ever,
+        // and this server's whole state with them. There is nobody left to be told.
+        let _ = socket.disconnect();
+    }
+}
+
+/// Who is connected, once for each namespace.
+fn everybody(io: &SocketIo) -> Vec<SocketRef> {
+    let namespaces = ["/", protocol::names::STREAM].into_iter().filter_map(|namespace| io.of(namespace));
+    namespaces.flat_map(socketioxide::operators::BroadcastOperators::sockets).collect()
 }
 
 /// Tells every client why it is about to lose its connection.
