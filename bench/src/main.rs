@@ -114,6 +114,8 @@ struct Plan {
     reads: usize,
     /// Events of histories, short ones first.
     histories: &'static [usize],
+    /// Events that come one by one, before memory is read.
+    single_events: usize,
     /// Events that flood past viewers.
     flood: usize,
     /// Viewers that come and go.
@@ -137,6 +139,7 @@ impl Plan {
                 lives: 5,
                 reads: 20,
                 histories: &[2_000, 20_000],
+                single_events: 10_000,
                 flood: 20_000,
                 visits: 200,
             }
@@ -152,6 +155,7 @@ impl Plan {
                 lives: 15,
                 reads: 100,
                 histories: &[10_000, 100_000, 500_000, 1_000_000],
+                single_events: 500_000,
                 flood: 1_000_000,
                 visits: 2_000,
             }

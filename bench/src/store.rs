@@ -5,14 +5,17 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use crate::load::{self, Client};
-use crate::process::{Place, Program, Server};
+use crate::load::{self, Client, Load};
+use crate::process::{self, Place, Program, Server};
 use crate::report::{Figure, Report, median, percentile};
 use crate::samples::Samples;
 use crate::{Plan, wait_until_searchable};
 
 /// How long the end of a server may take in ms, whoever is connected.
 pub(crate) const END_MS_ASKED: f64 = 50.0;
+
+/// How long a start with a new store may take, in times of a process that exits at once: 10 ms where that takes 0.6.
+const START_EXITS_ASKED: f64 = 16.7;
 
 /// After the last event, before memory is read.
 const REST: Duration = Duration::from_secs(1);
@@ -31,13 +34,15 @@ const READS: &[(&str, &str, f64)] = &[
 /// From the start of a process to its first 200, and from the order to end to its end, without any event.
 pub(crate) fn empty(plan: &Plan, report: &mut Report) -> Result<()> {
     report.section("Start and end, empty store");
-    let mut monitor = Lives::default();
-    let mut bare = Lives::default();
+    let (mut monitor, mut bare, mut nothing) = (Lives::default(), Lives::default(), Vec::new());
     for _ in 0..plan.lives {
+        nothing.push(process::exit_at_once()?.as_secs_f64() * 1e3);
         bare.add(Server::start(&Program::Bare)?)?;
         monitor.add(Server::start(&plan.monitor())?)?;
     }
-    report_lives(report, &mut monitor, &mut bare, 10.0);
+    let nothing = median(&mut nothing);
+    report.add(Figure::new("a process that exits at once", nothing, "ms"));
+    report_lives(report, &mut monitor, &mut bare, START_EXITS_ASKED * nothing);
     cold_start(plan, report)?;
     let server = Server::start(&plan.monitor())?;
     let handler = Server::start(&Program::Bare)?;
@@ -72,6 +77,7 @@ fn cold_start(plan: &Plan, report: &mut Report) -> Result<()> {
 /// The same with many events.
 pub(crate) fn full(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
     report.section("A long history");
+    memory_of_single_events(plan, samples, report)?;
     let place = Place::new()?;
     let server = Server::start_in(&plan.monitor(), &place)?;
     let mut bodies = samples.bodies();
@@ -95,10 +101,8 @@ pub(crate) fn full(plan: &Plan, samples: &Samples, report: &mut Report) -> Resul
             server.memory_mib("VmHWM")?,
             indexed.as_secs_f64()
         );
-        let mut figure = Figure::new(format!("memory with {stored} events"), memory, "MiB").note(note);
-        if *goal == 500_000 {
-            figure = figure.at_most(40.0);
-        }
+        let mut figure =
+            Figure::new(format!("memory with {stored} events in bodies of 1 MiB"), memory, "MiB").note(note);
         if let Some(first) = first {
             figure = figure.beside("with few events", first);
         }
@@ -121,6 +125,23 @@ pub(crate) fn full(plan: &Plan, samples: &Samples, report: &mut Report) -> Resul
         monitor.add(Server::start_in(&plan.monitor(), &place)?)?;
     }
     report_lives(report, &mut monitor, &mut bare, 100.0);
+    Ok(())
+}
+
+/// What a server needs after half a million events that came one by one, as hooks send them.
+fn memory_of_single_events(plan: &Plan, samples: &Samples, report: &mut Report) -> Result<()> {
+    let server = Server::start(&plan.monitor())?;
+    let requests = samples.single_events();
+    let load = Load { connections: 64, reconnect: false, time: Duration::from_secs(1) };
+    let mut stored = 0;
+    while stored < plan.single_events {
+        stored += load::run(server.port, load, &requests)?.requests;
+    }
+    wait_until_searchable(server.port)?;
+    std::thread::sleep(REST);
+    let name = format!("memory with {stored} events that came one by one");
+    let note = format!("{:.1} at most", server.memory_mib("VmHWM")?);
+    report.add(Figure::new(name, server.memory_mib("VmRSS")?, "MiB").note(note).at_most(40.0));
     Ok(())
 }
 
