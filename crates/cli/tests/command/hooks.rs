@@ -335,7 +335,7 @@ fn with_a_terminal_as_standard_input_the_installed_command_does_not_wait_for_a_p
     let line = claude.installed()[0].1.clone();
     let mut terminal = Terminal::start(&claude.desk, &["/bin/sh", "-c", &line]);
     assert_eq!(terminal.ended().code(), Some(0));
-    assert_eq!(terminal.shown(), "");
+    assert_eq!(terminal.shown_whole(), "");
     assert_eq!(claude.stored(&running)[0]["payload"]["reason"], "empty");
 }
 
