@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use protocol::paths::Home;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
@@ -63,16 +63,6 @@ pub(crate) enum Program {
     Monitor(PathBuf),
     /// The handler that reads a body and answers 204, in this executable.
     Bare,
-}
-
-/// Runs the least that a process can do, and says how long it took: what this machine needs for any process.
-pub(crate) fn exit_at_once() -> Result<Duration> {
-    let mut command = Command::new(std::env::current_exe()?.with_file_name("least"));
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
-    let begin = Instant::now();
-    let status = command.status().with_context(|| format!("could not start {command:?}"))?;
-    ensure!(status.success(), "{command:?}: {status}");
-    Ok(begin.elapsed())
 }
 
 impl Server {
