@@ -1,6 +1,6 @@
 //! What other programs see while the tray restarts, stops and moves the server: they come back and miss nothing.
 
-use desktop_e2e::{App, Tray, TrayHost};
+use desktop_e2e::{App, Tray};
 use e2e::Client;
 use serde_json::{Value, json};
 
@@ -48,10 +48,7 @@ impl Viewer {
 
 #[test]
 fn a_client_comes_back_after_restart_stop_and_move_and_sees_every_event_once() {
-    let mut app = App::new();
-    let host = TrayHost::start(app.bus());
-    app.start(&["--hidden"]);
-    let tray = host.tray();
+    let (app, _host, tray) = App::serving();
     let first = app.wait_for_server(app.port());
     let mut viewer = Viewer::connect(&format!("http://localhost:{}", app.port()), Vec::new());
     let mut posted = 0;

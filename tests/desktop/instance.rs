@@ -15,11 +15,7 @@ const STARTS: usize = 50;
 
 #[test]
 fn a_second_start_ends_well_and_its_arguments_reach_the_first() {
-    let mut app = App::new();
-    let host = TrayHost::start(app.bus());
-    app.start(&["--hidden"]);
-    let tray = host.tray();
-    app.wait_for_server(app.port());
+    let (mut app, _host, tray) = App::serving();
     let other = e2e::free_port();
     let second = app.command().args(["--hidden", "--port", &other.to_string()]).status().expect("it starts");
     assert!(second.success(), "{second}");

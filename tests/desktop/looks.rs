@@ -4,7 +4,7 @@
 use std::io::Read;
 use std::net::{TcpListener, TcpStream};
 
-use desktop_e2e::{App, TrayHost, eventually};
+use desktop_e2e::{App, eventually};
 
 /// The connection of whoever asks at that port who is there.
 fn question(listener: &TcpListener) -> TcpStream {
@@ -19,12 +19,8 @@ fn question(listener: &TcpListener) -> TcpStream {
 
 #[test]
 fn a_slow_look_does_not_bring_back_what_was_before_it() {
-    let mut app = App::new();
-    let host = TrayHost::start(app.bus());
-    app.start(&["--hidden"]);
-    let tray = host.tray();
+    let (app, _host, tray) = App::serving();
     let first = app.wait_for_server(app.port());
-    tray.wait_for_status("serving", |status| status.starts_with("Running on localhost:"));
     let mut ports = protocol::names::PORT_RANGE;
     let listener = ports
         .find_map(|port| TcpListener::bind(("127.0.0.1", port)).ok())

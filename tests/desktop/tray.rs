@@ -4,17 +4,6 @@ use desktop_e2e::{App, Notification, Tray, TrayHost, eventually};
 use protocol::paths::Home;
 use serde_json::{Value, json};
 
-/// An app that serves and shows its tray.
-fn serving() -> (App, TrayHost, Tray) {
-    let mut app = App::new();
-    let host = TrayHost::start(app.bus());
-    app.start(&["--hidden"]);
-    let tray = host.tray();
-    app.wait_for_server(app.port());
-    tray.wait_for_status("serving", |status| status.starts_with("Running on localhost:"));
-    (app, host, tray)
-}
-
 fn hook(session: &str, event: &str, rest: &Value) -> String {
     let mut body = json!({"session_id": session, "cwd": "/home/dev/shop", "hook_event_name": event});
     body.as_object_mut().expect("an object").extend(rest.as_object().expect("an object").clone());
@@ -52,7 +41,7 @@ fn move_to_a_free_port(app: &App, tray: &Tray) -> u16 {
 
 #[test]
 fn the_app_serves_and_shows_it_in_the_tray_until_it_is_quit() {
-    let (mut app, _host, tray) = serving();
+    let (mut app, _host, tray) = App::serving();
     assert_eq!(app.wait_for_server(app.port())["mode"], "desktop");
     assert_eq!(tray.status(), format!("Running on localhost:{}", app.port()));
     for label in
@@ -69,7 +58,7 @@ fn the_app_serves_and_shows_it_in_the_tray_until_it_is_quit() {
 
 #[test]
 fn stop_start_and_restart_do_what_they_say() {
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     let first = app.wait_for_server(app.port());
     tray.click("Restart server");
     let second = app.wait_for_another(app.port(), &first["server_id"]);
@@ -94,7 +83,7 @@ fn held(pid: &Value) -> (usize, usize, usize) {
 #[test]
 fn restarts_and_moves_leak_nothing() {
     let rounds = std::env::var("DESKTOP_RESTARTS").ok().and_then(|text| text.parse().ok()).unwrap_or(200);
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     let (mut port, mut health) = (app.port(), app.wait_for_server(app.port()));
     let mut warm = None;
     for round in 0..rounds {
@@ -121,7 +110,7 @@ fn restarts_and_moves_leak_nothing() {
 
 #[test]
 fn a_port_is_chosen_from_the_menu_and_a_taken_one_is_refused_with_its_holder() {
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     let port = move_to_a_free_port(&app, &tray);
     app.wait_for_silence(app.port());
     let current = eventually("the mark", || {
@@ -145,7 +134,7 @@ fn a_port_is_chosen_from_the_menu_and_a_taken_one_is_refused_with_its_holder() {
 
 #[test]
 fn sessions_that_work_and_wait_are_counted_and_named() {
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     assert!(tray.icon().contains("tray-icon"), "{}", tray.icon());
     app.post(app.port(), &hook("s1", "UserPromptSubmit", &json!({"prompt": "go"})));
     tray.wait_for_status("one at work", |status| status.ends_with("· 1 working"));
@@ -160,7 +149,7 @@ fn sessions_that_work_and_wait_are_counted_and_named() {
 
 #[test]
 fn what_happens_while_capture_is_paused_is_not_kept() {
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     assert_eq!(app.post(app.port(), &hook("s1", "UserPromptSubmit", &json!({"prompt": "kept"}))), 204);
     tray.click("Until resumed");
     tray.wait_for_status("the pause", |status| status.contains("capture paused"));
@@ -183,7 +172,7 @@ fn what_happens_while_capture_is_paused_is_not_kept() {
 
 #[test]
 fn start_at_login_is_off_and_a_click_turns_it_on_and_off() {
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     let file = app.home().join(".config/autostart/Claude MPM Monitor.desktop");
     assert!(!file.exists() && tray.find("Start at login").expect("an entry").checked == Some(false));
     tray.click("Start at login");
@@ -197,7 +186,7 @@ fn start_at_login_is_off_and_a_click_turns_it_on_and_off() {
 
 #[test]
 fn a_session_that_needs_somebody_is_told_once_and_withdrawn_when_it_goes_on() {
-    let (app, host, tray) = serving();
+    let (app, host, tray) = App::serving();
     app.post(app.port(), &hook("s1", "UserPromptSubmit", &json!({"prompt": "go"})));
     tray.wait_for_status("one at work", |status| status.ends_with("· 1 working"));
     app.post(app.port(), &permission("s1", "git push"));
@@ -228,7 +217,7 @@ fn a_tray_that_appears_later_gets_the_icon() {
 
 #[test]
 fn a_server_that_cannot_start_says_why_and_starts_when_the_reason_is_gone() {
-    let (app, _host, tray) = serving();
+    let (app, _host, tray) = App::serving();
     tray.click("Stop server");
     tray.wait_for_status("the end", |status| status == "Stopped");
     let settings = Home::at(app.home()).config();
@@ -245,7 +234,7 @@ fn a_server_that_cannot_start_says_why_and_starts_when_the_reason_is_gone() {
 
 #[test]
 fn a_port_that_was_chosen_is_served_again_after_the_app_was_quit() {
-    let (mut app, host, tray) = serving();
+    let (mut app, host, tray) = App::serving();
     // None of the menu's: other tests choose among those.
     let port = e2e::free_port();
     let second = app.command().args(["--hidden", "--port", &port.to_string()]).status().expect("it starts");

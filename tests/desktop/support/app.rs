@@ -10,7 +10,7 @@ use protocol::paths::Home;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::{Bus, Screen, eventually};
+use crate::{Bus, Screen, Tray, TrayHost, eventually};
 
 /// A home with a screen, and mostly a bus, on which apps are started.
 pub struct App {
@@ -26,6 +26,18 @@ impl App {
     /// A desktop on which nothing runs yet.
     pub fn new() -> Self {
         Self::with(Some(Bus::start()))
+    }
+
+    /// One where the app serves and shows its tray, without a window.
+    #[track_caller]
+    pub fn serving() -> (Self, TrayHost, Tray) {
+        let mut app = Self::new();
+        let host = TrayHost::start(app.bus());
+        app.start(&["--hidden"]);
+        let tray = host.tray();
+        app.wait_for_server(app.port());
+        tray.wait_for_status("serving", |status| status.starts_with("Running on localhost:"));
+        (app, host, tray)
     }
 
     /// One without a session bus.
