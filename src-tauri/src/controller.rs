@@ -307,6 +307,7 @@ impl Controller {
         if self.view.server.serving.runfile().is_none() {
             or_log("show the trouble", self.window.go_to(page::trouble_url()));
         }
+        // What is being looked at is the server before this one.
         self.first_look = self.looks + 1;
         self.look();
     }

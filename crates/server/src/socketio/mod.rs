@@ -28,6 +28,9 @@ pub(crate) use handshake::{Sessions, count};
 /// Packets that may wait for one connection; its feed stands still while there are more.
 const CONNECTION_PACKETS_MAX: usize = 256;
 
+/// Of the reference's words, and our own.
+const NAMESPACES: [&str; 2] = ["/", protocol::names::STREAM];
+
 /// Both namespaces, as a layer for the router and a handle to speak through.
 pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
     let (layer, io) = SocketIo::builder()
@@ -90,17 +93,18 @@ pub(crate) async fn close(io: &SocketIo) {
 
 /// Who is connected, once for each namespace.
 fn everybody(io: &SocketIo) -> Vec<SocketRef> {
-    let namespaces = ["/", protocol::names::STREAM].into_iter().filter_map(|namespace| io.of(namespace));
-    namespaces.flat_map(socketioxide::operators::BroadcastOperators::sockets).collect()
+    NAMESPACES
+        .into_iter()
+        .filter_map(|namespace| io.of(namespace))
+        .flat_map(socketioxide::operators::BroadcastOperators::sockets)
+        .collect()
 }
 
 /// Tells every client why it is about to lose its connection.
 pub(crate) async fn announce_end(io: &SocketIo, event: &str, reason: &str, url: Option<String>) {
     let notice = json!({ "reason": reason, "url": url });
-    for namespace in ["/", protocol::names::STREAM] {
-        if let Some(everybody) = io.of(namespace) {
-            // A client that cannot take the notice sees the connection close.
-            let _ = everybody.emit(event, &notice).await;
-        }
+    for everybody in NAMESPACES.into_iter().filter_map(|namespace| io.of(namespace)) {
+        // A client that cannot take the notice sees the connection close.
+        let _ = everybody.emit(event, &notice).await;
     }
 }
