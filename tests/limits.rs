@@ -155,6 +155,37 @@ fn ten_thousand_idle_connections_are_bounded_and_keep_nobody_out() {
     guarded.assert_unharmed();
 }
 
+/// The system tells a client that found no room in the queue nothing: it tries again a second later, which is later than
+/// a hook waits.
+#[cfg(target_os = "linux")]
+#[test]
+fn hundreds_who_come_while_the_server_stands_still_are_all_answered_at_once_after_it() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let monitor = Monitor::start();
+    let server = i32::try_from(monitor.pid()).ok().and_then(Pid::from_raw).expect("a process number");
+    let room = std::fs::read_to_string("/proc/sys/net/core/somaxconn").expect("Linux says its limit");
+    let count = room.trim().parse().map_or(1000, |room: usize| room.min(1000));
+    kill_process(server, Signal::STOP).expect("it stands still");
+    let here = (Ipv4Addr::LOCALHOST, monitor.port()).into();
+    let waiting: Vec<_> = (0..count)
+        .map(|number| {
+            let mut stream = TcpStream::connect_timeout(&here, PATIENCE)
+                .unwrap_or_else(|cause| panic!("connection {number} waits for room: {cause}"));
+            stream.set_read_timeout(Some(PATIENCE)).expect("a time limit can be set");
+            stream
+                .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                .expect("the system takes it");
+            stream
+        })
+        .collect();
+    kill_process(server, Signal::CONT).expect("it goes on");
+    for mut stream in waiting {
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).expect("there is an answer");
+        assert_eq!(&status, b"HTTP/1.1 200");
+    }
+}
+
 #[test]
 fn another_user_of_this_machine_who_opens_thousands_of_connections_keeps_nobody_out() {
     if !has_other_users() {

@@ -1,6 +1,6 @@
-//! How many connections there are, altogether and of one sender. When there are too many, the one that has been
-//! idle for longest makes room, then the one that has owed a token for longest: whoever only holds connections never
-//! keeps others out.
+//! How many connections there are, altogether and of one sender. When there are too many, those that have been idle
+//! for longest make room, then those that have owed a token for longest: whoever only holds connections never keeps
+//! others out.
 
 mod stream;
 
@@ -30,6 +30,10 @@ const OTHER_USER_MAX: usize = 64;
 
 /// Connections from another address. A browser opens six.
 const ADDRESS_MAX: usize = 256;
+
+/// One look at all connections that are counted together is dear, so each part of this size makes room for one more:
+/// whoever opens thousands is looked at once for many.
+const LOOKED_AT_FOR_ONE: usize = 256;
 
 /// Open files that are not connections: the store, the log, the spool, the runtime's own.
 #[cfg(unix)]
@@ -148,21 +152,33 @@ impl Shared {
         self.max - LOOPBACK_MAX.min(self.max / 2)
     }
 
-    /// Whether one more of these connections is within their limit, after one has made room if need be.
+    /// Whether one more of these connections is within their limit, after others have made room if need be.
     fn make_room(&self, open: &mut Open, max: usize, among: impl Fn(Origin) -> bool) -> bool {
         let these = || open.iter().filter(|(origin, _)| among(**origin));
         if these().map(|(_, slots)| slots.len()).sum::<usize>() < max {
             return true;
         }
         let now_ms = self.now_ms();
-        let candidates = these().flat_map(|(origin, slots)| {
-            slots.iter().filter_map(|(number, slot)| Some((slot.rank(now_ms)?, *number, *origin)))
-        });
-        let Some((_, number, origin)) = candidates.min_by_key(|(rank, number, _)| (*rank, *number)) else {
+        let mut candidates: Vec<_> = these()
+            .flat_map(|(origin, slots)| {
+                slots.iter().filter_map(|(number, slot)| Some((slot.rank(now_ms)?, *number, *origin)))
+            })
+            .collect();
+        let wanted = (max / LOOKED_AT_FOR_ONE).max(1);
+        if candidates.len() > wanted {
+            candidates.select_nth_unstable_by_key(wanted, |&(rank, number, _)| (rank, number));
+            candidates.truncate(wanted);
+        }
+        // Nobody at work goes while somebody idle does.
+        let Some(is_at_work) = candidates.iter().map(|((is_at_work, _), ..)| *is_at_work).min() else {
             return false;
         };
-        let slot = open.get_mut(&origin).and_then(|slots| slots.remove(&number));
-        slot.inspect(|slot| slot.evicted.notify_one()).is_some()
+        for (_, number, origin) in candidates.into_iter().filter(|((at_work, _), ..)| *at_work == is_at_work)
+        {
+            let slot = open.get_mut(&origin).and_then(|slots| slots.remove(&number));
+            slot.inspect(|slot| slot.evicted.notify_one());
+        }
+        true
     }
 
     fn now_ms(&self) -> u64 {
@@ -334,6 +350,21 @@ mod tests {
         let evicted: Vec<_> = (0..held.len()).filter(|&at| is_evicted(&held[at])).collect();
         assert_eq!(evicted, [1], "the first one works");
         drop(busy);
+    }
+
+    #[test]
+    fn of_thousands_several_make_room_at_once_but_nobody_at_work_while_another_is_idle() {
+        let evicted_of = |idle: usize| {
+            let connections = connections(10_000);
+            let held: Vec<_> = (0..LOOPBACK_MAX).map(|_| connections.hold(HERE).unwrap()).collect();
+            let _busy: Vec<_> = held[idle..].iter().map(|held| held.watched().busy()).collect();
+            held.iter().for_each(|held| held.watched().owes_for(Duration::from_secs(60)));
+            let _one_more = connections.hold(HERE).expect("others make room");
+            (0..held.len()).filter(|&at| is_evicted(&held[at])).collect::<Vec<_>>()
+        };
+        assert_eq!(evicted_of(LOOPBACK_MAX), Vec::from_iter(0..16));
+        assert_eq!(evicted_of(2), [0, 1]);
+        assert_eq!(evicted_of(0), Vec::from_iter(0..16), "all owe the token");
     }
 
     #[test]
