@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read, Write};
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -35,13 +36,15 @@ impl Terminal {
         let path = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
         let slave = OpenOptions::new().read(true).write(true).open(path).unwrap();
         let mut command = desk.command("in-terminal");
-        command.args([line[0]]).args(line);
+        // Who runs the tests in a shell's background makes them ignore Ctrl-C, and a shell cannot undo that.
+        command.args(["/usr/bin/env", "env", "--default-signal=INT,QUIT"]).args(line);
         command.stdin(slave.try_clone().unwrap()).stdout(slave.try_clone().unwrap()).stderr(slave);
+        // Before a program could be told of it as of a change.
+        resize(&master, 80, 24);
         let (master, child) = (File::from(master), command.spawn().unwrap());
         // Nobody but the programs in it keeps it open.
         drop(command);
         let mut terminal = Self { master, child, shown: Arc::default(), reader: None };
-        terminal.resize(80, 24);
         let (mut from, shown) = (terminal.master.try_clone().unwrap(), terminal.shown.clone());
         terminal.reader = Some(thread::spawn(move || {
             let mut buffer = [0; 4096];
@@ -53,8 +56,7 @@ impl Terminal {
     }
 
     fn resize(&self, columns: u16, rows: u16) {
-        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&self.master, size).unwrap();
+        resize(&self.master, columns, rows);
     }
 
     fn shown(&self) -> String {
@@ -102,6 +104,10 @@ impl Drop for Terminal {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn resize(master: impl AsFd, columns: u16, rows: u16) {
+    tcsetwinsize(master, Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }).unwrap();
 }
 
 /// A program made of this shell script.
