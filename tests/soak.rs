@@ -68,13 +68,14 @@ impl Viewer {
         let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
         stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
         let url = format!("ws://127.0.0.1:{}{path}", monitor.port());
-        let mut socket = tungstenite::client(url, stream).expect("it is a WebSocket").0;
+        let mut viewer = Self(tungstenite::client(url, stream).expect("it is a WebSocket").0);
         for want in wants {
-            socket.send(Message::text(*want)).expect("it is read");
-            let is_answer = |message: &Message| message.to_text().is_ok_and(|text| text.starts_with(want));
-            while want.starts_with("40") && !is_answer(&socket.read().expect("it is answered")) {}
+            viewer.0.send(Message::text(*want)).expect("it is read");
+            if want.starts_with("40") {
+                viewer.read_until(|text| text.starts_with(want));
+            }
         }
-        Self(socket)
+        viewer
     }
 
     /// One of each door, however many there are.

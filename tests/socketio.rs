@@ -1,7 +1,13 @@
 //! Claims about the Socket.IO door, namespace `/`: every known client library on every transport.
 
-use e2e::{Library, Monitor, Options, Socket, prompt, tool_end, tool_start};
+use std::net::{Ipv4Addr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use e2e::{Library, Monitor, Options, PATIENCE, Socket, prompt, tool_end, tool_start};
 use serde_json::{Value, json};
+use tempfile::TempDir;
+use tungstenite::{Message, WebSocket};
 
 /// Ways to connect: one transport, the other, and what a library does by itself.
 const TRANSPORTS: [&[&str]; 3] = [&["polling"], &["websocket"], &[]];
@@ -469,4 +475,68 @@ fn ten_clients_that_come_while_events_pour_in_each_see_an_unbroken_end() {
             });
         }
     });
+}
+
+#[test]
+fn whoever_asks_in_the_moment_in_which_it_is_let_in_is_answered() {
+    let monitor = Monitor::start();
+    // More at a time than processors: the server is interrupted anywhere.
+    std::thread::scope(|scope| {
+        for _ in 0..16 {
+            scope.spawn(|| (0..100).for_each(|_| ask_when_let_in(&monitor)));
+        }
+    });
+}
+
+fn ask_when_let_in(monitor: &Monitor) {
+    let mut socket = engine(monitor);
+    for (said, answer) in [
+        ("40/stream,", "40/stream,"),
+        (r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1"),
+        ("40", "40"),
+        (r#"421["get_version"]"#, "431"),
+    ] {
+        socket.send(Message::text(said)).expect("it is read");
+        read_until(&mut socket, answer);
+    }
+}
+
+/// The server pings a client beside all that waits for it.
+#[test]
+fn a_client_that_reads_nothing_for_a_while_in_a_flood_stays_and_goes_on() {
+    const EVENTS: usize = 12_000;
+    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
+    std::fs::write(home.path().join("socketio_config.json"), r#"{"ping_interval": 5}"#)
+        .expect("a file can be written");
+    let monitor = Monitor::start_with(&home, &[]);
+    let mut socket = engine(&monitor);
+    read_until(&mut socket, "2");
+    socket.send(Message::text("3")).expect("it is read");
+    let pinged = Instant::now();
+    socket.send(Message::text("40")).expect("it is read");
+    read_until(&mut socket, "42[\"dashboard:welcome\"");
+    let line = json!({"kind": "load", "session_id": "s-1", "payload": {"text": "x".repeat(200)}}).to_string();
+    for _ in 0..EVENTS / 2000 {
+        let reply = monitor.post("/api/events", vec![line.as_str(); 2000].join("\n"));
+        assert_eq!((reply.status, &reply.json()["stored"]), (200, &json!(2000)), "{reply:?}");
+    }
+    // Nothing tells from outside that the next ping is due.
+    std::thread::sleep(Duration::from_secs(6).saturating_sub(pinged.elapsed()));
+    read_until(&mut socket, "2");
+    socket.send(Message::text("3")).expect("it is read");
+    socket.send(Message::text(r#"421["get_version"]"#)).expect("it is read");
+    read_until(&mut socket, "431");
+    assert_eq!(monitor.assert_healthy()["clients_connected"], 1);
+}
+
+/// A WebSocket of Engine.IO.
+fn engine(monitor: &Monitor) -> WebSocket<TcpStream> {
+    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit can be set");
+    let url = format!("ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
+    tungstenite::client(url, stream).expect("it is a WebSocket").0
+}
+
+fn read_until(socket: &mut WebSocket<TcpStream>, beginning: &str) {
+    while !socket.read().expect("it stays").to_text().is_ok_and(|text| text.starts_with(beginning)) {}
 }

@@ -15,6 +15,7 @@ use socketioxide::socket::DisconnectReason;
 use tokio::time::MissedTickBehavior;
 
 use super::args::Args;
+use super::entrance::{self, on};
 use super::feed::Outlet;
 use super::reply::{Ack, answer, emit, told};
 use super::{access, feed, history, live, replay, turns};
@@ -58,30 +59,31 @@ pub(super) fn open(io: &SocketIo, app: &AppState) {
 
 /// The table of everything a client can emit, before it is told that it is connected: it may emit at once.
 async fn listen(socket: SocketRef) -> Result<(), Infallible> {
+    entrance::join(&socket);
     live::join(&socket);
     turns::join(&socket);
-    socket.on("claude_event", take_event);
-    socket.on("hook:ingest", take_hook);
-    socket.on("ping", ping);
-    socket.on("dashboard:ping", dashboard_ping);
-    socket.on("get_version", get_version);
-    socket.on("get_status", get_status);
-    socket.on("request.status", get_status);
-    socket.on("dashboard:status", dashboard_status);
-    socket.on("dashboard:info", dashboard_info);
-    socket.on("get_history", history::get_history);
-    socket.on("request_history", history::get_history);
-    socket.on("hook:history:get", history::hook_history);
-    socket.on("subscribe", subscribe);
-    socket.on("client:register", register);
-    socket.on("client:list", list_clients);
-    socket.on("hook:session:start", session_start);
-    socket.on("hook:session:end", session_end);
-    socket.on("hook:sessions:list", list_sessions);
-    socket.on("hook:session:info", session_info);
-    socket.on("hook:replay:start", replay::start);
-    socket.on("pong", async || {});
-    socket.on_fallback(not_offered);
+    on(&socket, "claude_event", take_event);
+    on(&socket, "hook:ingest", take_hook);
+    on(&socket, "ping", ping);
+    on(&socket, "dashboard:ping", dashboard_ping);
+    on(&socket, "get_version", get_version);
+    on(&socket, "get_status", get_status);
+    on(&socket, "request.status", get_status);
+    on(&socket, "dashboard:status", dashboard_status);
+    on(&socket, "dashboard:info", dashboard_info);
+    on(&socket, "get_history", history::get_history);
+    on(&socket, "request_history", history::get_history);
+    on(&socket, "hook:history:get", history::hook_history);
+    on(&socket, "subscribe", subscribe);
+    on(&socket, "client:register", register);
+    on(&socket, "client:list", list_clients);
+    on(&socket, "hook:session:start", session_start);
+    on(&socket, "hook:session:end", session_end);
+    on(&socket, "hook:sessions:list", list_sessions);
+    on(&socket, "hook:session:info", session_info);
+    on(&socket, "hook:replay:start", replay::start);
+    on(&socket, "pong", async || {});
+    entrance::on_fallback(&socket, not_offered);
     socket.on_disconnect(disconnect);
     Ok(())
 }
@@ -92,6 +94,7 @@ async fn connect(
     io: SocketIo,
     State(app): State<AppState>,
 ) {
+    entrance::open(&socket);
     let auth = auth.unwrap_or_default();
     let version = auth["claude_mpm_version"].as_str().map(short);
     let client = Client {

@@ -2,6 +2,7 @@
 
 mod access;
 mod args;
+mod entrance;
 mod feed;
 mod handshake;
 mod history;
@@ -25,8 +26,9 @@ use crate::clients::Client;
 use crate::state::AppState;
 pub(crate) use handshake::{Sessions, count};
 
-/// Packets that may wait for one connection; its feed stands still while there are more.
-const CONNECTION_PACKETS_MAX: usize = 256;
+/// Packets that may wait for one connection: more than fit into the bytes that may. The library ends a connection for whose
+/// ping there is no room, so a feed must stand still before.
+const CONNECTION_PACKETS_MAX: usize = 2048;
 
 /// Of the reference's words, and our own.
 const NAMESPACES: [&str; 2] = ["/", protocol::names::STREAM];

@@ -17,7 +17,7 @@ use socketioxide::socket::DisconnectReason;
 use super::args::Args;
 use super::feed::{self, Outlet};
 use super::reply::Ack;
-use super::{access, turns};
+use super::{access, entrance, turns};
 use crate::clients::{Client, Transport};
 use crate::hub::{ChangedSession, Delivery, Subscriber};
 use crate::state::AppState;
@@ -61,13 +61,15 @@ pub(super) fn open(io: &SocketIo) {
 
 /// Before a client is told that it is connected: it may subscribe at once.
 async fn listen(socket: SocketRef) -> Result<(), Infallible> {
+    entrance::join(&socket);
     turns::join(&socket);
-    socket.on("subscribe", subscribe);
+    entrance::on(&socket, "subscribe", subscribe);
     socket.on_disconnect(disconnect);
     Ok(())
 }
 
 async fn connect(socket: SocketRef, State(app): State<AppState>) {
+    entrance::open(&socket);
     let connected_at = Timestamp::from_system(SystemTime::now());
     let client = Client::of(socket.req_parts(), Transport::SocketIo(socket.clone()), connected_at);
     super::list(client, &client_id(&socket), &socket, &app);
