@@ -270,24 +270,15 @@ fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
     let url = format!("ws://localhost:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let (mut asking, _) = tungstenite::client(url, stream).expect("it is a WebSocket");
+    let mut asking = tungstenite::client(url, stream).expect("it is a WebSocket").0;
     asking.send(Message::text("40")).expect("it is read");
-    // A ping that finds no room ends the connection, and the first one comes at once.
-    let mut told = std::iter::repeat_with(|| asking.read().expect("it is told"));
-    assert!(
-        told.any(|message| message.to_text().is_ok_and(|text| text == "2")),
-        "it is asked whether it lives"
-    );
-    asking.write(Message::text("3")).expect("it is read");
+    while !next_packet(&mut asking).starts_with("40") {}
     for number in 0..3000 {
         asking.write(Message::text(format!("42{number}[\"get_history\",{{}}]"))).expect("it is read");
     }
     asking.flush().expect("it is read");
-    let mut answers = std::iter::repeat_with(|| asking.read().expect("it is answered")).take(6000);
-    assert!(
-        answers.any(|answer| answer.to_text().is_ok_and(|text| text.contains("\"busy\""))),
-        "it was told"
-    );
+    let mut answers = std::iter::repeat_with(|| next_packet(&mut asking)).take(6000);
+    assert!(answers.any(|answer| answer.contains("\"busy\"")), "it was told");
     drop(asking);
     guarded.assert_unharmed();
     let mut other = Socket::connect(&monitor, Library::Node);
@@ -327,8 +318,9 @@ fn who_asks_by_websocket_for_large_histories_gets_each_when_it_takes_the_one_bef
     let url = format!("ws://localhost:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
     stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let (mut asking, _) = tungstenite::client(url, stream).expect("it is a WebSocket");
+    let mut asking = tungstenite::client(url, stream).expect("it is a WebSocket").0;
     asking.send(Message::text("40")).expect("it is read");
+    while !next_packet(&mut asking).starts_with("40") {}
     assert_costs_little(&monitor, || {
         for _ in 0..HISTORIES {
             asking.send(Message::text(r#"42["get_history",{}]"#)).expect("it is read");
@@ -336,14 +328,22 @@ fn who_asks_by_websocket_for_large_histories_gets_each_when_it_takes_the_one_bef
     });
     let mut seen = 0;
     while seen < HISTORIES {
-        let message = asking.read().expect("it is answered");
-        let text = message.to_text().expect("it is text");
-        // The first ones of both names came when it connected, with fewer events.
-        seen += usize::from(text.starts_with(r#"42["history""#) && text.contains(r#""returned":100"#));
-        if text == "2" {
-            asking.send(Message::text("3")).expect("it is read");
-        }
+        seen += usize::from(is_whole_history(&next_packet(&mut asking)));
     }
+}
+
+/// What comes next, after its ping was answered if it is one.
+fn next_packet(socket: &mut tungstenite::WebSocket<TcpStream>) -> String {
+    let packet = socket.read().expect("it is answered").into_text().expect("it is text");
+    if packet == "2" {
+        socket.send(Message::text("3")).expect("it is read");
+    }
+    packet.to_string()
+}
+
+/// The first ones of both names came when it connected, with fewer events.
+fn is_whole_history(packet: &str) -> bool {
+    packet.starts_with(r#"42["history""#) && packet.contains(r#""returned":100"#)
 }
 
 #[test]
@@ -354,19 +354,22 @@ fn who_asks_by_polling_for_large_histories_gets_each_when_it_polls() {
     let opened: Value = serde_json::from_str(&opened[1..]).expect("a session is opened");
     let path = format!("{path}&sid={}", opened["sid"].as_str().expect("it has an id"));
     let say = |packets: &str| assert_eq!(monitor.post(&path, packets).status, 200, "it is read");
+    let poll = || {
+        let reply = monitor.get(&path);
+        assert_eq!(reply.status, 200, "{reply:?}");
+        let packets: Vec<String> = reply.body.split('\x1e').map(str::to_owned).collect();
+        if packets.iter().any(|packet| packet == "2") {
+            say("3");
+        }
+        packets
+    };
     say("40");
+    while !poll().iter().any(|packet| packet.starts_with("40")) {}
     let asked = vec![r#"42["get_history",{}]"#; HISTORIES].join("\x1e");
     assert_costs_little(&monitor, || say(&asked));
     let mut seen = 0;
     while seen < HISTORIES {
-        let packets = monitor.get(&path).body;
-        for packet in packets.split('\x1e') {
-            seen +=
-                usize::from(packet.starts_with(r#"42["history""#) && packet.contains(r#""returned":100"#));
-            if packet == "2" {
-                say("3");
-            }
-        }
+        seen += poll().iter().filter(|packet| is_whole_history(packet)).count();
     }
 }
 
