@@ -477,30 +477,6 @@ fn ten_clients_that_come_while_events_pour_in_each_see_an_unbroken_end() {
     });
 }
 
-#[test]
-fn whoever_asks_in_the_moment_in_which_it_is_let_in_is_answered() {
-    let monitor = Monitor::start();
-    // More at a time than processors: the server is interrupted anywhere.
-    std::thread::scope(|scope| {
-        for _ in 0..16 {
-            scope.spawn(|| (0..100).for_each(|_| ask_when_let_in(&monitor)));
-        }
-    });
-}
-
-fn ask_when_let_in(monitor: &Monitor) {
-    let mut socket = engine(monitor);
-    for (said, answer) in [
-        ("40/stream,", "40/stream,"),
-        (r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1"),
-        ("40", "40"),
-        (r#"421["get_version"]"#, "431"),
-    ] {
-        socket.send(Message::text(said)).expect("it is read");
-        read_until(&mut socket, answer);
-    }
-}
-
 /// The server pings a client beside all that waits for it.
 #[test]
 fn a_client_that_reads_nothing_for_a_while_in_a_flood_stays_and_goes_on() {

@@ -375,15 +375,15 @@ fn say_and_hear(socket: &mut Raw, say: &str, answer: &str) {
     read_until(socket, answer);
 }
 
-/// The next message that starts like this.
+/// The next message that starts like this; pings before it are answered.
 #[track_caller]
 fn read_until(socket: &mut Raw, start: &str) -> String {
     loop {
         let message = socket.read().unwrap_or_else(|cause| panic!("no {start}: {cause}"));
-        if let Ok(text) = message.to_text()
-            && text.starts_with(start)
-        {
-            return text.to_owned();
+        match message.to_text() {
+            Ok(text) if text.starts_with(start) => return text.to_owned(),
+            Ok("2") => socket.send(Message::text("3")).expect("the monitor reads"),
+            _ => {}
         }
     }
 }
