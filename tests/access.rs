@@ -202,10 +202,7 @@ fn a_hook_elsewhere_posts_with_the_token_it_is_given_and_keeps_what_is_refused()
 
 #[test]
 fn no_secret_is_written_down() {
-    let home = home();
-    std::fs::write(home.path().join("socketio_config.json"), r#"{"log_level":"DEBUG"}"#)
-        .expect("a file can be written");
-    let monitor = Monitor::start_with(&home, &["--host", "0.0.0.0"]);
+    let monitor = Monitor::start_configured(r#"{"log_level":"DEBUG"}"#, &["--host", "0.0.0.0"]);
     let (token, path) = (monitor.token(), monitor.login_path());
     let login = monitor.get(&path);
     monitor.get(&path);
@@ -221,10 +218,7 @@ fn no_secret_is_written_down() {
 
 #[test]
 fn a_server_for_other_machines_answers_to_its_addresses_and_to_no_foreign_name() {
-    let home = home();
-    std::fs::write(home.path().join("socketio_config.json"), r#"{"allowed_hosts":"monitor.example"}"#)
-        .expect("a file can be written");
-    let monitor = Monitor::start_with(&home, &["--host", "0.0.0.0"]);
+    let monitor = Monitor::start_configured(r#"{"allowed_hosts":"monitor.example"}"#, &["--host", "0.0.0.0"]);
     let ask = |host: &str| {
         let authorization = bearer(&monitor.token());
         let head = format!("GET /version HTTP/1.1\r\nhost: {host}\r\nauthorization: {authorization}\r\n\r\n");
@@ -249,10 +243,7 @@ fn a_server_for_other_machines_answers_to_its_addresses_and_to_no_foreign_name()
 
 #[test]
 fn loopback_needs_no_token_unless_its_user_says_so() {
-    let home = home();
-    std::fs::write(home.path().join("socketio_config.json"), r#"{"require_token":true}"#)
-        .expect("a file can be written");
-    let monitor = Monitor::start_with(&home, &[]);
+    let monitor = Monitor::start_configured(r#"{"require_token":true}"#, &[]);
     assert_eq!(monitor.get("/stats").status, 401);
     assert_eq!(with_token(&monitor, "/stats").status, 200);
     monitor.hook(&prompt("s-1", "hello"));

@@ -311,10 +311,7 @@ const ENGINE: &str = "/socket.io/?EIO=4&transport=websocket";
 
 #[test]
 fn a_message_over_the_limit_ends_its_own_connection_with_the_reason() {
-    let home = Arc::new(tempfile::tempdir().expect("a temporary folder can be made"));
-    std::fs::write(home.path().join("socketio_config.json"), r#"{"max_http_buffer_size": 100000}"#)
-        .expect("a file can be written");
-    let monitor = Monitor::start_with(&home, &[]);
+    let monitor = Monitor::start_configured(r#"{"max_http_buffer_size": 100000}"#, &[]);
     let mut guarded = Guarded::watch(&monitor);
     let half = vec![b'x'; 60_000];
     let fragments = [frame(0x01, half.len(), &half), frame(0x80, half.len(), &half)].concat();

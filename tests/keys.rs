@@ -127,9 +127,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
 
 /// A monitor with this configuration.
 fn configured(configuration: &Value) -> Monitor {
-    let home = TempDir::new().expect("a temporary folder can be made");
-    fs::write(Home::at(home.path()).config(), configuration.to_string()).expect("it is ours");
-    Monitor::start_in(home)
+    Monitor::start_configured(&configuration.to_string(), &[])
 }
 
 /// What `status --json` says of it.

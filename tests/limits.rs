@@ -3,21 +3,13 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use e2e::{
-    Client, Guarded, Library, Monitor, Options, PATIENCE, Socket, WebSocket, has_other_users, prompt, raw,
+    Bare, Client, Guarded, Library, Monitor, Options, PATIENCE, Socket, WebSocket, has_other_users, prompt,
+    raw,
 };
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tungstenite::Message;
-
-fn configured(settings: &str) -> Monitor {
-    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
-    std::fs::write(home.path().join("socketio_config.json"), settings).expect("a file can be written");
-    Monitor::start_with(&home, &[])
-}
 
 /// A client that opens many connections and holds them.
 fn connections(monitor: &Monitor, count: usize, kind: &str) -> Client {
@@ -55,7 +47,7 @@ fn wait_until(what: &str, is_so: impl Fn() -> bool) {
 
 #[test]
 fn two_hundred_heads_that_never_end_are_cut_off() {
-    let monitor = configured(r#"{"request_timeout": 2}"#);
+    let monitor = Monitor::start_configured(r#"{"request_timeout": 2}"#, &[]);
     let mut guarded = Guarded::watch(&monitor);
     let mut slow = connections(&monitor, 200, "slow");
     slow.take("all open", |line| count(line, "open") == Some(200));
@@ -68,7 +60,7 @@ fn two_hundred_heads_that_never_end_are_cut_off() {
 
 #[test]
 fn a_body_that_never_ends_is_answered_in_the_end() {
-    let monitor = configured(r#"{"request_timeout": 2}"#);
+    let monitor = Monitor::start_configured(r#"{"request_timeout": 2}"#, &[]);
     let guarded = Guarded::watch(&monitor);
     let polling = format!("/socket.io/?EIO=4&transport=polling&sid={}", session(&monitor));
     for path in ["/api/events", "/compatibility", "/login", &polling] {
@@ -90,7 +82,7 @@ fn a_body_that_never_ends_is_answered_in_the_end() {
 
 #[test]
 fn who_does_not_read_his_answers_is_cut_off() {
-    let monitor = configured(r#"{"request_timeout": 2}"#);
+    let monitor = Monitor::start_configured(r#"{"request_timeout": 2}"#, &[]);
     // Together more than the system takes for a reader; one by one, so that each comes in time on a slow machine too.
     (0..30).for_each(|_| monitor.event(prompt("s-1", &"x".repeat(200_000))));
     let all = "/api/events?payload=true&before=31";
@@ -107,7 +99,7 @@ fn who_does_not_read_his_answers_is_cut_off() {
 
 #[test]
 fn a_message_that_never_ends_is_cut_off() {
-    let monitor = configured(r#"{"ping_interval": 1, "ping_timeout": 1}"#);
+    let monitor = Monitor::start_configured(r#"{"ping_interval": 1, "ping_timeout": 1}"#, &[]);
     let guarded = Guarded::watch(&monitor);
     for path in ["/ws", "/socket.io/?EIO=4&transport=websocket"] {
         let mut stream =
@@ -126,10 +118,7 @@ fn a_message_that_never_ends_is_cut_off() {
 
 #[test]
 fn a_tls_handshake_that_stops_is_cut_off() {
-    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
-    std::fs::write(home.path().join("socketio_config.json"), r#"{"request_timeout": 2}"#)
-        .expect("a file can be written");
-    let monitor = Monitor::start_with(&home, &["--tls"]);
+    let monitor = Monitor::start_configured(r#"{"request_timeout": 2}"#, &["--tls"]);
     let mut guarded = Guarded::watch(&monitor);
     let mut stopped = connections(&monitor, 50, "tls");
     stopped.take("all open", |line| count(line, "open") == Some(50));
@@ -210,7 +199,7 @@ fn another_user_of_this_machine_who_opens_thousands_of_connections_keeps_nobody_
 #[test]
 fn who_owes_the_token_holds_few_sessions_and_for_a_moment_only() {
     let settings = r#"{"require_token": true, "connection_timeout": 10}"#;
-    let monitor = configured(settings);
+    let monitor = Monitor::start_configured(settings, &[]);
     let authorization = format!("Bearer {}", monitor.token());
     let mut guarded = Guarded::watch(&monitor);
     let mut handshakes = connections(&monitor, 5000, "handshake");
@@ -267,17 +256,10 @@ fn who_asks_faster_than_it_is_answered_is_told_to_wait() {
         monitor.event(prompt("s-1", &"x".repeat(10_000)));
     }
     let guarded = Guarded::watch(&monitor);
-    let url = format!("ws://localhost:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let mut asking = tungstenite::client(url, stream).expect("it is a WebSocket").0;
-    asking.send(Message::text("40")).expect("it is read");
-    while !next_packet(&mut asking).starts_with("40") {}
-    for number in 0..3000 {
-        asking.write(Message::text(format!("42{number}[\"get_history\",{{}}]"))).expect("it is read");
-    }
-    asking.flush().expect("it is read");
-    let mut answers = std::iter::repeat_with(|| next_packet(&mut asking)).take(6000);
+    let mut asking = Bare::socketio(&monitor);
+    asking.ask("40", "40");
+    asking.say_all((0..3000).map(|number| format!("42{number}[\"get_history\",{{}}]")));
+    let mut answers = std::iter::repeat_with(|| asking.hear()).take(6000);
     assert!(answers.any(|answer| answer.contains("\"busy\"")), "it was told");
     drop(asking);
     guarded.assert_unharmed();
@@ -315,30 +297,17 @@ fn with_a_large_history() -> Monitor {
 #[test]
 fn who_asks_by_websocket_for_large_histories_gets_each_when_it_takes_the_one_before() {
     let monitor = with_a_large_history();
-    let url = format!("ws://localhost:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-    let mut asking = tungstenite::client(url, stream).expect("it is a WebSocket").0;
-    asking.send(Message::text("40")).expect("it is read");
-    while !next_packet(&mut asking).starts_with("40") {}
+    let mut asking = Bare::socketio(&monitor);
+    asking.ask("40", "40");
     assert_costs_little(&monitor, || {
         for _ in 0..HISTORIES {
-            asking.send(Message::text(r#"42["get_history",{}]"#)).expect("it is read");
+            asking.say(r#"42["get_history",{}]"#);
         }
     });
     let mut seen = 0;
     while seen < HISTORIES {
-        seen += usize::from(is_whole_history(&next_packet(&mut asking)));
+        seen += usize::from(is_whole_history(&asking.hear()));
     }
-}
-
-/// What comes next, after its ping was answered if it is one.
-fn next_packet(socket: &mut tungstenite::WebSocket<TcpStream>) -> String {
-    let packet = socket.read().expect("it is answered").into_text().expect("it is text");
-    if packet == "2" {
-        socket.send(Message::text("3")).expect("it is read");
-    }
-    packet.to_string()
 }
 
 /// The first ones of both names came when it connected, with fewer events.
@@ -476,7 +445,8 @@ fn every_refusal_is_counted_and_told_with_its_reason() {
 
 #[test]
 fn what_a_door_refuses_is_noted_like_what_the_guard_refuses() {
-    let monitor = configured(r#"{"require_token": true, "max_http_buffer_size": 100000}"#);
+    let monitor =
+        Monitor::start_configured(r#"{"require_token": true, "max_http_buffer_size": 100000}"#, &[]);
     let (url, token) = (monitor.url(), format!("Bearer {}", monitor.token()));
     let refused = |path: &str, more: &[(&str, &str)], body: &str| {
         let headers = [&[("authorization", token.as_str())], more].concat();

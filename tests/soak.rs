@@ -2,13 +2,11 @@
 //! history, and the monitor's memory, open files and threads do not grow. `SOAK_MINUTES` sets for how long.
 #![cfg(target_os = "linux")]
 
-use std::net::{Ipv4Addr, TcpStream};
 use std::time::{Duration, Instant};
 
-use e2e::{Monitor, PATIENCE, Senders, number};
+use e2e::{Bare, Monitor, PATIENCE, Senders, number};
 use protocol::names;
 use serde_json::json;
-use tungstenite::{Message, WebSocket};
 
 /// Rounds while everybody waits for the checks.
 const ROUNDS: usize = 30;
@@ -60,22 +58,19 @@ impl Sample {
 }
 
 /// A live connection of any door.
-struct Viewer(WebSocket<TcpStream>);
+struct Viewer(Bare);
 
 impl Viewer {
     /// Connects and says what it wants; in Socket.IO first the namespace, which is answered before more is said.
     fn connect(monitor: &Monitor, path: &str, wants: &[&str]) -> Self {
-        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a timeout can be set");
-        let url = format!("ws://127.0.0.1:{}{path}", monitor.port());
-        let mut viewer = Self(tungstenite::client(url, stream).expect("it is a WebSocket").0);
+        let mut viewer = Bare::connect(monitor, path);
         for want in wants {
-            viewer.0.send(Message::text(*want)).expect("it is read");
+            viewer.say(want);
             if want.starts_with("40") {
-                viewer.read_until(|text| text.starts_with(want));
+                viewer.hear_until(want);
             }
         }
-        viewer
+        Self(viewer)
     }
 
     /// One of each door, however many there are.
@@ -92,22 +87,11 @@ impl Viewer {
 
     /// Reads so many messages with events.
     fn read(&mut self, events: usize) {
-        let mut seen = 0;
-        self.read_until(|text| {
-            seen += usize::from(text.contains("-0000-7000-8000-"));
-            seen == events
-        });
+        (0..events).for_each(|_| self.read_until("-0000-7000-8000-"));
     }
 
-    fn read_until(&mut self, mut is_last: impl FnMut(&str) -> bool) {
-        loop {
-            let message = self.0.read().expect("the connection stays");
-            match message.to_text() {
-                Ok("2") => self.0.send(Message::text("3")).expect("it is read"),
-                Ok(text) if is_last(text) => return,
-                _ => {}
-            }
-        }
+    fn read_until(&mut self, part: &str) {
+        while !self.0.hear().contains(part) {}
     }
 }
 
@@ -136,8 +120,7 @@ fn visit(monitor: &Monitor, round: usize) {
             viewer.read(READ);
             // Every other one goes without a word.
             if round.is_multiple_of(2) {
-                let _ = viewer.0.close(None);
-                while viewer.0.read().is_ok() {}
+                viewer.0.close();
             }
         }
     }
@@ -177,7 +160,7 @@ fn fill(monitor: &Monitor) -> Vec<String> {
     std::thread::scope(|scope| {
         for mut viewer in Viewer::of_each_door(monitor) {
             let last = ids.last().expect("there are some");
-            scope.spawn(move || viewer.read_until(|text| text.contains(last)));
+            scope.spawn(move || viewer.read_until(last));
         }
         for ids in ids.chunks(250) {
             let text = "x".repeat(TEXT_BYTES);

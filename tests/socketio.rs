@@ -1,13 +1,9 @@
 //! Claims about the Socket.IO door, namespace `/`: every known client library on every transport.
 
-use std::net::{Ipv4Addr, TcpStream};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::{Library, Monitor, Options, PATIENCE, Socket, prompt, tool_end, tool_start};
+use e2e::{Bare, Library, Monitor, Options, Socket, prompt, tool_end, tool_start};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use tungstenite::{Message, WebSocket};
 
 /// Ways to connect: one transport, the other, and what a library does by itself.
 const TRANSPORTS: [&[&str]; 3] = [&["polling"], &["websocket"], &[]];
@@ -481,16 +477,11 @@ fn ten_clients_that_come_while_events_pour_in_each_see_an_unbroken_end() {
 #[test]
 fn a_client_that_reads_nothing_for_a_while_in_a_flood_stays_and_goes_on() {
     const EVENTS: usize = 12_000;
-    let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
-    std::fs::write(home.path().join("socketio_config.json"), r#"{"ping_interval": 5}"#)
-        .expect("a file can be written");
-    let monitor = Monitor::start_with(&home, &[]);
-    let mut socket = engine(&monitor);
-    read_until(&mut socket, "2");
-    socket.send(Message::text("3")).expect("it is read");
+    let monitor = Monitor::start_configured(r#"{"ping_interval": 5}"#, &[]);
+    let mut socket = Bare::socketio(&monitor);
+    socket.hear_until("2");
     let pinged = Instant::now();
-    socket.send(Message::text("40")).expect("it is read");
-    read_until(&mut socket, "42[\"dashboard:welcome\"");
+    socket.ask("40", "42[\"dashboard:welcome\"");
     let line = json!({"kind": "load", "session_id": "s-1", "payload": {"text": "x".repeat(200)}}).to_string();
     for _ in 0..EVENTS / 2000 {
         let reply = monitor.post("/api/events", vec![line.as_str(); 2000].join("\n"));
@@ -498,21 +489,7 @@ fn a_client_that_reads_nothing_for_a_while_in_a_flood_stays_and_goes_on() {
     }
     // Nothing tells from outside that the next ping is due.
     std::thread::sleep(Duration::from_secs(6).saturating_sub(pinged.elapsed()));
-    read_until(&mut socket, "2");
-    socket.send(Message::text("3")).expect("it is read");
-    socket.send(Message::text(r#"421["get_version"]"#)).expect("it is read");
-    read_until(&mut socket, "431");
+    socket.hear_until("2");
+    socket.ask(r#"421["get_version"]"#, "431");
     assert_eq!(monitor.assert_healthy()["clients_connected"], 1);
-}
-
-/// A WebSocket of Engine.IO.
-fn engine(monitor: &Monitor) -> WebSocket<TcpStream> {
-    let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("the monitor listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a time limit can be set");
-    let url = format!("ws://127.0.0.1:{}/socket.io/?EIO=4&transport=websocket", monitor.port());
-    tungstenite::client(url, stream).expect("it is a WebSocket").0
-}
-
-fn read_until(socket: &mut WebSocket<TcpStream>, beginning: &str) {
-    while !socket.read().expect("it stays").to_text().is_ok_and(|text| text.starts_with(beginning)) {}
 }

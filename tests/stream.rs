@@ -1,17 +1,11 @@
 //! Claims about the namespace `/stream`: everything once, then changes, numbered, so that nothing is lost unseen.
 
 use std::collections::HashMap;
-use std::net::TcpStream;
-use std::time::Duration;
 
-use e2e::{Library, Monitor, Options, Socket, prompt, tool_end, tool_start};
+use e2e::{Bare, Library, Monitor, Options, Socket, prompt, tool_end, tool_start};
 use protocol::stream::{Batch, SessionsChanged, Snapshot};
 use protocol::{Row, SessionId, names};
 use serde_json::{Value, json};
-use tungstenite::Message;
-
-/// Longer than an answer takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 fn connect(monitor: &Monitor) -> Socket {
     Socket::connect_with(monitor, Library::Node, &Options { namespace: names::STREAM, ..Options::default() })
@@ -246,12 +240,11 @@ fn a_malformed_subscription_is_refused_and_the_next_one_works() {
 #[test]
 fn what_is_emitted_right_after_the_connection_is_answered() {
     let monitor = Monitor::start();
-    let port = monitor.port();
-    let visitors = (0..8).map(|_| std::thread::spawn(move || (0..25).for_each(|_| visit_in_haste(port))));
-    let visitors: Vec<_> = visitors.collect();
-    for visitor in visitors {
-        visitor.join().expect("each visit is answered");
-    }
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..25).for_each(|_| visit_in_haste(&monitor)));
+        }
+    });
 }
 
 #[test]
@@ -292,11 +285,11 @@ fn a_viewer_that_has_to_catch_up_knows_each_session_as_it_is_in_the_end() {
 #[test]
 fn a_viewer_that_stops_reading_holds_up_nobody_and_is_told_exactly_what_it_missed() {
     let monitor = Monitor::start();
-    let mut viewer = open(monitor.port());
-    say_and_hear(&mut viewer, "40/stream,", "40/stream,");
-    say_and_hear(&mut viewer, r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1");
-    let mut client = open(monitor.port());
-    say_and_hear(&mut client, "40", "40");
+    let mut viewer = Bare::socketio(&monitor);
+    viewer.ask("40/stream,", "40/stream,");
+    viewer.ask(r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1");
+    let mut client = Bare::socketio(&monitor);
+    client.ask("40", "40");
     let mut reader = connect(&monitor);
     subscribe(&mut reader, &json!({"limit": 1}));
 
@@ -323,7 +316,7 @@ fn a_viewer_that_stops_reading_holds_up_nobody_and_is_told_exactly_what_it_misse
 
 /// Reads on to the last event: everything in order, but for one gap.
 fn assert_all_but_a_gap(
-    socket: &mut Raw,
+    socket: &mut Bare,
     start: &str,
     name: &str,
     last: u64,
@@ -331,7 +324,7 @@ fn assert_all_but_a_gap(
 ) {
     let (mut next, mut gap) = (1, None);
     while next <= last {
-        let text = read_until(socket, start);
+        let text = socket.hear_until(start);
         let (event, data): (String, Value) = serde_json::from_str(&text[start.len()..]).expect("an event");
         if event == name {
             let got = seqs(&data);
@@ -351,39 +344,10 @@ fn seq(row: &Value) -> u64 {
 }
 
 /// Emits as soon as the namespace is open, as no library does on purpose but each may by chance.
-fn visit_in_haste(port: u16) {
-    let mut socket = open(port);
-    say_and_hear(&mut socket, "40/stream,", "40/stream,");
-    say_and_hear(&mut socket, r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1");
-    say_and_hear(&mut socket, "40", "40");
-    say_and_hear(&mut socket, r#"421["get_version"]"#, "431");
-}
-
-/// A connection without a library, that reads only when it is told to.
-type Raw = tungstenite::WebSocket<TcpStream>;
-
-fn open(port: u16) -> Raw {
-    let stream = TcpStream::connect(("127.0.0.1", port)).expect("the monitor listens");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a socket takes a timeout");
-    let url = format!("ws://localhost:{port}/socket.io/?EIO=4&transport=websocket");
-    tungstenite::client(url, stream).expect("a connection").0
-}
-
-#[track_caller]
-fn say_and_hear(socket: &mut Raw, say: &str, answer: &str) {
-    socket.send(Message::text(say)).expect("the monitor reads");
-    read_until(socket, answer);
-}
-
-/// The next message that starts like this; pings before it are answered.
-#[track_caller]
-fn read_until(socket: &mut Raw, start: &str) -> String {
-    loop {
-        let message = socket.read().unwrap_or_else(|cause| panic!("no {start}: {cause}"));
-        match message.to_text() {
-            Ok(text) if text.starts_with(start) => return text.to_owned(),
-            Ok("2") => socket.send(Message::text("3")).expect("the monitor reads"),
-            _ => {}
-        }
-    }
+fn visit_in_haste(monitor: &Monitor) {
+    let mut socket = Bare::socketio(monitor);
+    socket.ask("40/stream,", "40/stream,");
+    socket.ask(r#"42/stream,1["subscribe",{"limit":1}]"#, "43/stream,1");
+    socket.ask("40", "40");
+    socket.ask(r#"421["get_version"]"#, "431");
 }

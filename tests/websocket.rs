@@ -373,10 +373,7 @@ fn a_client_that_does_not_read_holds_up_nobody_and_is_told_what_it_missed() {
 
 #[test]
 fn a_client_that_answers_no_ping_is_dropped() {
-    let home = TempDir::new().expect("a temporary folder can be made");
-    let configuration = r#"{"ping_interval": 1, "ping_timeout": 1}"#;
-    std::fs::write(home.path().join("socketio_config.json"), configuration).expect("it can be written");
-    let monitor = Monitor::start_in(home);
+    let monitor = Monitor::start_configured(r#"{"ping_interval": 1, "ping_timeout": 1}"#, &[]);
     let mut watcher = WebSocket::connect(&monitor);
     // A client that upgrades and then does nothing at all.
     let mut dead = TcpStream::connect((Ipv4Addr::LOCALHOST, monitor.port())).expect("it listens");

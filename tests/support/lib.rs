@@ -1,5 +1,6 @@
 //! Starts real monitors and real clients for the tests, and waits for what they do with a limit on every wait.
 
+mod bare;
 mod client;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -15,6 +16,7 @@ mod websocket;
 
 use std::time::Duration;
 
+pub use bare::Bare;
 pub use client::Client;
 #[cfg(target_os = "linux")]
 pub use faults::{Errno, Faults, Files, lose_power};

@@ -63,6 +63,13 @@ impl Monitor {
         Self::start_as(home, arguments, Vec::new())
     }
 
+    /// Starts one in a new home with these settings and arguments.
+    pub fn start_configured(settings: &str, arguments: &[&str]) -> Self {
+        let home = TempDir::new().expect("a temporary folder can be made");
+        std::fs::write(home.path().join("socketio_config.json"), settings).expect("a file can be written");
+        Self::start_with(&Arc::new(home), arguments)
+    }
+
     /// Starts one that keeps its own events, too: its start and stop, and who connects and leaves.
     pub fn start_with_own_events() -> Self {
         let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
