@@ -1,5 +1,4 @@
 // The server's HTTP routes that the dashboard uses.
-import type { Page } from './events.svelte';
 import { BASE } from './instance';
 import type {
   ClientInfo,
@@ -62,6 +61,18 @@ export interface Neighbour extends Instance {
   isOwn: boolean;
   /** What its sessions do; nothing when it did not tell. */
   sessions: readonly Session[] | null;
+}
+
+/** Rows from the server, oldest first. */
+export interface Page {
+  events: Row[];
+  has_more: boolean;
+  /** Up to where the answer is complete. */
+  position?: Seq;
+  /** Which store it comes from. */
+  epoch?: string;
+  /** The monitor ends: nothing more comes from it. */
+  ending?: { reason: string };
 }
 
 /** Rows with what their senders sent. */

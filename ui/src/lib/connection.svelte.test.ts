@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import type { RowsQuery } from './api';
+import type { Page, RowsQuery } from './api';
 import { Connection, RETRY_MS } from './connection.svelte';
-import { Events, FLUSH_MS, ROWS_MAX, type Page } from './events.svelte';
+import { Events, FLUSH_MS, ROWS_MAX } from './events.svelte';
 import type { Row, Snapshot, Subscribe } from './protocol';
 import { Rate } from './rate.svelte';
 import { Sessions } from './sessions.svelte';

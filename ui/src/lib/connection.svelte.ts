@@ -1,14 +1,21 @@
 // The live connection: subscribe, resume, fill gaps, reconnect. The only file that knows the socket.
 import { io } from 'socket.io-client';
 
-import { fetchRows, type RowsQuery } from './api';
-import { ROWS_MAX, type Events, type Page } from './events.svelte';
+import { fetchRows, type Page, type RowsQuery } from './api';
 import { instance } from './instance';
 import { isLoopback } from './move';
-import type { Batch, Gap, Row, Seq, SessionsChanged, Snapshot, Subscribe, Timestamp } from './protocol';
-import type { Rate } from './rate.svelte';
+import type {
+  Batch,
+  Gap,
+  Row,
+  Seq,
+  Session,
+  SessionsChanged,
+  Snapshot,
+  Subscribe,
+  Timestamp,
+} from './protocol';
 import { RelayedStream } from './relayed';
-import type { Sessions } from './sessions.svelte';
 import type { StreamSocket } from './socket';
 
 /** Rows asked for at once. */
@@ -41,6 +48,30 @@ export interface Farewell {
   url: string | null;
 }
 
+/** Takes the rows. */
+interface Events {
+  /** Most rows it keeps: more than that are not worth fetching. */
+  readonly rowsMax: number;
+  /** Whether the server has rows before the first one taken. */
+  olderExist: boolean;
+  add(rows: readonly Row[]): void;
+  flush(): void;
+  clear(): void;
+}
+
+/** Takes the states of sessions. */
+interface Sessions {
+  replace(sessions: readonly Session[]): void;
+  update(changed: readonly Session[]): void;
+}
+
+/** Takes how much comes, and how old it is. */
+interface Rate {
+  add(events: number): void;
+  addAge(age: number): void;
+}
+
+/** Whom the connection tells, and by what it asks: who keeps what came knows it, never the other way round. */
 interface Parts {
   events: Events;
   sessions: Sessions;
@@ -188,7 +219,7 @@ export class Connection {
       return;
     }
     const otherStore = this.#epoch !== null && snapshot.epoch !== this.#epoch;
-    const tooFar = after !== null && snapshot.last_seq - after > ROWS_MAX;
+    const tooFar = after !== null && snapshot.last_seq - after > this.#events.rowsMax;
     this.#epoch = snapshot.epoch;
     if (otherStore || tooFar) this.#startOver();
     if ((otherStore || tooFar) && after !== null) {
@@ -269,7 +300,7 @@ export class Connection {
   }
 
   #onGap(gap: Gap): void {
-    this.#gaps.push({ from: Math.max(gap.from, gap.to - ROWS_MAX), to: gap.to });
+    this.#gaps.push({ from: Math.max(gap.from, gap.to - this.#events.rowsMax), to: gap.to });
     this.#newest = Math.max(this.#newest, gap.to);
     this.#holdAtGaps();
     void this.#refill();

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 
-import { Events, FLUSH_MS, type OlderRows, type Page } from './events.svelte';
+import type { Page } from './api';
+import { Events, FLUSH_MS, type OlderRows } from './events.svelte';
 import { row, rows, seqs } from './testing';
 
 const noOlder: OlderRows = () => Promise.resolve({ events: [], has_more: false });

@@ -1,4 +1,5 @@
 // The loaded events: their order, the query over them, and whether the list follows the newest.
+import type { Page } from './api';
 import { isEmpty, matcher, narrows } from './filter';
 import type { Row, Seq, SessionId } from './protocol';
 import { parseQuery, type Query } from './query';
@@ -12,18 +13,6 @@ export const FLUSH_MS = 120;
 const OLDER_ROWS = 500;
 /** Share of the rows dropped at once at the limit, so that it does not happen on every flush. */
 const DROP_SHARE = 0.05;
-
-/** Rows from the server, oldest first. */
-export interface Page {
-  events: Row[];
-  has_more: boolean;
-  /** Up to where the answer is complete. */
-  position?: Seq;
-  /** Which store it comes from. */
-  epoch?: string;
-  /** The monitor ends: nothing more comes from it. */
-  ending?: { reason: string };
-}
 
 /** Asks the server for the rows before a position. */
 export type OlderRows = (before: Seq, limit: number) => Promise<Page>;
@@ -131,6 +120,11 @@ export class Events {
   /** How the request for older rows fares. */
   get older(): 'idle' | 'loading' | 'failed' {
     return this.#older;
+  }
+
+  /** Most rows that the page holds. */
+  get rowsMax(): number {
+    return this.#rowsMax;
   }
 
   /** Whether the page holds as many rows as it may. */
