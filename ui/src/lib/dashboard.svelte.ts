@@ -5,17 +5,18 @@ import { Connection } from './connection.svelte';
 import { Cursor } from './cursor.svelte';
 import { Details } from './details.svelte';
 import { Events } from './events.svelte';
-import { timesOf, type Wanted } from './history.svelte';
+import type { Wanted } from './history.svelte';
 import { Notifier } from './notify.svelte';
 import { Poll } from './polled.svelte';
 import type { Seq, SessionId, Timestamp } from './protocol';
 import { formatQuery, onlyValue, toggled, withOnly, type Condition } from './query';
 import { Rate } from './rate.svelte';
 import { Replay } from './replay.svelte';
-import { formatRoute, parseRoute, type Route, type View, type Window } from './route';
+import { formatRoute, parseRoute, type Route, type View } from './route';
 import { Saved } from './saved.svelte';
 import { Sessions } from './sessions.svelte';
 import { Theme } from './theme.svelte';
+import { timesOf, type Window } from './timewindow';
 import { Vitals } from './vitals.svelte';
 
 /** How often the other monitors are looked for. */

@@ -1,5 +1,5 @@
 // Counting rows by what they have in common: what the facets and the completion of queries offer.
-import { baseName, shortId } from './format';
+import { baseName, shortId } from './names';
 import type { Row } from './protocol';
 import { MAIN, type Field } from './query';
 import { inSlices } from './slices';

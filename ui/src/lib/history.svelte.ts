@@ -1,9 +1,8 @@
 // A search through everything stored: its rows, page by page, and the figures over all that match.
 import { fetchFigures, fetchRows, type RowsQuery } from './api';
 import { FACETS, type Facets, type FacetValue } from './facets';
-import { baseName, shortId } from './format';
-import type { Figures, Row, Seq, Share, Timestamp } from './protocol';
-import type { Window } from './route';
+import { baseName, shortId } from './names';
+import type { Figures, Row, Seq, Share } from './protocol';
 import { inOrder } from './sorted';
 
 const PAGE_ROWS = 200;
@@ -114,12 +113,6 @@ export class History {
   stop(): void {
     this.#abort.abort();
   }
-}
-
-/** The window as times. */
-export function timesOf({ from, to, last }: Window, now: Timestamp): { from?: Timestamp; to?: Timestamp } {
-  const start = last === null ? from : Math.round(now - last);
-  return { ...(start === null ? {} : { from: start }), ...(to === null ? {} : { to }) };
 }
 
 /** The figures as facets. */

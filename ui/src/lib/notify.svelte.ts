@@ -1,6 +1,6 @@
 // Tells the reader outside the page that a session needs them, failed or is done; only while the page is not in
 // sight, and only when they asked for it.
-import { baseName, shortId } from './format';
+import { baseName, shortId } from './names';
 import type { Session, SessionId, Status } from './protocol';
 import { formatRoute, HOME } from './route';
 import { texts } from './texts';

@@ -1,6 +1,7 @@
 // The part of the address after `#`: view, session, query, time window and the open event, so that a link
 // shows the same.
-import type { Seq, SessionId, Timestamp } from './protocol';
+import type { Seq, SessionId } from './protocol';
+import { ALL_TIME, type Window } from './timewindow';
 
 export const VIEWS = [
   'overview',
@@ -25,15 +26,6 @@ export interface Route {
   window: Window;
 }
 
-/** From when to when; without an end it goes on. */
-export interface Window {
-  from: Timestamp | null;
-  to: Timestamp | null;
-  /** So many milliseconds up to now, in place of `from`. */
-  last: number | null;
-}
-
-export const ALL_TIME: Window = { from: null, to: null, last: null };
 export const HOME: Route = { view: 'overview', session: null, event: null, query: '', window: ALL_TIME };
 
 export function parseRoute(hash: string): Route {

@@ -2,8 +2,6 @@ import { expect, it } from 'vitest';
 
 import type { Session, Status } from './protocol';
 import { Sessions } from './sessions.svelte';
-import { en } from './texts/en';
-import { zhCN } from './texts/zh-cn';
 
 const session = (session_id: string, status: Status, last_event_at = 0, started_at = 0): Session => ({
   session_id,
@@ -38,13 +36,4 @@ it('who waits longest for the reader comes first, and who works keeps its place'
   sessions.update([session('worksOld', { state: 'working', tool: 'Bash', since: 101 }, 101, 10)]);
   expect(order()).toEqual(expected);
   expect(sessions.waiting).toBe(2);
-});
-
-it('every language says something for every text', () => {
-  const empty = (texts: object): string[] =>
-    Object.entries(texts).flatMap(([key, value]) =>
-      typeof value === 'object' && value !== null ? empty(value) : value === '' ? [key] : [],
-    );
-  expect(empty(en)).toEqual([]);
-  expect(empty(zhCN)).toEqual([]);
 });

@@ -1,5 +1,5 @@
 // What a session asks, or what went wrong with it, in one line.
-import { toolLabel, withoutTool } from './format';
+import { toolLabel, withoutTool } from './names';
 import type { Ask, Status } from './protocol';
 import { texts } from './texts';
 

@@ -1,6 +1,6 @@
 // The turns, agents and tool calls of one session, folded from its rows; of any beginning of them, too, which is
 // what a replay shows.
-import { toolLabel } from './format';
+import { toolLabel } from './names';
 import type { AgentId, Row, Seq, Timestamp } from './protocol';
 
 export type CallOutcome = 'open' | 'ok' | 'failed' | 'denied' | 'unknown';

@@ -1,6 +1,6 @@
 // Kind → row: one map that says how each kind looks, and a plain look for all others.
 import type { IconName } from '../components/icons';
-import { toolLabel } from '../lib/format';
+import { toolLabel } from '../lib/names';
 import type { Row } from '../lib/protocol';
 import { texts } from '../lib/texts';
 

@@ -1,6 +1,6 @@
 // Status → look: what a session is doing, as glyph, tone and words.
 import type { IconName } from '../components/icons';
-import { toolLabel } from '../lib/format';
+import { toolLabel } from '../lib/names';
 import type { Status } from '../lib/protocol';
 import { texts } from '../lib/texts';
 

@@ -1,6 +1,6 @@
 // What the palette offers for what was typed.
 import type { IconName } from '../../components/icons';
-import { baseName, shortId } from '../../lib/format';
+import { baseName, shortId } from '../../lib/names';
 import type { Dashboard } from '../../lib/dashboard.svelte';
 import type { Command } from '../../lib/keyboard';
 import { instance } from '../../lib/instance';
