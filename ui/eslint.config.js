@@ -18,7 +18,7 @@ export default ts.config(
         'error',
         {
           paths: [
-            { name: 'socket.io-client', message: 'Only src/lib/connection.svelte.ts knows the socket.' },
+            { name: 'socket.io-client', message: 'Only src/lib/link/connection.svelte.ts knows the socket.' },
           ],
         },
       ],
@@ -28,7 +28,7 @@ export default ts.config(
       eqeqeq: 'error',
     },
   },
-  { files: ['src/lib/connection.svelte.ts'], rules: { 'no-restricted-imports': 'off' } },
+  { files: ['src/lib/link/connection.svelte.ts'], rules: { 'no-restricted-imports': 'off' } },
   { files: ['src/**'], languageOptions: { globals: globals.browser } },
   { files: ['public/**'], languageOptions: { globals: globals.browser, sourceType: 'script' } },
   { files: ['dev/**', '*.config.*'], languageOptions: { globals: globals.node } },

@@ -1,4 +1,4 @@
-// Applies the stored theme before the first paint; src/lib/theme.svelte.ts owns it from then on.
+// Applies the stored theme before the first paint; src/lib/app/theme.svelte.ts owns it from then on.
 try {
   const theme = localStorage.getItem('theme');
   if (theme === 'light' || theme === 'dark' || theme === 'contrast')

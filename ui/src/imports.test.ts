@@ -9,7 +9,7 @@ const sources = import.meta.glob<string>('./**/*.{ts,svelte}', {
 const files = Object.keys(sources).filter((file) => !file.endsWith('.test.ts'));
 
 /** What a component may know of `lib`: texts, formats and arithmetic. */
-const PLAIN = ['copy', 'format', 'texts', 'window'];
+const PLAIN = ['copy', 'format', 'texts', 'window'].map((name) => `./lib/show/${name}.ts`);
 
 /** The imports of a file that exist at run time: types are gone by then. */
 function importsOf(file: string): string[] {
@@ -39,7 +39,7 @@ function cycleFrom(file: string, path: readonly string[] = []): string[] | undef
 it('finds the files and what they import', () => {
   expect(files.length).toBeGreaterThan(40);
   expect(importsOf('./main.ts')).toContain('./App.svelte');
-  expect(importsOf('./views/Header.svelte')).toContain('./lib/format.ts');
+  expect(importsOf('./views/Header.svelte')).toContain('./lib/show/format.ts');
 });
 
 it('no file imports itself through others', () => {
@@ -48,14 +48,14 @@ it('no file imports itself through others', () => {
 
 it('only connection.svelte.ts knows the socket', () => {
   const knowing = files.filter((file) => importsOf(file).includes('socket.io-client'));
-  expect(knowing).toEqual(['./lib/connection.svelte.ts']);
+  expect(knowing).toEqual(['./lib/link/connection.svelte.ts']);
 });
 
 describe('the tiers', () => {
   const tier = (name: string) => files.filter((file) => file.startsWith(`./${name}/`));
 
   it.each(tier('components'))('%s knows no domain', (file) => {
-    const allowed = [...tier('components'), ...PLAIN.map((name) => `./lib/${name}.ts`)];
+    const allowed = [...tier('components'), ...PLAIN];
     const local = importsOf(file).filter((target) => target.startsWith('./'));
     expect(local.filter((target) => !allowed.includes(target))).toEqual([]);
   });

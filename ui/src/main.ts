@@ -1,8 +1,8 @@
 // Entry point: styles, the texts in the reader's language, and the page into its element.
 import { mount } from 'svelte';
 
-import { language } from './lib/language';
-import { loadTexts } from './lib/texts';
+import { language } from './lib/show/language';
+import { loadTexts } from './lib/show/texts';
 import './styles/tokens.css';
 import './styles/base.css';
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { icons } from '../components/icons';
-import { texts } from '../lib/texts';
+import { texts } from '../lib/show/texts';
 import { row } from '../lib/testing';
 import { detailsOf, lookOf } from './kinds';
 

@@ -2,7 +2,7 @@
 import type { IconName } from '../components/icons';
 import { toolLabel } from '../lib/names';
 import type { Row } from '../lib/protocol';
-import { texts } from '../lib/texts';
+import { texts } from '../lib/show/texts';
 
 /** Groups of kinds that share a colour; the glyph and the label say the same without it. */
 export type Tone = 'plain' | 'quiet' | 'prompt' | 'tool' | 'good' | 'attention' | 'bad' | 'agent';

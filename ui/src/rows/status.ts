@@ -2,7 +2,7 @@
 import type { IconName } from '../components/icons';
 import { toolLabel } from '../lib/names';
 import type { Status } from '../lib/protocol';
-import { texts } from '../lib/texts';
+import { texts } from '../lib/show/texts';
 
 /** Colour families of states; `[data-status]` in base.css gives each its colour. */
 export type StatusTone = 'work' | 'need' | 'good' | 'seen' | 'watch' | 'bad' | 'limit' | 'rest';

@@ -1,7 +1,7 @@
 //! The query language of the dashboard, as conditions of the database:
 //! `tool:Bash,Edit -status:error dur:>5s session:3f0c project:shop some words`.
 //!
-//! The dashboard reads the same language over the rows that it has loaded (`ui/src/lib/query.ts`).
+//! The dashboard reads the same language over the rows that it has loaded (`ui/src/lib/query/query.ts`).
 
 use protocol::Kind;
 use rusqlite::types::ToSql;

@@ -1,13 +1,13 @@
 // What the palette offers for what was typed.
 import type { IconName } from '../../components/icons';
+import type { Dashboard } from '../../lib/app/dashboard.svelte';
+import type { Command } from '../../lib/app/keyboard';
+import { THEMES } from '../../lib/app/theme.svelte';
+import { instance } from '../../lib/link/instance';
 import { baseName, shortId } from '../../lib/names';
-import type { Dashboard } from '../../lib/dashboard.svelte';
-import type { Command } from '../../lib/keyboard';
-import { instance } from '../../lib/instance';
-import { LANGUAGES, speak } from '../../lib/language';
-import { texts } from '../../lib/texts';
-import { THEMES } from '../../lib/theme.svelte';
-import { statusDetail } from '../../lib/statustext';
+import { LANGUAGES, speak } from '../../lib/show/language';
+import { statusDetail } from '../../lib/show/statustext';
+import { texts } from '../../lib/show/texts';
 import { statusLook } from '../../rows/status';
 
 export interface Entry {

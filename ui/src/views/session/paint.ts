@@ -1,9 +1,9 @@
 // Drawing the waterfall and its overview on a canvas: what is on screen only, and one rectangle for bars that
 // share a pixel.
-import { tickStep, type Axis } from '../../lib/axis';
-import { clockSeconds, clock, duration } from '../../lib/format';
-import { firstAfter, type Bar, type Layout } from '../../lib/lanes';
-import { runStart } from '../../lib/timeline';
+import { tickStep, type Axis } from '../../lib/model/axis';
+import { firstAfter, type Bar, type Layout } from '../../lib/model/lanes';
+import { runStart } from '../../lib/model/timeline';
+import { clockSeconds, clock, duration } from '../../lib/show/format';
 
 export const ROW_HEIGHT = 20;
 export const AXIS_HEIGHT = 22;
