@@ -71,7 +71,7 @@ interface Rate {
   addAge(age: number): void;
 }
 
-/** Whom the connection tells, and by what it asks: who keeps what came knows it, never the other way round. */
+/** Whom the connection tells, known by nothing else than what it needs of them, and how it asks. */
 interface Parts {
   events: Events;
   sessions: Sessions;
