@@ -116,17 +116,36 @@ fn every_dependency_says_what_it_is_for() {
     }
 }
 
+/// Paths that a text names from this folder: what begins with one of its folders. Others are relative to something
+/// that the text speaks of, or no paths.
+fn paths_in<'a>(text: &'a str, folder: &Path) -> impl Iterator<Item = &'a str> {
+    text.split('`').skip(1).step_by(2).filter(move |word| {
+        let first = word.split('/').next().unwrap_or_default();
+        word.contains('/') && !first.is_empty() && folder.join(first).is_dir()
+    })
+}
+
+#[test]
+fn documents_for_developers_name_only_files_that_exist() {
+    for (document, least) in [("ARCHITECTURE.md", 20), ("ui/README.md", 5)] {
+        let path = repository().join(document);
+        let folder = path.parent().expect("a file lies in a folder");
+        let text = read(&path);
+        let is_ours = |path: &&str| !NOT_OURS.iter().any(|other| path.starts_with(&format!("{other}/")));
+        let named: BTreeSet<&str> = paths_in(&text, folder).filter(is_ours).collect();
+        assert!(named.len() >= least, "the paths of {document} were found: {named:?}");
+        let gone: Vec<_> = named.iter().filter(|path| !folder.join(path).exists()).collect();
+        assert!(gone.is_empty(), "{document} names what does not exist: {gone:?}");
+    }
+}
+
 #[test]
 fn the_code_map_names_every_crate_and_folder_and_nothing_else() {
     let text = read(&repository().join("ARCHITECTURE.md"));
     let map = text.split("\n## Code map\n").nth(1).expect("ARCHITECTURE.md has a section `## Code map`");
     let map = map.split("\n## ").next().unwrap_or_default();
     let heads = map.lines().filter_map(|line| line.strip_prefix("- `")?.split('`').next());
-    // Inside an entry, a path from the root begins with a folder of the root; others are relative to the entry.
-    let inside = map.split('`').skip(1).step_by(2).filter(|word| {
-        let first = word.split('/').next().unwrap_or_default();
-        word.contains('/') && !first.is_empty() && repository().join(first).is_dir()
-    });
+    let inside = paths_in(map, repository());
     let named: BTreeSet<&str> = heads.chain(inside).map(|path| path.trim_end_matches('/')).collect();
     for path in &named {
         assert!(repository().join(path).exists(), "the code map names {path}, which does not exist");
