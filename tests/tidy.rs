@@ -16,7 +16,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("client", &["private", "protocol"]),
     ("hook", &["private", "protocol"]),
     ("host", &["private", "protocol", "claude", "server", "client"]),
-    ("claude-mpm-monitor-desktop", &["protocol", "claude", "client", "host", "cli"]),
+    ("claude-mpm-monitor-desktop", &["private", "protocol", "claude", "client", "host", "cli"]),
     ("claude", &["private", "protocol"]),
     ("cli", &["private", "protocol", "claude", "client", "host"]),
     ("e2e", &["protocol"]),

@@ -1,7 +1,6 @@
 //! What the app remembers of its user, in `monitor/desktop.json`.
 
-use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::PathBuf;
 
 use protocol::paths::Home;
@@ -37,17 +36,14 @@ impl Default for Preferences {
 
 impl Preferences {
     pub(crate) fn load(home: &Home) -> Self {
-        let text = fs::read(path(home)).unwrap_or_default();
+        let text = private::read(&path(home)).unwrap_or_default();
         serde_json::from_slice(&text).unwrap_or_default()
     }
 
     /// Writes them whole or not at all.
     pub(crate) fn save(&self, home: &Home) -> io::Result<()> {
         client::runfiles::make_folders(home)?;
-        let mut file = tempfile::NamedTempFile::new_in(home.monitor())?;
-        file.write_all(&serde_json::to_vec_pretty(self)?)?;
-        file.persist(path(home))?;
-        Ok(())
+        private::replace(&path(home), &serde_json::to_vec_pretty(self)?)
     }
 }
 
@@ -57,6 +53,8 @@ fn path(home: &Home) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,8 @@
 //! The hook's executable at a path that stays, whatever becomes of the folder that the product was started from.
 
 use std::env::consts::EXE_SUFFIX;
-use std::fs;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::paths::Home;
@@ -45,7 +46,7 @@ impl Binary {
         if self.is_like(shipped) && version::is_executable(&self.path) {
             return Ok(());
         }
-        let bytes = fs::read(shipped).map_err(Error::io("read", shipped))?;
+        let bytes = private::follow(shipped).and_then(file::program).map_err(Error::io("read", shipped))?;
         file::write_program(&self.path, &bytes)
     }
 
@@ -67,10 +68,20 @@ impl Binary {
 
     /// Whether it is the same program as that one.
     pub fn is_like(&self, other: &Path) -> bool {
-        let same_size = |a: &Path, b: &Path| Some(a.metadata().ok()?.len() == b.metadata().ok()?.len());
         // What another user left there, or a link to it, is not ours, however alike it is now.
-        same_size(&self.path, other) == Some(true) && private::read(&self.path).ok() == fs::read(other).ok()
+        private::look(&self.path).and_then(|own| is_program(own, other)).unwrap_or(false)
     }
+}
+
+/// Whether these are two copies of one program.
+pub(crate) fn are_alike(one: &Path, other: &Path) -> bool {
+    private::follow(one).and_then(|one| is_program(one, other)).unwrap_or(false)
+}
+
+fn is_program(one: File, other: &Path) -> io::Result<bool> {
+    let other = private::follow(other)?;
+    let are_as_large = one.metadata()?.len() == other.metadata()?.len();
+    Ok(are_as_large && file::program(one)? == file::program(other)?)
 }
 
 fn file_name() -> String {

@@ -32,13 +32,8 @@ pub enum Error {
     #[error("{} is not UTF-8 text", .0.display())]
     NotText(PathBuf),
     /// The file is larger than any settings.
-    #[error("{} has {bytes} bytes, more than settings can have ({})", path.display(), crate::file::BYTES_MAX)]
-    TooLarge {
-        /// The file.
-        path: PathBuf,
-        /// Its size.
-        bytes: u64,
-    },
+    #[error("{} has more than {} bytes, the most that such a file can hold", .0.display(), crate::file::BYTES_MAX)]
+    TooLarge(PathBuf),
     /// Its owner marked the file as not to be changed.
     #[error("{} is read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -73,7 +68,7 @@ impl Error {
             }
             Self::Foreign(_) => "rename that file",
             Self::NoBinary(_) => "put claude-mpm-hook beside claude-mpm-monitor",
-            Self::Io { .. } | Self::TooLarge { .. } | Self::Busy(_) => return None,
+            Self::Io { .. } | Self::TooLarge(_) | Self::Busy(_) => return None,
         })
     }
 

@@ -1,7 +1,7 @@
 //! A settings file on disk: read with bounds, replaced whole, its links and its mode kept.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 use protocol::paths::Home;
@@ -11,30 +11,42 @@ use crate::Error;
 /// More than any settings file has; a larger file is not read.
 pub(crate) const BYTES_MAX: u64 = 64 * 1024 * 1024;
 
+/// More than any program of ours has, with all that a debugger wants to know.
+const PROGRAM_BYTES_MAX: u64 = 512 * 1024 * 1024;
+
 /// How many links may lead to a file.
 const LINKS_MAX: usize = 16;
 
-/// The text of a file; `None` when there is no file.
+/// The text of a file of the user's, where his links lead to; `None` when there is no file. A link to /dev/null would
+/// read as empty, and replacing what it leads to would be a disaster: it is refused.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
-    let metadata = match fs::metadata(path) {
-        Ok(metadata) => metadata,
-        Err(error) if is_absent(&error) => return Ok(None),
-        Err(error) => return Err(Error::io("read", path)(error)),
-    };
-    // A link to /dev/null reads as empty, and replacing what it leads to would be a disaster.
-    if !metadata.is_file() {
-        let error = io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
-        return Err(Error::io("read", path)(error));
+    text(path, private::follow)
+}
+
+/// The text of a file of ours in the home, as [`read`]; a link is not followed.
+pub(crate) fn read_own(path: &Path) -> Result<Option<String>, Error> {
+    text(path, private::look)
+}
+
+fn text(path: &Path, open: fn(&Path) -> io::Result<File>) -> Result<Option<String>, Error> {
+    match open(path).and_then(|file| private::text(file, BYTES_MAX)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if is_absent(&error) => Ok(None),
+        Err(error) => Err(match error.kind() {
+            ErrorKind::FileTooLarge => Error::TooLarge(path.to_owned()),
+            ErrorKind::InvalidData => Error::NotText(path.to_owned()),
+            _ => Error::io("read", path)(error),
+        }),
     }
-    if metadata.len() > BYTES_MAX {
-        return Err(Error::TooLarge { path: path.to_owned(), bytes: metadata.len() });
-    }
-    let bytes = fs::read(path).map_err(Error::io("read", path))?;
-    String::from_utf8(bytes).map(Some).map_err(|_| Error::NotText(path.to_owned()))
+}
+
+/// The bytes of a program.
+pub(crate) fn program(file: File) -> io::Result<Vec<u8>> {
+    private::content(file, PROGRAM_BYTES_MAX)
 }
 
 fn is_absent(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
 
 /// The file that a path leads to, through links, whether it exists or not.

@@ -28,7 +28,7 @@ pub(crate) struct Records(BTreeMap<PathBuf, Record>);
 impl Records {
     /// Reads them. An unreadable file is as good as none: then what is ours is found by looking.
     pub(crate) fn read(path: &Path) -> Self {
-        let text = file::read(path).ok().flatten();
+        let text = file::read_own(path).ok().flatten();
         text.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default()
     }
 

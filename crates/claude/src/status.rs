@@ -8,6 +8,7 @@ use protocol::HookEvent;
 use protocol::hooks::{HooksFile, HooksProblem, HooksReport, Scope};
 use serde_json::Value;
 
+use crate::binary;
 use crate::edit::Ours;
 use crate::{
     Binary, Configuration, Error, Handlers, HookCommand, Hooks, SlashCommand, Version, edit, events, file,
@@ -208,7 +209,7 @@ impl Looked {
         if let Ok(shipped) = Binary::shipped()
             && named.contains(own)
             && own.exists()
-            && !is_like(own, &shipped)
+            && !binary::are_alike(own, &shipped)
         {
             let text = format!("The hook {} is of another version than this program.", own.display());
             self.problems.push(note(text, Some(install)));
@@ -319,10 +320,6 @@ fn matches(pattern: &str, url: &str) -> bool {
         rest = &rest[at + part.len()..];
     }
     rest.ends_with(last)
-}
-
-fn is_like(binary: &Path, shipped: &Path) -> bool {
-    std::fs::read(binary).ok() == std::fs::read(shipped).ok()
 }
 
 /// Whether a text registers one of claude-mpm's hook programs.

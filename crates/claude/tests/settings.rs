@@ -269,10 +269,20 @@ fn a_link_to_what_is_no_file_is_refused() {
     fs::remove_file(&desk.settings).unwrap();
     let device = desk.settings.with_file_name("device");
     std::os::unix::net::UnixListener::bind(&device).unwrap();
-    for target in [device.as_path(), std::path::Path::new("/dev/null"), desk.settings.parent().unwrap()] {
+    let pipe = desk.settings.with_file_name("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let cases = [
+        (device.as_path(), "a socket"),
+        (pipe.as_path(), "a pipe"),
+        (std::path::Path::new("/dev/null"), "a device"),
+        (std::path::Path::new("/dev/zero"), "a device"),
+        (desk.settings.parent().unwrap(), "a folder"),
+    ];
+    for (target, kind) in cases {
         std::os::unix::fs::symlink(target, &desk.settings).unwrap();
-        let error = desk.install().unwrap_err();
-        assert!(error.to_string().ends_with("settings.json: it is no regular file"), "{target:?}: {error}");
+        let error = desk.install().unwrap_err().to_string();
+        let expected = format!("settings.json: it is {kind}, no regular file");
+        assert!(error.ends_with(&expected), "{target:?}: {error}");
         assert_eq!(fs::read_link(&desk.settings).unwrap(), target);
         assert!(!fs::metadata(&desk.settings).unwrap().is_file());
         fs::remove_file(&desk.settings).unwrap();

@@ -740,7 +740,7 @@ fn folder(text: &str) -> Result<String, String> {
 /// The absolute path of a file that exists.
 fn file(text: &str) -> Result<String, String> {
     let path = std::path::absolute(text).map_err(|error| error.to_string())?;
-    std::fs::File::open(&path).map_err(|error| error.to_string())?;
+    private::follow(&path).map_err(|error| error.to_string())?;
     path.into_os_string().into_string().map_err(|_| "its path is no Unicode text".to_owned())
 }
 

@@ -1,7 +1,7 @@
 //! `logs`: the end of a server's log, and what is added to it, across its rotation.
 
 use std::fs::{self, File};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +12,9 @@ use host::{Flags, Settings, log_parts};
 use crate::Exit;
 use crate::args::Logs;
 use crate::context::Context;
+
+/// What is read of a file at most, from its end: far more lines than anybody looks at, whatever the log may grow to.
+const READ_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// How often a follower looks for more.
 const POLL: Duration = Duration::from_millis(100);
@@ -28,9 +31,9 @@ pub(crate) fn run(logs: &Logs, context: &mut Context<'_, '_>) -> anyhow::Result<
         return Ok(Exit::Failed);
     }
     // Opened before the older parts are read, so that nothing falls between them and it.
-    let mut follower = Follower::new(&path);
-    let older = parts.into_iter().filter(|part| *part != path).collect::<Vec<_>>();
     let failed = || format!("could not read the log {}", path.display());
+    let mut follower = Follower::new(&path).with_context(failed)?;
+    let older = parts.into_iter().filter(|part| *part != path).collect::<Vec<_>>();
     for line in last_lines(&older, &mut follower, logs.lines).with_context(failed)? {
         context.terminal.say(line);
     }
@@ -68,12 +71,21 @@ fn last_lines(older: &[PathBuf], newest: &mut Follower, count: usize) -> io::Res
         if last.len() >= count {
             break;
         }
-        let bytes = fs::read(part)?;
+        let mut bytes = Vec::new();
+        open(part)?.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;
         let mut lines: Vec<_> = String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect();
         lines.append(&mut last);
         last = lines;
     }
     Ok(last.split_off(last.len().saturating_sub(count)))
+}
+
+/// Opens a part of a log at its end, no further before it than is read. Its folder may be one where others write.
+fn open(path: &Path) -> io::Result<File> {
+    let mut file = private::peek(path)?;
+    let unread = file.metadata()?.len().saturating_sub(READ_BYTES_MAX);
+    file.seek(SeekFrom::Start(unread))?;
+    Ok(file)
 }
 
 /// Reads a file that is being written, and goes on with its successor when it was rotated away.
@@ -85,16 +97,20 @@ struct Follower {
 }
 
 impl Follower {
-    fn new(path: &Path) -> Self {
-        let file = File::open(path).ok().map(BufReader::new);
-        Self { path: path.to_owned(), file, open_line: Vec::new() }
+    fn new(path: &Path) -> io::Result<Self> {
+        let file = match open(path) {
+            Ok(file) => Some(BufReader::new(file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Self { path: path.to_owned(), file, open_line: Vec::new() })
     }
 
     /// The whole lines that were not read yet.
     fn rest(&mut self) -> io::Result<Vec<String>> {
         let Some(file) = &mut self.file else { return Ok(Vec::new()) };
         let mut bytes = std::mem::take(&mut self.open_line);
-        file.read_to_end(&mut bytes)?;
+        file.take(READ_BYTES_MAX).read_to_end(&mut bytes)?;
         let end = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
         self.open_line = bytes.split_off(end);
         Ok(String::from_utf8_lossy(&bytes).lines().map(str::to_owned).collect())
@@ -110,7 +126,8 @@ impl Follower {
             if !self.open_line.is_empty() {
                 context.terminal.say(String::from_utf8_lossy(&std::mem::take(&mut self.open_line)));
             }
-            self.file = File::open(successor).ok().map(BufReader::new);
+            // Rotated away again meanwhile.
+            self.file = open(&successor).ok().map(BufReader::new);
             for line in self.rest()? {
                 context.terminal.say(line);
             }

@@ -135,8 +135,8 @@ pub fn pid_paths(home: &Home, port: u16) -> Vec<PathBuf> {
 /// Those of [`pid_paths`] that name a pid.
 pub fn pid_files(home: &Home, port: u16) -> Vec<PidFile> {
     let read = |path: PathBuf| {
-        let size = fs::metadata(&path).ok()?.len();
-        let text = (size <= PID_FILE_BYTES_MAX).then(|| fs::read_to_string(&path).ok()).flatten()?;
+        // Others can put anything there, a pipe too.
+        let text = private::peek(&path).and_then(|file| private::text(file, PID_FILE_BYTES_MAX)).ok()?;
         Some(PidFile { pid: text.trim().parse().ok()?, path })
     };
     pid_paths(home, port).into_iter().filter_map(read).collect()

@@ -1,7 +1,7 @@
 //! The token of servers that others than this user can reach: one for all of them, in a file that only this user
 //! can read.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use protocol::paths::Home;
@@ -14,6 +14,9 @@ const TOKEN_BYTES: usize = 32;
 
 /// The shortest token accepted, for who writes the file by hand.
 const CHARS_MIN: usize = 32;
+
+/// The most that a token file holds; one that was written by hand may have blanks around it.
+const FILE_BYTES_MAX: u64 = 4096;
 
 /// Why there is no token.
 #[derive(Debug, thiserror::Error)]
@@ -46,17 +49,16 @@ pub enum TokenError {
 /// When the file cannot be read, holds no good token, or others can read it.
 pub fn read(home: &Home) -> Result<Option<String>, TokenError> {
     let path = home.token();
-    let mut text = String::new();
-    let is_open = private::look(&path).and_then(|mut file| {
-        file.read_to_string(&mut text)?;
-        private::is_open_to_others(&file)
+    let read = private::look(&path).and_then(|file| {
+        let is_open = private::is_open_to_others(&file)?;
+        Ok((is_open, private::text(file, FILE_BYTES_MAX)?))
     });
-    match is_open {
-        Ok(false) => {}
-        Ok(true) => return Err(TokenError::Open { path }),
+    let text = match read {
+        Ok((false, text)) => text,
+        Ok((true, _)) => return Err(TokenError::Open { path }),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(TokenError::File { path, source }),
-    }
+    };
     let token = text.trim();
     if token.len() < CHARS_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(TokenError::Weak { path });

@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fmt;
-use std::fs;
 use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -25,6 +24,9 @@ use crate::{Tls, TlsError};
 /// How often a supervisor asks its server when nobody says otherwise: a server that hangs is replaced within two
 /// minutes, and asking costs nothing that could be noticed.
 const HEALTH_CHECK_INTERVAL: Duration = Duration::from_secs(30);
+
+/// The most that a configuration file has: each key explained is some 20 KiB.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// What the command line says.
 #[derive(Clone, Debug, Default)]
@@ -474,7 +476,7 @@ fn chosen(
 
 /// A configuration file; `None` when there is none.
 fn read(path: &Path) -> Result<Option<File>, SettingsError> {
-    let text = match fs::read_to_string(path) {
+    let text = match private::follow(path).and_then(|file| private::text(file, FILE_BYTES_MAX)) {
         Ok(text) => text,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(source) => return Err(SettingsError::Unreadable { path: path.to_owned(), source }),
@@ -517,6 +519,8 @@ fn distance(a: &str, b: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use serde_json::json;
     use server::{Durability, EventNames};

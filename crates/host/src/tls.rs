@@ -1,8 +1,7 @@
 //! Where a server's certificate comes from: the user's own files, or one that this user's servers sign themselves
 //! and keep.
 
-use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
@@ -16,6 +15,9 @@ const USED_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// And how much longer it would be good.
 const SPARE: Duration = Duration::from_secs(30 * 24 * 3600);
+
+/// The most that a certificate has, with all those that vouch for it.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
 
 /// How a server is to serve HTTPS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -97,22 +99,23 @@ fn own(home: &Home, names: &[String], now: SystemTime) -> Result<Certificate, Tl
 
 /// The certificate of an earlier start, unless it is old, or others may have read its key.
 fn kept(path: &Path, now: SystemTime) -> Option<String> {
-    let mut file = private::look(path).ok()?;
+    let file = private::look(path).ok()?;
     let age = now.duration_since(file.metadata().ok()?.modified().ok()?).unwrap_or_default();
     if age >= USED_FOR || private::is_open_to_others(&file).ok()? {
         return None;
     }
-    let mut text = String::new();
-    file.read_to_string(&mut text).ok()?;
-    Some(text)
+    private::text(file, FILE_BYTES_MAX).ok()
 }
 
 fn read(path: &Path) -> Result<String, TlsError> {
-    fs::read_to_string(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
+    let text = private::follow(path).and_then(|file| private::text(file, FILE_BYTES_MAX));
+    text.map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,11 @@
 //! Folders and files that are this user's alone: made so, mended where they are open to others, and refused where
 //! another user, or a link, stands in their place. What nobody else can write, nobody else can put a link into.
+//!
+//! And how any file is read that somebody else could have placed: [`look`] for ours, [`peek`] for whoever left it,
+//! [`follow`] for what the user keeps where he likes, each without waiting for the other end of a pipe; then
+//! [`content`], never more of it than a file of its kind can hold.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -13,6 +17,10 @@ mod system;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;
+
+/// The largest of the small files of ours that [`read`] reads: runfile, token, what a supervisor notes. They have a few
+/// KiB; the last words of a crash and a long command line are the most that is in one.
+const RECORD_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Makes the folder above ours when it is missing. One that is there must be this user's or the system's, and what
 /// lets others write in it is taken away: who can write there can put a folder of his own in place of ours.
@@ -60,14 +68,55 @@ pub fn look(path: &Path) -> io::Result<File> {
     system::open(path, OpenOptions::new().read(true)).and_then(|file| system::trusted(path, file))
 }
 
-/// The content of a file, opened by [`look`].
+/// Opens a file to read it, whoever left it there: none of what comes with it is believed. It must be a file and no link.
 ///
 /// # Errors
-/// As [`look`], and when it cannot be read.
-pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// When it cannot be opened, or is something else.
+pub fn peek(path: &Path) -> io::Result<File> {
+    system::open(path, OpenOptions::new().read(true))
+}
+
+/// Opens a file of the user's to read it, where he keeps it: links are followed. What they lead to must be a file.
+///
+/// # Errors
+/// When it cannot be opened, or is something else.
+pub fn follow(path: &Path) -> io::Result<File> {
+    // Looked at first: to open a device can do something.
+    regular(fs::metadata(path)?.file_type())?;
+    let file = system::open_followed(path)?;
+    regular(file.metadata()?.file_type())?;
+    Ok(file)
+}
+
+/// What is in an open file, when that is no more than a file of its kind can hold.
+///
+/// # Errors
+/// When it cannot be read; when it is larger, [`io::ErrorKind::FileTooLarge`].
+pub fn content(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    look(path)?.read_to_end(&mut content)?;
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;
+    if content.len() as u64 > bytes_max {
+        let reason = format!("it has more than {bytes_max} bytes, the most that such a file can hold");
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+    }
     Ok(content)
+}
+
+/// The same as text.
+///
+/// # Errors
+/// As [`content`], and when it is no UTF-8 text: [`io::ErrorKind::InvalidData`].
+pub fn text(file: File, bytes_max: u64) -> io::Result<String> {
+    let content = content(file, bytes_max)?;
+    String::from_utf8(content).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error.utf8_error()))
+}
+
+/// The content of a small file of ours, opened by [`look`].
+///
+/// # Errors
+/// As [`look`] and [`content`].
+pub fn read(path: &Path) -> io::Result<Vec<u8>> {
+    look(path).and_then(|file| content(file, RECORD_BYTES_MAX))
 }
 
 /// Whether others than its user have any right to a file.
@@ -127,6 +176,15 @@ pub fn make(path: &Path) -> io::Result<()> {
         }
         _ => error,
     })
+}
+
+/// Refuses what is no regular file, and says what it is.
+fn regular(found: FileType) -> io::Result<()> {
+    if found.is_file() {
+        return Ok(());
+    }
+    let reason = format!("it is {}, no regular file", system::kind(found));
+    Err(io::Error::new(io::ErrorKind::InvalidInput, reason))
 }
 
 /// Why something is not used, and the way out.

@@ -1,8 +1,8 @@
 //! Owners, modes and links, as Unix has them.
 
-use std::fs::{self, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, File, FileType, Metadata, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 
 use rustix::fs::OFlags;
@@ -61,16 +61,42 @@ pub(crate) fn close_folder(path: &Path) -> io::Result<()> {
     if is_open(&metadata) { close(path, &folder, 0o700) } else { Ok(()) }
 }
 
-/// Opens a file without following a link, and without waiting for whoever is at the other end of a pipe.
+/// Neither waits for whoever is at the other end of a pipe, nor makes a terminal this process's own.
+const AT_ONCE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
+
+/// Opens a file without following a link and without waiting.
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    options.mode(0o600).custom_flags((OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed());
+    options.mode(0o600).custom_flags((AT_ONCE | OFlags::NOFOLLOW).bits().cast_signed());
     let file = options.open(path).map_err(|error| match errno(&error) {
         Some(Errno::LOOP) => refusal(path, "is a link, which is not followed there", "move it away"),
-        // A pipe that nobody reads.
-        Some(Errno::NXIO) => refusal(path, "is no file", "move it away"),
+        // A pipe that nobody reads, or a socket.
+        Some(Errno::NXIO) => no_file(path, fs::symlink_metadata(path).ok()),
         _ => error,
     })?;
-    if file.metadata()?.is_file() { Ok(file) } else { Err(refusal(path, "is no file", "move it away")) }
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok(file) } else { Err(no_file(path, Some(metadata))) }
+}
+
+/// Opens a file to read it, through links and without waiting.
+pub(crate) fn open_followed(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).custom_flags(AT_ONCE.bits().cast_signed()).open(path)
+}
+
+fn no_file(path: &Path, found: Option<Metadata>) -> io::Error {
+    let kind = found.map_or("something else", |found| kind(found.file_type()));
+    refusal(path, &format!("is {kind}, no file"), "move it away")
+}
+
+/// What something is that is no regular file, as it reads in a sentence.
+pub(crate) fn kind(found: FileType) -> &'static str {
+    match found {
+        found if found.is_dir() => "a folder",
+        found if found.is_fifo() => "a pipe",
+        found if found.is_socket() => "a socket",
+        found if found.is_char_device() || found.is_block_device() => "a device",
+        found if found.is_symlink() => "a link",
+        _ => "something else",
+    }
 }
 
 /// The file, closed to others, when it is this user's.

@@ -42,7 +42,8 @@ impl Found {
 
 impl Written {
     pub(crate) fn found(&self) -> Found {
-        match fs::read(&self.path) {
+        let most = self.content.len() as u64;
+        match private::follow(&self.path).and_then(|file| private::content(file, most)) {
             Ok(content) if content == self.content.as_bytes() => Found::AsWritten,
             Err(error) if error.kind() == ErrorKind::NotFound => Found::Missing,
             _ => Found::Changed,
@@ -73,7 +74,7 @@ impl Written {
 impl Manifest {
     /// The manifest that an installation left; `None` when nothing is installed.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Option<Self>> {
-        let text = match fs::read(path) {
+        let text = match private::read(path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error).with_context(|| format!("could not read {}", path.display())),

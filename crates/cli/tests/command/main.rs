@@ -6,6 +6,8 @@ mod dashboard;
 mod demo;
 mod diagnose;
 mod examples;
+#[cfg(unix)]
+mod files;
 mod flags;
 #[cfg(unix)]
 mod hooks;

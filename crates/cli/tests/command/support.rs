@@ -119,6 +119,11 @@ impl From<Output> for Ran {
 pub(crate) struct Foreground(Option<Child>);
 
 impl Foreground {
+    /// A command with its outputs piped.
+    pub(crate) fn of(child: Child) -> Self {
+        Self(Some(child))
+    }
+
     pub(crate) fn pid(&self) -> u32 {
         self.0.as_ref().expect("it was started").id()
     }

@@ -1,6 +1,6 @@
 //! Who serves: health, versions, statistics, and what claude-mpm's viewers ask of the working directory.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use axum::Json;
@@ -18,6 +18,9 @@ use super::ApiError;
 use crate::state::AppState;
 use crate::store::Store;
 use crate::{compatibility, metrics};
+
+/// More than a reference to a branch has, whose name is a path.
+const GIT_HEAD_BYTES_MAX: u64 = 8 * 1024;
 
 pub(super) async fn health(State(app): State<AppState>) -> Json<Health> {
     Json(app.health())
@@ -110,7 +113,8 @@ pub(super) async fn working_directory(State(app): State<AppState>) -> Json<Value
 /// The branch that a folder or one above it has checked out; `Unknown` as in the reference.
 fn git_branch(folder: &Path) -> String {
     let heads = folder.ancestors().map(|folder| folder.join(".git/HEAD"));
-    let head = heads.filter(|head| head.is_file()).find_map(|head| std::fs::read_to_string(head).ok());
+    let read = |head: PathBuf| private::text(private::peek(&head).ok()?, GIT_HEAD_BYTES_MAX).ok();
+    let head = heads.into_iter().find_map(read);
     let branch = head.as_deref().and_then(|head| head.trim().strip_prefix("ref: refs/heads/"));
     branch.unwrap_or("Unknown").to_owned()
 }

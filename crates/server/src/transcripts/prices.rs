@@ -12,6 +12,9 @@ use super::record::Tokens;
 /// The table that comes with the program.
 const SHIPPED: &str = include_str!("prices.json");
 
+/// The most that a table of the user's own has: some hundred times the shipped one.
+const FILE_BYTES_MAX: u64 = 1024 * 1024;
+
 /// Prices by model.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Prices {
@@ -111,7 +114,7 @@ impl Prices {
 /// The user's table; nothing when there is no file.
 fn read(path: &Path) -> Result<Option<Prices>, String> {
     let failed = |reason: String| format!("could not read the prices in {}: {reason}", path.display());
-    match std::fs::read_to_string(path) {
+    match private::follow(path).and_then(|file| private::text(file, FILE_BYTES_MAX)) {
         Ok(text) => serde_json::from_str(&text).map(Some).map_err(|error| failed(error.to_string())),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(failed(error.to_string())),

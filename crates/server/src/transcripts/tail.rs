@@ -1,7 +1,7 @@
 //! Reads what was added to a file since the last look, line by line, never the whole file at once. A file that was
 //! replaced or cut short is read from its beginning.
 
-use std::fs::{self, File, Metadata};
+use std::fs::Metadata;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -33,11 +33,8 @@ impl Tail {
 
     /// Gives each whole new line to `each`. Returns whether there is more to read at once.
     pub(super) fn look(&mut self, mut each: impl FnMut(&[u8])) -> io::Result<bool> {
-        // Looked at before it is opened: opening a pipe waits for a writer, and everybody behind us with it.
-        if !fs::metadata(&self.path)?.is_file() {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is no file"));
-        }
-        let mut file = File::open(&self.path)?;
+        // Opening a pipe would wait for a writer, and everybody behind us with it.
+        let mut file = private::follow(&self.path)?;
         let metadata = file.metadata()?;
         let identity = identity(&metadata);
         if self.identity.is_some_and(|known| known != identity) || metadata.len() < self.offset {
@@ -89,6 +86,7 @@ fn identity(_: &Metadata) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::{self, File};
     use std::io::Write;
 
     fn look(tail: &mut Tail) -> Vec<String> {
