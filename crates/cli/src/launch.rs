@@ -158,6 +158,10 @@ pub(crate) fn suggestion(error: &StartError) -> Option<&'static str> {
         // Who has the server's own port is reported where the port was chosen.
         StartError::PortTaken { .. } => Some("choose another port with --dashboard-port"),
         StartError::Forbidden { .. } => Some("choose a port above 1024"),
+        StartError::NoAddress(_) => Some(
+            "bring this machine's loopback interface up, with 'ip link set lo up' on Linux; or name an address \
+             that this machine has with --host",
+        ),
         StartError::Token(_) => {
             Some("make a new one with 'claude-mpm-monitor token rotate', or use --host localhost")
         }

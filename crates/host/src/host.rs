@@ -53,6 +53,9 @@ pub enum StartError {
         /// The port.
         port: u16,
     },
+    /// This machine does not have the address, or no way to it.
+    #[error(transparent)]
+    NoAddress(server::Error),
     /// Others than this machine could reach it, and there is no token to tell them from its user.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -325,7 +328,7 @@ fn database(home: &Home, port: u16) -> Result<(PathBuf, Lock), StartError> {
 /// A restart that failed ends the server.
 fn into_server_error(error: StartError) -> server::Error {
     match error {
-        StartError::Server(error) => error,
+        StartError::Server(error) | StartError::NoAddress(error) => error,
         other => server::Error::Serve(io::Error::other(other.to_string())),
     }
 }
@@ -336,6 +339,9 @@ fn start_error(error: server::Error) -> StartError {
     match source.kind() {
         io::ErrorKind::AddrInUse => StartError::PortTaken { port, owner: client::owner(port) },
         io::ErrorKind::PermissionDenied => StartError::Forbidden { port },
+        io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::NetworkUnreachable
+        | io::ErrorKind::HostUnreachable => StartError::NoAddress(error),
         _ => StartError::Server(error),
     }
 }
@@ -411,6 +417,7 @@ mod tests {
         assert_eq!(told(io::ErrorKind::PermissionDenied), "permission denied on port 80");
         assert!(told(io::ErrorKind::AddrInUse).starts_with("port 80 is already in use by "));
         assert!(told(io::ErrorKind::AddrNotAvailable).starts_with("could not listen on localhost:80: "));
+        assert!(told(io::ErrorKind::NetworkUnreachable).starts_with("could not listen on localhost:80: "));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Taking a port: on both loopback addresses for `localhost`, on one address otherwise.
 
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
@@ -57,10 +57,46 @@ async fn listen_at_one(host: &str, port: u16) -> io::Result<TcpListener> {
 }
 
 fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    has_way(address.ip())?;
     let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
     // A port can be taken again right after the server before. Elsewhere it would let two programs share one.
     #[cfg(unix)]
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(WAITING_MAX)
+}
+
+/// Refuses an address to which no program on this machine has a way: the system lets a port of it be taken all the same
+/// while its interface is down, the loopback's too.
+fn has_way(address: IpAddr) -> io::Result<()> {
+    // These mean every address, and are no destinations.
+    let near: &[IpAddr] = match address {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => &[IpAddr::V4(Ipv4Addr::LOCALHOST)],
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => {
+            &[IpAddr::V6(Ipv6Addr::LOCALHOST), IpAddr::V4(Ipv4Addr::LOCALHOST)]
+        }
+        ref other => std::slice::from_ref(other),
+    };
+    let mut tried = near.iter().map(|address| look_up(*address));
+    let first = tried.next().unwrap_or(Ok(()));
+    if first.is_ok() || tried.any(|other| other.is_ok()) { Ok(()) } else { first }
+}
+
+/// Lets the system look for the way to an address. Nothing is sent there, so the port does not matter.
+fn look_up(address: IpAddr) -> io::Result<()> {
+    const ANY_PORT: u16 = 9;
+    let from: IpAddr = match address {
+        IpAddr::V4(_) => Ipv4Addr::UNSPECIFIED.into(),
+        IpAddr::V6(_) => Ipv6Addr::UNSPECIFIED.into(),
+    };
+    match UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((address, ANY_PORT))) {
+        Err(error) if no_way(&error) => Err(error),
+        // Whatever else keeps us from asking, the port itself may be had.
+        _ => Ok(()),
+    }
+}
+
+fn no_way(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, HostUnreachable, NetworkUnreachable};
+    matches!(error.kind(), AddrNotAvailable | HostUnreachable | NetworkUnreachable)
 }
