@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use client::Lock;
+use host::{Hangup, Signals};
 use protocol::paths::Home;
 use tauri::http::{Response, header};
 use tauri::{RunEvent, WindowEvent};
@@ -81,22 +82,14 @@ pub(crate) fn run(args: Args, home: Home, turn: Option<Lock>) -> anyhow::Result<
 
 /// Whoever ends the app from outside gets the same clean end as its user.
 fn tell_of_signals(events: &mpsc::UnboundedSender<Event>) -> std::io::Result<()> {
-    #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        for kind in [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()] {
-            let (mut signal, events) = (signal(kind)?, events.clone());
-            tokio::spawn(async move {
-                while signal.recv().await.is_some() && events.send(Event::Quit).is_ok() {}
-            });
+    let (mut signals, events) = (Signals::new(Hangup::Ends)?, events.clone());
+    tokio::spawn(async move {
+        loop {
+            signals.next().await;
+            if events.send(Event::Quit).is_err() {
+                break;
+            }
         }
-    }
-    #[cfg(not(unix))]
-    {
-        let events = events.clone();
-        tokio::spawn(async move {
-            while tokio::signal::ctrl_c().await.is_ok() && events.send(Event::Quit).is_ok() {}
-        });
-    }
+    });
     Ok(())
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use client::Probe;
-use host::{Host, LogFormat, LogLevel, Settings, StartError};
+use host::{Hangup, Host, LogFormat, LogLevel, Settings, Signals, StartError};
 use protocol::Runfile;
 use protocol::paths::Home;
 use tokio::sync::oneshot;
@@ -37,12 +37,13 @@ pub(crate) fn serve(
     mut tell: impl FnMut(Place<'_>, &mut Context<'_, '_>),
 ) -> anyhow::Result<Option<Probe>> {
     let port = settings.config.port;
+    let hangup = if is_supervised(&settings) { Hangup::IsIgnored } else { Hangup::Ends };
     start_log(&settings, &context.home)?;
     settings.load_certificate(&context.home)?;
     let runtime = tokio::runtime::Runtime::new().context("could not start the runtime")?;
     let served = runtime.block_on(async {
         // Before the port is taken: whoever sees us serve may stop us right away.
-        let (first, second) = signals().context("could not listen for signals")?;
+        let (first, second) = signals(hangup).context("could not listen for signals")?;
         let host = match Host::start(settings.config, context.home.clone(), project).await {
             Ok(host) => host,
             Err(error) => return taken(error, port, context).map(Some),
@@ -64,6 +65,11 @@ pub(crate) fn serve(
     served
 }
 
+/// Whether a supervisor started this server, away from any terminal.
+fn is_supervised(settings: &Settings) -> bool {
+    settings.config.mode == "background"
+}
+
 /// Who has the port, when that is why the start failed.
 fn taken(error: StartError, port: u16, context: &Context<'_, '_>) -> anyhow::Result<Probe> {
     match error {
@@ -79,7 +85,7 @@ fn taken(error: StartError, port: u16, context: &Context<'_, '_>) -> anyhow::Res
 /// The log goes to standard error, in the foreground only what may be wrong, and to a file when the user wants
 /// one. That of a supervised server goes to the supervisor, who writes the file.
 fn start_log(settings: &Settings, home: &Home) -> anyhow::Result<()> {
-    let supervised = settings.config.mode == "background";
+    let supervised = is_supervised(settings);
     let level = match settings.log_level {
         Some(LogLevel::Debug) => "debug",
         Some(LogLevel::Info) => "info",
@@ -109,8 +115,8 @@ fn start_log(settings: &Settings, home: &Home) -> anyhow::Result<()> {
 }
 
 /// Two futures: the first signal to stop, and the second, which means at once.
-pub(crate) fn signals() -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
-    let mut signals = Signals::new()?;
+pub(crate) fn signals(hangup: Hangup) -> io::Result<(impl Future<Output = ()>, impl Future<Output = ()>)> {
+    let mut signals = Signals::new(hangup)?;
     let (first, first_came) = oneshot::channel::<()>();
     let (second, second_came) = oneshot::channel::<()>();
     tokio::spawn(async move {
@@ -127,53 +133,5 @@ pub(crate) fn signals() -> io::Result<(impl Future<Output = ()>, impl Future<Out
 async fn came(signal: oneshot::Receiver<()>) {
     if signal.await.is_err() {
         std::future::pending::<()>().await;
-    }
-}
-
-/// Ctrl-C, a request to end, and a closed terminal.
-#[cfg(unix)]
-struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    /// Held so that a file at its size limit is an error of the write and not the end of the process.
-    _file_too_large: tokio::signal::unix::Signal,
-}
-
-#[cfg(unix)]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Self {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-            hangup: signal(SignalKind::hangup())?,
-            _file_too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
-        })
-    }
-
-    async fn next(&mut self) {
-        tokio::select! {
-            _ = self.interrupt.recv() => {}
-            _ = self.terminate.recv() => {}
-            _ = self.hangup.recv() => {}
-        }
-    }
-}
-
-/// Ctrl-C.
-#[cfg(not(unix))]
-struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self)
-    }
-
-    async fn next(&mut self) {
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending::<()>().await;
-        }
     }
 }

@@ -2,10 +2,12 @@
 
 use std::ffi::OsString;
 use std::time::Duration;
+use std::{io, thread};
 
 use anyhow::Context as _;
 use client::Process;
-use host::{SupervisionEnd, Supervisor};
+use host::{Hangup, SupervisionEnd, Supervisor};
+use tokio::sync::oneshot;
 
 use crate::Exit;
 use crate::args::{PortChoice, Start};
@@ -50,14 +52,14 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.context("could not start the runtime")?;
     let ended = runtime.block_on(async {
-        let (order, _) = signals().context("could not listen for signals")?;
+        let (order, _) = signals(Hangup::IsIgnored).context("could not listen for signals")?;
         let order = async {
             tokio::select! {
                 () = order => {}
                 () = ended(starter) => {}
             }
         };
-        supervisor.run(order).await.context("could not supervise the server")
+        supervisor.run(order, abandoned()).await.context("could not supervise the server")
     });
     // A health check may still wait for its answer.
     runtime.shutdown_background();
@@ -98,6 +100,22 @@ async fn ended(process: Option<Process>) {
     let Some(process) = process else { return std::future::pending().await };
     while process.is_alive() {
         tokio::time::sleep(POLL).await;
+    }
+}
+
+/// Completes when the command that started this one has ended: it holds the other end of our standard input, and never
+/// writes.
+async fn abandoned() {
+    let (ended, end) = oneshot::channel::<()>();
+    let reading = thread::Builder::new().name("starter".to_owned()).spawn(|| {
+        // However the reading ends, nobody is there.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        drop(ended);
+    });
+    match reading {
+        Ok(_) => drop(end.await),
+        // A system without another thread: then a start that is cut off is not noticed.
+        Err(_) => std::future::pending().await,
     }
 }
 

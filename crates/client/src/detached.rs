@@ -18,12 +18,16 @@ const REASON_BYTES_MAX: u64 = 64 * 1024;
 /// How often the parent looks whether the server answers.
 const POLL: Duration = Duration::from_millis(20);
 
+/// How long a supervisor may take to end a server that does not answer; it kills one that does not end at once.
+const END_LIMIT: Duration = Duration::from_secs(15);
+
 /// What to start. The child detaches itself from the terminal.
 #[derive(Debug)]
 pub struct Detached<'a> {
     /// The executable.
     pub exe: &'a Path,
-    /// Its arguments; they must make it supervise a server on `port`.
+    /// Its arguments; they must make it supervise a server on `port`, and give that up when its standard input is closed
+    /// before the server serves.
     pub args: &'a [&'a OsStr],
     /// Whose home it serves, and where it leaves its runfile.
     pub home: &'a Home,
@@ -71,7 +75,8 @@ pub fn start_detached(detached: &Detached<'_>) -> Result<Box<Running>, DetachedE
     let mut child = Command::new(detached.exe)
         .args(detached.args)
         .env("CLAUDE_MPM_HOME", detached.home.folder())
-        .stdin(Stdio::null())
+        // Closed when this process ends, in whatever way: a supervisor whose server does not serve by then ends, too.
+        .stdin(Stdio::piped())
         .stdout(Stdio::null())
         // It says there why it could not start; later it writes to its log only.
         .stderr(Stdio::piped())
@@ -113,14 +118,21 @@ fn reason(child: &mut Child) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Ends a supervisor, which ends its server.
+/// Ends a supervisor, which ends its server; kills one that does not end.
 fn end(child: &mut Child) {
-    let told = started_at(child.id())
-        .is_some_and(|started_at| process::terminate(Identity { pid: child.id(), started_at }));
-    if told {
-        // Whatever it ends with, it has ended.
-        let _ = child.wait();
+    drop(child.stdin.take());
+    if let Some(started_at) = started_at(child.id()) {
+        process::terminate(Identity { pid: child.id(), started_at });
     }
+    let asked = Instant::now();
+    while asked.elapsed() < END_LIMIT {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(POLL);
+    }
+    // Whatever it ends with, it has ended.
+    let _ = child.kill().and_then(|()| child.wait());
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ mod key;
 mod log_file;
 mod profile;
 mod settings;
+mod signals;
 mod supervisor;
 mod tls;
 
@@ -18,5 +19,6 @@ pub use log_file::{LogFile, LogLimits, log_parts};
 pub use profile::{Detected, Profile};
 pub use server::{Config, Stopped, check_prices};
 pub use settings::{DeploymentMode, Flags, LogFormat, LogLevel, Origin, Setting, Settings, SettingsError};
+pub use signals::{Hangup, Signals};
 pub use supervisor::{Serves, SupervisionEnd, Supervisor};
 pub use tls::{Tls, TlsError};

@@ -37,6 +37,9 @@ const REST: Duration = Duration::from_millis(500);
 /// How long a server may take to say goodbye to its clients after the order to end.
 const GRACE: Duration = Duration::from_secs(10);
 
+/// The same for one that never served: it has nobody to say goodbye to.
+const START_GRACE: Duration = Duration::from_secs(1);
+
 /// How many health checks in a row a server may leave without an answer.
 const SILENCES_MAX: u32 = 3;
 
@@ -95,24 +98,36 @@ pub enum SupervisionEnd {
 }
 
 impl Supervisor<'_> {
-    /// Serves until `order` completes or the server ends for good. Its own log lines never fail: a full disk
-    /// is no reason to end a server.
+    /// Serves until `order` completes or the server ends for good; or until `abandoned` completes before the server has
+    /// ever served: then whoever started it is gone, and nobody would know of it. Its own log lines never fail: a full
+    /// disk is no reason to end a server.
     ///
     /// # Errors
     /// When the executable cannot be started or the record cannot be written.
-    pub async fn run(self, order: impl Future<Output = ()>) -> io::Result<SupervisionEnd> {
+    pub async fn run(
+        self,
+        order: impl Future<Output = ()>,
+        abandoned: impl Future<Output = ()>,
+    ) -> io::Result<SupervisionEnd> {
         let mut watch = Watch {
             record: record(self.log.path(), &(self.arguments)(self.port))?,
             port: self.port,
-            has_served: false,
+            served: watch::Sender::new(false),
             serving_since: None,
             serving: watch::Sender::new(None),
             last_lines: LastLines::default(),
             supervisor: self,
         };
+        let served = watch.served.subscribe();
+        let order = async {
+            tokio::select! {
+                () = order => {}
+                () = unserved(abandoned, served) => {}
+            }
+        };
         let mut order = std::pin::pin!(order);
         let ended = watch.keep_alive(order.as_mut()).await;
-        if !matches!(ended, Ok(SupervisionEnd::GaveUp)) && watch.has_served {
+        if !matches!(ended, Ok(SupervisionEnd::GaveUp)) && watch.has_served() {
             Supervision::remove(watch.supervisor.home, watch.port);
         }
         ended
@@ -125,7 +140,8 @@ struct Watch<'a> {
     record: Supervision,
     /// Where the server serves; it may have moved.
     port: u16,
-    has_served: bool,
+    /// Whether it ever served.
+    served: watch::Sender<bool>,
     serving_since: Option<Instant>,
     /// The port, while it serves; for who asks whether it answers.
     serving: watch::Sender<Option<u16>>,
@@ -152,7 +168,7 @@ impl Watch<'_> {
             let reason = match self.run_once(order.as_mut()).await? {
                 RunEnd::Ordered => return Ok(SupervisionEnd::Stopped),
                 RunEnd::Exited(status) if status.success() => return Ok(SupervisionEnd::Stopped),
-                RunEnd::Exited(status) if !self.has_served => {
+                RunEnd::Exited(status) if !self.has_served() => {
                     return Ok(SupervisionEnd::NeverServed { status, output: self.last_lines.text() });
                 }
                 RunEnd::Exited(status) => status.to_string(),
@@ -221,7 +237,8 @@ impl Watch<'_> {
                 status = child.wait() => break status?,
                 () = order.as_mut(), if deadline.is_none() => {
                     terminate(&mut child)?;
-                    deadline = Some(Instant::now() + GRACE);
+                    let grace = if self.has_served() { GRACE } else { START_GRACE };
+                    deadline = Some(Instant::now() + grace);
                 }
                 () = silence.as_mut(), if !hung && deadline.is_none() => {
                     hung = true;
@@ -259,15 +276,19 @@ impl Watch<'_> {
     /// The server says where it serves: from now on there is something to keep alive, and to find.
     fn take_notice(&mut self, line: &str) -> io::Result<()> {
         let Ok(Serves { serving }) = serde_json::from_str(line) else { return Ok(()) };
-        if self.has_served && serving != self.port {
+        if self.has_served() && serving != self.port {
             Supervision::remove(self.supervisor.home, self.port);
         }
         self.port = serving;
-        self.has_served = true;
+        self.served.send_replace(true);
         self.serving_since.get_or_insert_with(Instant::now);
         self.serving.send_replace(Some(serving));
         self.record.state = Supervised::Serving;
         self.record.write(self.supervisor.home, serving)
+    }
+
+    fn has_served(&self) -> bool {
+        *self.served.borrow()
     }
 
     fn log(&mut self, bytes: &[u8]) {
@@ -287,6 +308,14 @@ impl Watch<'_> {
         };
         // As above.
         let _ = writeln!(self.supervisor.log, "{line}");
+    }
+}
+
+/// Completes when `abandoned` does, unless the server has served by then.
+async fn unserved(abandoned: impl Future<Output = ()>, served: watch::Receiver<bool>) {
+    abandoned.await;
+    if *served.borrow() {
+        std::future::pending::<()>().await;
     }
 }
 

@@ -11,7 +11,7 @@ use crate::programs::python_monitor;
 use crate::support::{Desk, Foreground, Ran, request};
 
 /// More memory than any verb needs, and less than harms the machine when one reads on and on.
-const MEMORY_KIB: u32 = 16 * 1024 * 1024;
+const MEMORY_KIB: u32 = 4 * 1024 * 1024;
 
 /// Larger than any file that is read.
 const HUGE_BYTES: u64 = 8 * 1024 * 1024 * 1024;

@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use client::{Supervised, Supervision};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Desk, free_port, wait_for};
+use crate::support::{Desk, Foreground, free_port, wait_for};
 
 fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).expect("a pid"), signal).expect("the process is ours");
@@ -116,10 +116,11 @@ fn three_crashes_in_a_row_end_it_and_status_says_why() {
 #[test]
 fn a_signal_to_the_supervisor_or_to_the_server_stops_both() {
     let desk = Desk::new();
-    for to_server in [true, false] {
+    let both = |number| [(number, true), (number, false)];
+    for (number, to_server) in [Signal::TERM, Signal::INT, Signal::QUIT].into_iter().flat_map(both) {
         let (server, supervisor) = started(&desk);
-        signal(if to_server { server } else { supervisor }, Signal::TERM);
-        assert!(is_gone(server) && is_gone(supervisor), "to the server: {to_server}");
+        signal(if to_server { server } else { supervisor }, number);
+        assert!(is_gone(server) && is_gone(supervisor), "{number:?} to the server: {to_server}");
         assert!(desk.is_free(desk.port) && !desk.home.runfile(desk.port).exists());
         assert_eq!(Supervision::read(&desk.home, desk.port), None);
     }
@@ -219,4 +220,188 @@ fn a_stop_between_two_servers_ends_the_supervisor() {
     assert_eq!(stop.code, Some(0), "{stop:?}");
     assert!(is_gone(supervisor));
     assert!(desk.is_free(desk.port));
+}
+
+#[test]
+fn signals_that_ask_for_no_end_are_outlived_by_server_and_supervisor() {
+    let desk = Desk::new();
+    let (server, supervisor) = started(&desk);
+    let harmless = [
+        Signal::USR1,
+        Signal::USR2,
+        Signal::ALARM,
+        Signal::VTALARM,
+        Signal::PROF,
+        Signal::IO,
+        Signal::PIPE,
+        Signal::WINCH,
+        Signal::XFSZ,
+        Signal::HUP,
+    ];
+    for number in harmless {
+        for pid in [server, supervisor] {
+            signal(pid, number);
+            let pids = (desk.wait_for_ours(desk.port).runfile.pid, supervision(&desk).pid);
+            assert_eq!(pids, (server, supervisor), "{number:?} to {pid}");
+        }
+    }
+    assert_eq!(supervision(&desk).last_crash, None);
+    assert_eq!(desk.run("stop").code, Some(0));
+    assert!(is_gone(server) && is_gone(supervisor));
+}
+
+#[test]
+fn a_server_in_a_terminal_outlives_what_asks_for_no_end_and_ends_well_by_the_rest() {
+    for number in [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP] {
+        let desk = Desk::new();
+        let (server, _) = desk.serve("start --foreground", desk.port);
+        for harmless in [Signal::USR1, Signal::USR2, Signal::ALARM] {
+            server.signal(harmless);
+            assert_eq!(desk.wait_for_ours(desk.port).runfile.pid, server.pid(), "{harmless:?}");
+        }
+        server.signal(number);
+        let ran = server.ended();
+        assert_eq!(ran.code, Some(0), "{number:?}: {ran:?}");
+        assert!(ran.out.ends_with("Monitor stopped\n"), "{number:?}: {ran:?}");
+        assert!(desk.is_free(desk.port) && !desk.home.runfile(desk.port).exists(), "{number:?}");
+    }
+}
+
+#[test]
+fn a_server_that_was_started_to_outlive_its_terminal_does() {
+    let desk = Desk::new();
+    let command = desk.command("start --foreground");
+    let mut nohup = Command::new("nohup");
+    nohup.arg(command.get_program()).args(command.get_args());
+    nohup.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    nohup.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let server = Foreground::of(nohup.spawn().unwrap());
+    desk.wait_for_ours(desk.port);
+    server.signal(Signal::HUP);
+    assert_eq!(desk.wait_for_ours(desk.port).runfile.pid, server.pid());
+    assert_eq!(desk.run("stop").code, Some(0));
+    assert_eq!(server.ended().code, Some(0));
+}
+
+/// The processes of this home's servers and their supervisors, with what they are.
+fn processes(desk: &Desk, role: &str) -> Vec<u32> {
+    let pids =
+        fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
+    let home = format!("CLAUDE_MPM_HOME={}\0", desk.home.folder().display());
+    let is_ours = |pid: &u32| {
+        let read = |name: &str| fs::read(format!("/proc/{pid}/{name}")).unwrap_or_default();
+        let (line, variables) = (read("cmdline"), read("environ"));
+        String::from_utf8_lossy(&line).contains(role) && String::from_utf8_lossy(&variables).contains(&home)
+    };
+    pids.filter(is_ours).collect()
+}
+
+/// A start that waits for a server which was stopped before it came to serve; the server's pid.
+fn stalled(desk: &Desk, seconds: &str) -> (Foreground, u32) {
+    let is_stopped = |pid: u32| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        stat[stat.rfind(')').unwrap()..].starts_with(") T").then_some(())
+    };
+    loop {
+        let mut start = desk.command("start");
+        start.env("CLAUDE_MPM_MONITOR_TIMEOUT", seconds).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let start = Foreground::of(start.spawn().unwrap());
+        let server = wait_for(|| processes(desk, "--role=server").first().copied()).unwrap();
+        signal(server, Signal::STOP);
+        wait_for(|| is_stopped(server)).unwrap();
+        if !desk.home.runfile(desk.port).exists() {
+            return (start, server);
+        }
+        // It was quicker.
+        signal(server, Signal::CONT);
+        assert_eq!(start.ended().code, Some(0));
+        assert_eq!(desk.run("stop").code, Some(0));
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_that_is_cut_off_before_its_server_serves_leaves_nobody_behind() {
+    for number in [Signal::KILL, Signal::INT, Signal::HUP] {
+        let desk = Desk::new();
+        let (start, server) = stalled(&desk, "60");
+        let supervisor = processes(&desk, "--role=supervisor")[0];
+        start.signal(number);
+        assert_eq!(start.ended().code, None, "{number:?}");
+        assert!(is_gone(supervisor) && is_gone(server), "{number:?}");
+        assert!(desk.is_free(desk.port), "{number:?}");
+        assert_eq!(desk.run("status").out, "Monitor is not running\n");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_that_is_cut_off_at_any_moment_leaves_a_server_that_is_known_or_nobody() {
+    for moment in 0..12 {
+        let desk = Desk::new();
+        let start = desk.command("start").stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let start = Foreground::of(start);
+        let role = if moment % 2 == 0 { "--role=supervisor" } else { "--role=server" };
+        wait_for(|| (!processes(&desk, role).is_empty()).then_some(())).unwrap();
+        std::thread::yield_now();
+        start.signal(Signal::KILL);
+        start.ended();
+        // Once it is settled: either both are there and `stop` finds them, or neither.
+        let settled = wait_for(|| {
+            let there = processes(&desk, "--role=");
+            let known = client::runfiles::living(&desk.home).unwrap().len();
+            let supervised = Supervision::read(&desk.home, desk.port).is_some();
+            (there.is_empty() || there.len() == 2 && known == 1 && supervised).then_some(there)
+        });
+        let there = settled.unwrap_or_else(|| panic!("{:?}", processes(&desk, "--role=")));
+        assert_eq!(desk.run("stop").code, Some(0));
+        assert!(there.into_iter().all(is_gone));
+        assert_eq!(processes(&desk, "--role="), [0; 0]);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_start_that_takes_too_long_ends_its_server_and_leaves_nobody_behind() {
+    let desk = Desk::new();
+    let (start, server) = stalled(&desk, "1");
+    let ran = start.ended();
+    assert_eq!(ran.code, Some(1), "{ran:?}");
+    assert!(ran.err.contains("did not answer within 1 s and was ended"), "{ran:?}");
+    assert!(is_gone(server));
+    assert_eq!(processes(&desk, "--role="), [0; 0]);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn without_a_loopback_address_a_start_ends_with_the_reason_and_the_way_out() {
+    let up_without_address = "ip link set lo up && ip address del 127.0.0.1/8 dev lo && ";
+    for (network, reason) in [("", "Network is unreachable"), (up_without_address, "Network is unreachable")]
+    {
+        for line in ["start", "start --foreground", "start --host 0.0.0.0", "--no-browser"] {
+            let desk = Desk::new();
+            let command = desk.command(line);
+            let mut apart = Command::new("unshare");
+            apart.args([
+                "--user",
+                "--map-root-user",
+                "--net",
+                "sh",
+                "-c",
+                &format!("{network}exec \"$@\""),
+                "sh",
+            ]);
+            apart.arg(command.get_program()).args(command.get_args());
+            apart.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            // Longer than the test waits: that it ends is because its server did.
+            apart.env("CLAUDE_MPM_MONITOR_TIMEOUT", "600");
+            apart.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+            let ran = Foreground::of(apart.spawn().unwrap()).ended();
+            assert_eq!(ran.code, Some(1), "{network}{line}: {ran:?}");
+            assert!(ran.err.contains("could not listen on "), "{network}{line}: {ran:?}");
+            assert!(ran.err.contains(reason), "{network}{line}: {ran:?}");
+            assert!(ran.err.contains("ip link set lo up"), "{network}{line}: {ran:?}");
+            assert_eq!(processes(&desk, "--role="), [0; 0]);
+        }
+    }
 }
