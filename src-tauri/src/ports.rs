@@ -33,7 +33,7 @@ fn r#use(home: &Home, port: u16) -> PortUse {
     }
     PortUse::Used(match client::probe(home, port) {
         Probe::Free => return PortUse::Free,
-        Probe::Ours(_) => "your monitor".to_owned(),
+        Probe::Ours(_) | Probe::Stray(_) => "your monitor".to_owned(),
         Probe::Legacy(_) => "claude-mpm's Python monitor".to_owned(),
         Probe::Foreign { owner } => client::holder(owner.as_ref()),
     })

@@ -294,6 +294,10 @@ impl Task {
         match probe {
             Probe::Ours(running) if is_another_app(&running) => Serving::AnotherApp(running.runfile),
             Probe::Ours(running) => Serving::Elsewhere(running.runfile),
+            Probe::Stray(stray) => failed(format!(
+                "port {port} is served by a monitor of yours that has lost its home (pid {})",
+                stray.process.pid
+            )),
             Probe::Legacy(client::Legacy { version, pid, .. }) => failed(format!(
                 "port {port} is served by claude-mpm's Python monitor{}{}",
                 version.map(|version| format!(" {version}")).unwrap_or_default(),
@@ -342,7 +346,9 @@ impl Task {
             Ok(Probe::Foreign { owner }) => {
                 format!("Port {port} is in use by {}", client::holder(owner.as_ref()))
             }
-            Ok(Probe::Ours(_)) => format!("Port {port} is served by another monitor of yours"),
+            Ok(Probe::Ours(_) | Probe::Stray(_)) => {
+                format!("Port {port} is served by another monitor of yours")
+            }
             Ok(Probe::Legacy(_)) => format!("Port {port} is served by claude-mpm's Python monitor"),
             Ok(Probe::Free) | Err(_) => error.to_string(),
         }

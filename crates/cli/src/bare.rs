@@ -9,6 +9,7 @@ use crate::context::Context;
 use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
 use crate::start::Outcome;
+use crate::trouble::Trouble;
 use crate::{Exit, browser, desktop, start, token};
 
 pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
@@ -85,6 +86,11 @@ fn already(
                 show(&login(&running.runfile, port), "Opening browser to existing instance:", bare, context);
             }
             return Ok(Exit::Done);
+        }
+        Probe::Stray(stray) => {
+            let Trouble { what, way_out } = Trouble::of_stray(&stray);
+            context.terminal.complain(format_args!("Port {port} is served by your monitor, but {what}."));
+            context.terminal.complain(format_args!("To free it, {way_out}."));
         }
         Probe::Legacy(legacy) => {
             let (text, way_out) = launch::legacy(port, &legacy);

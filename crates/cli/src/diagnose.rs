@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::Exit;
 use crate::args::Diagnose;
 use crate::context::Context;
+use crate::trouble::Trouble;
 
 /// The variables by which a hook learns a port, the strongest first.
 const PORT_VARIABLES: [&str; 3] =
@@ -94,6 +95,7 @@ impl Diagnosis {
         let pid_files = legacy::pid_files(&context.home, port);
         let serving = match &found {
             Probe::Ours(running) => Some(running.runfile.pid),
+            Probe::Stray(stray) => Some(stray.process.pid),
             Probe::Legacy(legacy) => legacy.pid,
             Probe::Foreign { .. } | Probe::Free => None,
         };
@@ -160,6 +162,11 @@ fn servers(port: u16, found: &Probe, rivals: &[&PidFile], context: &Context<'_, 
                 runfile.pid, runfile.version, runfile.mode, health.clients_connected
             );
             (Case::Native, Finding::good(Area::Server, text))
+        }
+        Probe::Stray(stray) => {
+            let Trouble { what, way_out } = Trouble::of_stray(stray);
+            let text = format!("Your monitor serves this port, but {what}");
+            (Case::Native, Finding::problem(Area::Server, text, way_out))
         }
         Probe::Legacy(legacy) => legacy_finding(port, legacy),
         Probe::Foreign { .. } if Lock::is_held(&context.home, port) => {

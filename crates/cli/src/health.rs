@@ -1,32 +1,41 @@
 //! `health`: whether the monitors that run are well, for people, scripts and containers; with `--websocket` also
 //! whether the WebSocket API of each takes a client.
 
-use client::{Error, Monitor, WebSocketCheck};
+use client::{Error, Monitor, Stray, WebSocketCheck};
 use serde_json::{Value, json};
 
 use crate::Exit;
 use crate::args::Health;
 use crate::context::Context;
-use crate::status::{Found, Server, duration, is_well};
+use crate::status::{Found, Server};
+use crate::trouble::{Trouble, is_well};
+use crate::units::duration;
 
 pub(crate) fn run(health: &Health, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let port = health.port.or(health.websocket.flatten());
-    let Found { servers, .. } = Found::look(port, context)?;
+    let Found { servers, strays, .. } = Found::look(port, context)?;
     let examined: Vec<Examined<'_>> =
         servers.iter().map(|server| Examined::new(server, health.websocket.is_some())).collect();
     if health.json {
-        let all: Vec<Value> = examined.iter().map(Examined::json).collect();
+        let all: Vec<Value> =
+            examined.iter().map(Examined::json).chain(strays.iter().map(stray_json)).collect();
         context.terminal.say(serde_json::to_string_pretty(&all)?);
-    } else if examined.is_empty() {
+    } else if examined.is_empty() && strays.is_empty() {
         not_running(port, context);
     } else {
         for one in &examined {
             context.terminal.say(one.line());
+            for trouble in &one.server.troubles {
+                context.terminal.say(trouble.lines(one.server.runfile.port).trim_end());
+            }
+        }
+        for stray in &strays {
+            context.terminal.say(Trouble::of_stray(stray).lines(stray.port).trim_end());
         }
     }
     Ok(match examined.as_slice() {
-        [] => Exit::NotRunning,
-        all if all.iter().all(|one| one.ill.is_none()) => Exit::Done,
+        [] if strays.is_empty() => Exit::NotRunning,
+        all if strays.is_empty() && all.iter().all(|one| one.ill.is_none()) => Exit::Done,
         _ => Exit::Failed,
     })
 }
@@ -38,6 +47,18 @@ fn not_running(port: Option<u16>, context: &mut Context<'_, '_>) {
     };
     let way_out = format!("use 'claude-mpm-monitor start --port {port}' to start the server");
     context.terminal.error(format_args!("Server on port {port} is not running"), Some(&way_out));
+}
+
+/// One that serves without its runfile, as programs read it.
+fn stray_json(stray: &Stray) -> Value {
+    let trouble = Trouble::of_stray(stray);
+    json!({
+        "port": stray.port,
+        "healthy": false,
+        "reason": trouble.what,
+        "troubles": [trouble],
+        "health": stray.health,
+    })
 }
 
 /// One server and what was found out.
@@ -67,6 +88,7 @@ impl<'a> Examined<'a> {
             "port": self.server.runfile.port,
             "healthy": self.ill.is_none(),
             "reason": self.ill,
+            "troubles": self.server.troubles,
             "health": self.server.health,
         });
         match &self.websocket {

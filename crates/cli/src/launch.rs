@@ -53,6 +53,11 @@ impl Target {
                 client::stop(&context.home, port, true)?;
                 true
             }
+            Probe::Stray(_) if reclaim.force => {
+                context.terminal.say(format_args!("Stopping the monitor on port {port}, whose home is gone"));
+                client::stop(&context.home, port, true)?;
+                true
+            }
             Probe::Foreign { owner: Some(owner) } if !reclaim.no_reclaim && owner.is_debug_script() => {
                 end_debug_script(owner, port, reclaim.force, context)
             }

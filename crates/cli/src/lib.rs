@@ -36,6 +36,8 @@ mod supervisor;
 mod tail;
 mod terminal;
 mod token;
+mod trouble;
+mod units;
 mod version;
 mod when;
 mod which;

@@ -3,7 +3,8 @@
 use crate::Exit;
 use crate::args::List;
 use crate::context::Context;
-use crate::status::{Found, Server, crashed_state, duration};
+use crate::status::{Found, Server, crashed_state};
+use crate::units::duration;
 
 /// The columns, with the width of each but the last.
 const HEADING: [(&str, usize); 6] =
@@ -15,13 +16,19 @@ pub(crate) fn run(list: &List, context: &mut Context<'_, '_>) -> anyhow::Result<
         context.terminal.answer(&found.json());
         return Ok(Exit::Done);
     }
-    if found.servers.is_empty() && found.legacy.is_empty() && found.crashed.is_empty() {
+    if found.is_nothing() && found.crashed.is_empty() {
         context.terminal.say("Monitor is not running");
         return Ok(Exit::Done);
     }
     context.terminal.say(row(&HEADING.map(|(name, _)| name.to_owned())));
     for server in &found.servers {
         context.terminal.say(row(&columns(server)));
+    }
+    for stray in &found.strays {
+        let unknown = || "-".to_owned();
+        let pid = stray.process.pid.to_string();
+        let state = "without its home".to_owned();
+        context.terminal.say(row(&[stray.port.to_string(), pid, unknown(), state, unknown(), unknown()]));
     }
     for (port, legacy) in &found.legacy {
         let pid = legacy.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
@@ -41,6 +48,9 @@ pub(crate) fn run(list: &List, context: &mut Context<'_, '_>) -> anyhow::Result<
         let state = crashed_state(record).to_owned();
         let mode = "background".to_owned();
         context.terminal.say(row(&[port.to_string(), unknown(), mode, state, unknown(), unknown()]));
+    }
+    if let Some(troubles) = Some(found.troubles()).filter(|troubles| !troubles.is_empty()) {
+        context.terminal.say(troubles.trim_end());
     }
     Ok(Exit::Done)
 }

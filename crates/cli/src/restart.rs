@@ -5,13 +5,16 @@
 use std::iter;
 use std::time::{Duration, Instant};
 
-use client::{Probe, Running, Supervision};
+use client::stray::Mode;
+use client::{Probe, Running, Stray, Supervision};
+use host::Settings;
 use protocol::Runfile;
 
 use crate::args::{self, Listen, PortChoice, Reclaim, Restart, Start, Verb};
 use crate::context::Context;
 use crate::launch::{self, Target};
 use crate::start::{self, Deed, Outcome};
+use crate::trouble::Trouble;
 use crate::{Exit, stop};
 
 /// How often a waiter looks again.
@@ -23,6 +26,11 @@ pub(crate) fn run(restart: &Restart, context: &mut Context<'_, '_>) -> anyhow::R
     }
     let running = context.living()?;
     let named = running.iter().find(|runfile| Some(runfile.port) == restart.port);
+    // Without a port in mind, one that is known goes before one that has lost its home.
+    let may_be_stray = named.is_none() && (restart.port.is_some() || running.is_empty());
+    if may_be_stray && let Some(stray) = stray(restart, context) {
+        return again(&stray, restart, context);
+    }
     match (named, running.as_slice()) {
         (Some(runfile), _) | (None, [runfile]) => self::restart(runfile, restart, context),
         (None, []) => {
@@ -41,6 +49,34 @@ pub(crate) fn run(restart: &Restart, context: &mut Context<'_, '_>) -> anyhow::R
             Ok(Exit::Usage)
         }
     }
+}
+
+/// The only monitor that serves without its runfile, on the named port if one is named.
+fn stray(restart: &Restart, context: &Context<'_, '_>) -> Option<Stray> {
+    let mut strays = client::strays(&context.home);
+    strays.retain(|stray| restart.port.is_none_or(|port| port == stray.port));
+    if strays.len() == 1 { strays.pop() } else { None }
+}
+
+/// Ends a monitor that serves without its runfile and starts it with the flags that it has.
+fn again(stray: &Stray, restart: &Restart, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    if !matches!(stray.mode, Mode::Background(_)) {
+        let Trouble { what, way_out } = Trouble::of_stray(stray);
+        context.terminal.error(what, Some(&way_out));
+        return Ok(Exit::Failed);
+    }
+    let flags = flags_of(stray.process.arguments.iter().skip(1).cloned());
+    let listen = Listen {
+        port: Some(PortChoice::Exact(stray.port)),
+        host: restart.host.clone().or(flags.host),
+        dashboard_port: restart.dashboard_port.or(flags.dashboard_port),
+        ..flags
+    };
+    let settings = context.settings(&listen.flags(Some(stray.port)))?;
+    context.terminal.say("Restarting monitoring server...\n");
+    let stopped = client::stop(&context.home, stray.port, false)?;
+    context.terminal.say(format_args!("{}\n", stop::report(stray.port, stopped)));
+    replaced(&listen, &settings, context)
 }
 
 /// Restarts that monitor.
@@ -76,13 +112,18 @@ pub(crate) fn restart(
     context.terminal.say("Restarting monitoring server...\n");
     let stopped = client::replace(&context.home, runfile.port, port)?;
     context.terminal.say(format_args!("{}\n", stop::report(runfile.port, stopped)));
-    match start::in_background(&listen, &settings, context)? {
+    replaced(&listen, &settings, context)
+}
+
+/// Starts the next server in place of the one that was stopped.
+fn replaced(listen: &Listen, settings: &Settings, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    match start::in_background(listen, settings, context)? {
         Outcome::Served(running) => {
             start::report(&running.runfile, running.health.dashboard_port, Deed::Restarted, false, context);
             Ok(Exit::Done)
         }
         Outcome::Ended(exit) => Ok(exit),
-        Outcome::Taken(found) => start::already(found, port, Reclaim::default(), context),
+        Outcome::Taken(found) => start::already(found, settings.config.port, Reclaim::default(), context),
     }
 }
 
@@ -101,7 +142,11 @@ fn as_before(runfile: &Runfile, restart: &Restart, context: &Context<'_, '_>) ->
 /// The flags that the server's supervisor started it with.
 fn first_flags(runfile: &Runfile, context: &Context<'_, '_>) -> Listen {
     let supervision = Supervision::read(&context.home, runfile.port);
-    let Some(Supervision { arguments, .. }) = supervision else { return Listen::default() };
+    supervision.map_or_else(Listen::default, |supervision| flags_of(supervision.arguments))
+}
+
+/// The flags in the arguments of a server.
+fn flags_of(arguments: impl IntoIterator<Item = String>) -> Listen {
     let line = iter::once(env!("CARGO_PKG_NAME").to_owned()).chain(arguments);
     match args::parse(line).map(|arguments| arguments.verb) {
         Ok(Some(Verb::Start(start))) => start.listen,

@@ -72,6 +72,9 @@ impl Port {
             Probe::Ours(running) => {
                 State::Running { pid: running.runfile.pid, clients: Some(running.health.clients_connected) }
             }
+            Probe::Stray(stray) => {
+                State::Running { pid: stray.process.pid, clients: Some(stray.health.clients_connected) }
+            }
             Probe::Legacy(legacy) => State::InUse { program: Some(legacy.name()), pid: legacy.pid },
             Probe::Foreign { owner } => State::InUse {
                 program: owner.as_ref().map(|owner| owner.program.clone()),

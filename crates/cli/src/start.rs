@@ -14,7 +14,8 @@ use crate::context::Context;
 use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
 use crate::status::Server;
-use crate::{Exit, status, supervisor, token};
+use crate::trouble::Trouble;
+use crate::{Exit, supervisor, token, units};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     if start.json {
@@ -195,7 +196,7 @@ fn details(runfile: &Runfile, context: &Context<'_, '_>) -> Vec<String> {
         format!("  - Version: {version}"),
         format!("  - Host: {host}"),
         format!("  - Project: {}", project.as_deref().unwrap_or("all")),
-        format!("  - Started: {}", status::started(*process_started_at)),
+        format!("  - Started: {}", units::started(*process_started_at)),
         format!("  - Runfile: {}", home.runfile(*port).display()),
         format!("  - Log: {log}"),
     ]
@@ -216,6 +217,12 @@ pub(crate) fn already(
             }
             context.terminal.say(format_args!("Monitor already running at {url} (pid {})", runfile.pid));
             return Ok(Exit::Done);
+        }
+        Probe::Stray(stray) => {
+            let Trouble { what, way_out } = Trouble::of_stray(&stray);
+            context
+                .terminal
+                .error(format_args!("Port {port} is served by your monitor, but {what}"), Some(&way_out));
         }
         Probe::Legacy(legacy) => {
             let (text, way_out) = launch::legacy(port, &legacy);

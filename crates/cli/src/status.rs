@@ -2,18 +2,21 @@
 
 use std::time::SystemTime;
 
-use client::{Legacy, Probe, Running, Supervised, Supervision, page, page_on, url};
-use protocol::health::{CaptureHealth, ClientInfo};
+use client::{Legacy, Probe, Running, Stray, Supervised, Supervision, page, page_on, url};
+use protocol::health::ClientInfo;
 use protocol::{Health, Runfile, Timestamp, names};
 use serde_json::{Value, json};
 
 use crate::args::Status;
 use crate::context::Context;
+use crate::trouble::{Trouble, is_well, paused};
+use crate::units::{age, duration, grouped, started};
 use crate::{Exit, show_ports};
 
 pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let found = Found::look(status.port, context)?;
-    let exit = if found.servers.is_empty() { Exit::NotRunning } else { Exit::Done };
+    let nothing_runs = found.servers.is_empty() && found.strays.is_empty();
+    let exit = if nothing_runs { Exit::NotRunning } else { Exit::Done };
     if status.show_ports {
         show_ports::run(&found, status, context)?;
     } else if status.json {
@@ -31,6 +34,8 @@ pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Res
 /// What runs, by port.
 pub(crate) struct Found {
     pub(crate) servers: Vec<Server>,
+    /// Those that serve without their runfile.
+    pub(crate) strays: Vec<Stray>,
     /// claude-mpm's own servers.
     pub(crate) legacy: Vec<(u16, Legacy)>,
     /// Background servers that crashed and are not, or not yet, started again.
@@ -46,6 +51,8 @@ pub(crate) struct Server {
     pub(crate) supervision: Option<Supervision>,
     /// Who is connected; empty when it does not answer.
     pub(crate) clients: Vec<ClientInfo>,
+    /// What is wrong with it, as long as it answers.
+    pub(crate) troubles: Vec<Trouble>,
 }
 
 impl Found {
@@ -54,6 +61,8 @@ impl Found {
     pub(crate) fn look(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Self> {
         let runfiles = context.living()?.into_iter().filter(|runfile| port.is_none_or(|p| p == runfile.port));
         let servers: Vec<_> = runfiles.map(|runfile| Server::ask(runfile, context)).collect();
+        let mut strays = client::strays(&context.home);
+        strays.retain(|stray| port.is_none_or(|port| port == stray.port));
         let mut ports = match port {
             Some(port) => vec![port],
             None => names::PORT_RANGE.chain([context.port(None)?]).collect(),
@@ -66,11 +75,11 @@ impl Found {
                 Probe::Legacy(legacy) => Some((port, legacy)),
                 _ => None,
             });
-        Ok(Self { legacy: legacy.collect(), crashed: crashed(port, &servers, context), servers })
+        Ok(Self { legacy: legacy.collect(), crashed: crashed(port, &servers, context), servers, strays })
     }
 
-    fn is_nothing(&self) -> bool {
-        self.servers.is_empty() && self.legacy.is_empty()
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.servers.is_empty() && self.strays.is_empty() && self.legacy.is_empty()
     }
 
     /// One object for each, with how it is managed.
@@ -88,13 +97,26 @@ impl Found {
             })
         });
         let crashed = self.crashed.iter().map(|(port, record)| crashed_json(*port, record));
-        self.servers.iter().map(Server::json).chain(legacy).chain(crashed).collect()
+        let strays = self.strays.iter().map(stray_json);
+        self.servers.iter().map(Server::json).chain(strays).chain(legacy).chain(crashed).collect()
     }
 
     fn page(&self, verbose: bool) -> String {
-        let mut page = heading(verbose) + &format!("Active Servers: {}\n", self.servers.len());
+        let count = self.servers.len() + self.strays.len();
+        let mut page = heading(verbose) + &format!("Active Servers: {count}\n");
+        page += &self.troubles();
         page += &self.details(verbose);
         page + &self.urls()
+    }
+
+    /// What is wrong with servers that run, for their user to see first.
+    pub(crate) fn troubles(&self) -> String {
+        let of = |server: &Server| {
+            let port = server.runfile.port;
+            server.troubles.iter().map(|trouble| format!("\n{}", trouble.lines(port))).collect::<String>()
+        };
+        let stray = |stray: &Stray| format!("\n{}", Trouble::of_stray(stray).lines(stray.port));
+        self.servers.iter().map(of).chain(self.strays.iter().map(stray)).collect()
     }
 
     /// A block for each server.
@@ -107,6 +129,10 @@ impl Found {
             if verbose {
                 blocks += &server.connections(now);
             }
+        }
+        for (number, stray) in self.strays.iter().enumerate() {
+            blocks += &format!("\nServer {}:\n", self.servers.len() + number + 1);
+            blocks += &list(stray_lines(stray));
         }
         for (port, legacy) in &self.legacy {
             blocks += &format!("\nServer of claude-mpm on port {port}:\n");
@@ -142,6 +168,29 @@ pub(crate) fn heading(verbose: bool) -> String {
 
 fn list(lines: Vec<(&str, String)>) -> String {
     lines.into_iter().map(|(name, value)| format!("  - {name}: {value}\n")).collect()
+}
+
+/// One that serves without its runfile, as programs read it.
+fn stray_json(stray: &Stray) -> Value {
+    json!({
+        "port": stray.port,
+        "pid": stray.process.pid,
+        "url": url("localhost", stray.port),
+        "status": "running",
+        "troubles": [Trouble::of_stray(stray)],
+        "version": stray.health.version,
+        "management": "native",
+        "stop_command": stop_command(stray.port),
+    })
+}
+
+fn stray_lines(stray: &Stray) -> Vec<(&'static str, String)> {
+    vec![
+        ("Port", stray.port.to_string()),
+        ("Process ID", stray.process.pid.to_string()),
+        ("Stop with", stop_command(stray.port)),
+        ("Status", "Running (without its home)".to_owned()),
+    ]
 }
 
 fn legacy_lines(port: u16, legacy: &Legacy) -> Vec<(&'static str, String)> {
@@ -231,11 +280,13 @@ impl Server {
                 let clients = running.monitor().status().map(|status| status.clients).unwrap_or_default();
                 let Running { health, runfile } = *running;
                 let supervision = Supervision::read(&context.home, runfile.port);
-                Self { runfile, health: Some(health), supervision, clients }
+                let mut troubles = Trouble::told(&health);
+                troubles.extend(Trouble::with_spool(&context.home.spool()));
+                Self { runfile, health: Some(health), supervision, clients, troubles }
             }
             _ => {
                 let supervision = Supervision::read(&context.home, runfile.port);
-                Self { runfile, health: None, supervision, clients: Vec::new() }
+                Self { runfile, health: None, supervision, clients: Vec::new(), troubles: Vec::new() }
             }
         }
     }
@@ -294,9 +345,11 @@ impl Server {
     fn state(&self, verbose: bool) -> String {
         match &self.health {
             None => "Not responding".to_owned(),
-            Some(_) if !verbose => "Running".to_owned(),
-            Some(health) if is_well(health) => "Running (Healthy)".to_owned(),
-            Some(health) => format!("Running ({})", health.store),
+            Some(health) if !is_well(health) => format!("Running ({})", health.store),
+            Some(health) if health.capture.paused => "Running (not keeping events)".to_owned(),
+            Some(_) if !self.troubles.is_empty() => "Running (see above)".to_owned(),
+            Some(_) if verbose => "Running (Healthy)".to_owned(),
+            Some(_) => "Running".to_owned(),
         }
     }
 
@@ -331,6 +384,8 @@ impl Server {
             "connections": self.clients,
             "events": health.map(|health| health.health_stats.events_processed),
             "capture": health.map(|health| health.capture),
+            "store": health.map(|health| health.store.as_str()),
+            "troubles": self.troubles,
             "status": health.map_or("not responding", |health| health.status.as_str()),
             "version": self.runfile.version,
             "mode": self.runfile.mode,
@@ -342,46 +397,6 @@ impl Server {
     }
 }
 
-/// What there is to say while events are not kept.
-fn paused(capture: &CaptureHealth) -> Option<String> {
-    let until =
-        capture.until.map_or_else(|| "until resumed".to_owned(), |at| format!("until {}", started(at)));
-    capture.paused.then(|| format!("paused {until}, {} events not kept so far", grouped(capture.skipped)))
-}
-
-/// Whether a server that answers can also keep what it gets.
-pub(crate) fn is_well(health: &Health) -> bool {
-    health.store.is_empty() || health.store == "ok"
-}
-
-/// `2025-01-08 14:30:15 UTC`.
-pub(crate) fn started(at: Timestamp) -> String {
-    let text = at.rfc3339();
-    format!("{} UTC", text[..19].replace('T', " "))
-}
-
-/// `2h 15m 30s`, without leading zeros.
-pub(crate) fn duration(seconds: u64) -> String {
-    let parts =
-        [(seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s")];
-    let shown = parts.iter().skip_while(|(count, unit)| *count == 0 && *unit != "s");
-    shown.map(|(count, unit)| format!("{count}{unit}")).collect::<Vec<_>>().join(" ")
-}
-
-/// `2h 10m`; seconds only within the first minute.
-fn age(ms: i64) -> String {
-    let seconds = u64::try_from(ms / 1000).unwrap_or_default();
-    let text = duration(if seconds < 60 { seconds } else { seconds - seconds % 60 });
-    if seconds < 60 { text } else { text.trim_end_matches(" 0s").to_owned() }
-}
-
-/// `1,247`.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<_> = digits.as_bytes().rchunks(3).rev().map(String::from_utf8_lossy).collect();
-    groups.join(",")
-}
-
 fn rate(health: &Health) -> String {
     let seconds = health.uptime.max(1) as f64;
     format!("{:.2}/sec", health.health_stats.events_processed as f64 / seconds)
@@ -389,6 +404,8 @@ fn rate(health: &Health) -> String {
 
 #[cfg(test)]
 mod tests {
+    use protocol::health::CaptureHealth;
+
     use super::*;
 
     fn server() -> Server {
@@ -415,11 +432,12 @@ mod tests {
             ..Health::default()
         };
         health.health_stats.events_processed = 1247;
-        Server { runfile, health: Some(health), supervision: None, clients: Vec::new() }
+        Server { runfile, health: Some(health), supervision: None, clients: Vec::new(), troubles: Vec::new() }
     }
 
     fn page(server: Server, verbose: bool) -> String {
-        Found { servers: vec![server], legacy: Vec::new(), crashed: Vec::new() }.page(verbose)
+        Found { servers: vec![server], strays: Vec::new(), legacy: Vec::new(), crashed: Vec::new() }
+            .page(verbose)
     }
 
     #[test]
@@ -514,14 +532,26 @@ Dashboard accessible at: http://localhost:8765";
     }
 
     #[test]
-    fn durations_and_numbers_are_short_and_whole() {
-        let cases = [(0, "0s"), (59, "59s"), (60, "1m 0s"), (3600, "1h 0m 0s"), (90_061, "1d 1h 1m 1s")];
-        for (seconds, expected) in cases {
-            assert_eq!(duration(seconds), expected);
-        }
-        let cases = [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")];
-        for (number, expected) in cases {
-            assert_eq!(grouped(number), expected);
+    fn what_is_wrong_is_said_first_with_the_way_out() {
+        let mut full = server();
+        let health = full.health.as_mut().unwrap();
+        health.port = 8765;
+        health.store = "degraded: database or disk is full".to_owned();
+        full.troubles = Trouble::told(health);
+        let json = full.json();
+        assert_eq!(json["store"], "degraded: database or disk is full");
+        assert_eq!(json["troubles"][0]["what"], "its store is degraded: database or disk is full");
+        assert!(json["troubles"][0]["way_out"].as_str().unwrap().contains("make room on its disk"), "{json}");
+        for verbose in [false, true] {
+            let page = page(
+                Server { troubles: full.troubles.clone(), health: full.health.clone(), ..server() },
+                verbose,
+            );
+            let (first, rest) = page.split_once("\nServer 1:\n").unwrap();
+            let said = "Active Servers: 1\n\n✗ Server on port 8765: its store is degraded: database or disk is full\n  \
+                Suggestion: make room on its disk";
+            assert!(first.contains(said), "{page}");
+            assert!(rest.contains("  - Status: Running (degraded: database or disk is full)\n"), "{page}");
         }
     }
 }

@@ -24,7 +24,10 @@ pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<
 fn end(stop: &Stop, ended: &mut Vec<Value>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let ports = match stop.port {
         Some(port) => vec![port],
-        None => context.living()?.into_iter().map(|runfile| runfile.port).collect(),
+        None => {
+            let known = context.living()?.into_iter().map(|runfile| runfile.port);
+            known.chain(client::strays(&context.home).into_iter().map(|stray| stray.port)).collect()
+        }
     };
     if ports.is_empty() {
         return nobody(context);
@@ -94,7 +97,7 @@ fn not_ours(port: u16, force: bool, ended: &mut Vec<Value>, context: &mut Contex
             let force = if force { "; --force never applies to another program" } else { "" };
             format!("the port is in use by {holder}, which was left alone{force}")
         }
-        Probe::Free | Probe::Ours(_) => {
+        Probe::Free | Probe::Ours(_) | Probe::Stray(_) => {
             format!("use 'claude-mpm-monitor start --port {port}' to start the server")
         }
     };

@@ -33,6 +33,23 @@ pub fn owner(port: u16) -> Option<Owner> {
     owners(port).into_iter().next()
 }
 
+/// The ports on which programs of these names listen, as far as the system shows this user.
+pub(crate) fn of_programs(names: &[&str]) -> Vec<u16> {
+    let Ok(listeners) = listeners::get_all() else { return Vec::new() };
+    let is_one = |listener: &listeners::Listener| {
+        let name = Path::new(&listener.process.path).file_name().unwrap_or_default().to_string_lossy();
+        // So Linux calls a program that was replaced since.
+        let name = name.strip_suffix(" (deleted)").unwrap_or(&name);
+        names.contains(&name.strip_suffix(std::env::consts::EXE_SUFFIX).unwrap_or(name))
+    };
+    let listens = |listener: &listeners::Listener| listener.state == listeners::SocketState::Listen;
+    let found = listeners.into_iter().filter(listens).filter(is_one);
+    let mut ports: Vec<u16> = found.map(|listener| listener.socket.port()).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
 /// Every program that listens on a port, those first that a browser on this machine would reach: IPv4 and
 /// IPv6 may be in different hands.
 pub fn owners(port: u16) -> Vec<Owner> {

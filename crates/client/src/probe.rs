@@ -9,6 +9,7 @@ use protocol::paths::Home;
 use protocol::{Health, Runfile, names};
 use serde_json::Value;
 
+use crate::stray::{self, Stray};
 use crate::{Legacy, Lock, Monitor, Owner, page, page_on, ports, runfiles};
 
 /// How long a connection may take. On this machine it is made or refused at once.
@@ -27,6 +28,8 @@ pub enum Probe {
     Free,
     /// A monitor of this user: `/health` names the `server_id` that its runfile has.
     Ours(Box<Running>),
+    /// A monitor of this user whose runfile is gone.
+    Stray(Box<Stray>),
     /// claude-mpm's own monitor or daemon, written in Python.
     Legacy(Legacy),
     /// Anybody else, another user's monitor too.
@@ -79,14 +82,17 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     // Read after the answers: a server writes its runfile before it answers, but after it listens.
     let runfile = runfiles::read(home, port);
     let anybody = answers.iter().any(|answer| !matches!(answer, Answer::Nobody));
-    let mut legacy = None;
+    let (mut legacy, mut unknown) = (None, Vec::new());
     for answer in answers {
         let Answer::Health(health) = answer else { continue };
-        match recognise(health, runfile.as_ref()) {
+        match recognise(&health, runfile.as_ref()) {
             Some(Known::Legacy(found)) => legacy = Some(found),
             Some(Known::Ours(running)) => return Probe::Ours(running),
-            None => {}
+            None => unknown.push(health),
         }
+    }
+    if let Some(stray) = unknown.iter().find_map(|health| Stray::prove(home, port, health)) {
+        return Probe::Stray(Box::new(stray));
     }
     if let Some(legacy) = legacy {
         // A daemon does not name its process; the system does.
@@ -108,6 +114,24 @@ pub fn probe_all(home: &Home, ports: &[u16]) -> Vec<(u16, Probe)> {
             ports.iter().map(|&port| scope.spawn(move || (port, probe(home, port)))).collect();
         probes.into_iter().filter_map(|probe| probe.join().ok()).collect()
     })
+}
+
+/// This user's monitors that serve without their runfile, by port.
+pub fn strays(home: &Home) -> Vec<Stray> {
+    let known: Vec<u16> =
+        runfiles::living(home).unwrap_or_default().iter().map(|runfile| runfile.port).collect();
+    let mut ports = ports::of_programs(&stray::PROGRAMS);
+    ports.retain(|port| !known.contains(port));
+    let mut strays: Vec<Stray> = Vec::new();
+    for (_, found) in probe_all(home, &ports) {
+        if let Probe::Stray(stray) = found
+            && strays.iter().all(|known| known.process.pid != stray.process.pid)
+        {
+            strays.push(*stray);
+        }
+    }
+    strays.sort_by_key(|stray| stray.port);
+    strays
 }
 
 /// This user's monitors that answer, by port.
@@ -189,14 +213,14 @@ enum Known {
 }
 
 /// Who answers; `None` when it is neither ours nor claude-mpm's.
-fn recognise(answer: Value, runfile: Option<&Runfile>) -> Option<Known> {
+fn recognise(answer: &Value, runfile: Option<&Runfile>) -> Option<Known> {
     let service = answer["service"].as_str() == Some(names::SERVICE);
     let server_id = answer["server_id"].as_str();
     if service && let Some(runfile) = runfile.filter(|runfile| server_id == Some(&runfile.server_id)) {
-        let health = serde_json::from_value(answer).ok()?;
+        let health = serde_json::from_value(answer.clone()).ok()?;
         return Some(Known::Ours(Box::new(Running { health, runfile: runfile.clone() })));
     }
-    Legacy::from_health(&answer).map(Known::Legacy)
+    Legacy::from_health(answer).map(Known::Legacy)
 }
 
 #[cfg(test)]
@@ -245,7 +269,7 @@ mod tests {
             (&json!("ok"), Some(runfile()), "nobody"),
         ];
         for (answer, runfile, expected) in cases {
-            let found = match recognise(answer.clone(), runfile.as_ref()) {
+            let found = match recognise(answer, runfile.as_ref()) {
                 None => "nobody".to_owned(),
                 Some(Known::Ours(_)) => "ours".to_owned(),
                 Some(Known::Legacy(Legacy { pid, version, style })) => {

@@ -1,10 +1,12 @@
 //! Processes as the operating system shows them: who they are, whose they are, and the only gate to signalling
 //! one. A pid alone proves nothing, because pids are used again.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use protocol::paths::Home;
 use protocol::{Runfile, Timestamp};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind};
 
@@ -58,6 +60,34 @@ impl Process {
         // The system calls a leader that cannot be seen from here 0.
         let leader = system.process(own)?.session_id().filter(|leader| leader.as_u32() != 0)?;
         Self::find(leader.as_u32())
+    }
+
+    /// The name of the executable that it runs, also when that was replaced since; `None` when the system does not show
+    /// it.
+    pub(crate) fn program(&self) -> Option<String> {
+        let (system, pid) = look(self.pid, &[])?;
+        let file = system.process(pid)?.exe()?.file_stem()?.to_string_lossy().into_owned();
+        // So Linux calls one that is gone.
+        Some(file.strip_suffix(" (deleted)").map_or(file.clone(), str::to_owned))
+    }
+
+    /// The home that its environment names; `None` when the system does not show it.
+    pub(crate) fn home(&self) -> Option<Home> {
+        let (system, pid) = look(self.pid, &[])?;
+        let variables = system.process(pid)?.environ();
+        Home::from_env(|name| {
+            let value = |variable: &OsString| {
+                let (named, value) = variable.to_str()?.split_once('=')?;
+                (named == name).then(|| value.into())
+            };
+            variables.iter().find_map(value)
+        })
+    }
+
+    /// The process that started it, while that lives.
+    pub(crate) fn parent(&self) -> Option<u32> {
+        let (system, pid) = look(self.pid, &[])?;
+        system.process(pid)?.parent().map(Pid::as_u32)
     }
 
     /// Whether it still runs.
@@ -170,6 +200,8 @@ fn look(pid: u32, others: &[Pid]) -> Option<(System, Pid)> {
     let kind = ProcessRefreshKind::nothing()
         .with_cmd(UpdateKind::Always)
         .with_cwd(UpdateKind::Always)
+        .with_environ(UpdateKind::Always)
+        .with_exe(UpdateKind::Always)
         .with_user(UpdateKind::Always);
     system.refresh_processes_specifics(ProcessesToUpdate::Some(&pids), true, kind);
     // A process that has ended stays visible until its parent has asked for its exit code.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use protocol::Runfile;
 use protocol::paths::Home;
 
-use crate::{Error, Lock, Monitor, Process, Supervision, process, runfiles};
+use crate::stray::Mode;
+use crate::{Error, Lock, Monitor, Probe, Process, Stray, Supervision, probe, process, runfiles};
 
 /// How long a monitor may take to say goodbye to its clients, and again to obey SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -46,6 +47,16 @@ pub enum StopError {
         /// The port.
         port: u16,
         /// The pid in the runfile.
+        pid: u32,
+    },
+    /// Nothing on disk tells of it, and it is part of the desktop app, which is not to be ended for it.
+    #[error(
+        "the monitor on port {port} serves without its runfile, and is part of the desktop app (pid {pid})"
+    )]
+    InApp {
+        /// The port.
+        port: u16,
+        /// The app's process.
         pid: u32,
     },
     /// Even SIGKILL did not end it.
@@ -89,6 +100,9 @@ fn end(home: &Home, port: u16, force: bool, successor_port: Option<u16>) -> Resu
     let runfile = runfile.filter(|_| Lock::is_held(home, port));
     let supervision = Supervision::read(home, port);
     let Some(runfile) = runfile else {
+        if let Probe::Stray(stray) = probe(home, port) {
+            return end_stray(&stray, if force { FORCED_GRACE } else { GRACE });
+        }
         gone_within(home, port, Duration::ZERO)?;
         return stop_between_two_servers(home, port, supervision);
     };
@@ -106,6 +120,28 @@ fn end(home: &Home, port: u16, force: bool, successor_port: Option<u16>) -> Resu
     // It ends when it sees that its server has ended well.
     supervision.map(|supervision| supervision.wait_for_end(KILL_LIMIT));
     Ok(Stopped { clients, pid: runfile.pid })
+}
+
+/// Stops a server whose control token went with its runfile: by a signal, which it obeys as it would the order.
+fn end_stray(stray: &Stray, grace: Duration) -> Result<Stopped, StopError> {
+    let Stray { port, process: server, mode, health } = stray;
+    let supervisor = match mode {
+        Mode::Desktop => return Err(StopError::InApp { port: *port, pid: server.pid }),
+        Mode::Foreground | Mode::Background(None) => None,
+        Mode::Background(Some(supervisor)) => Some(supervisor),
+    };
+    process::terminate(supervisor.unwrap_or(server).identity());
+    let mut clients = Some(health.clients_connected);
+    if !server.ended_within(grace) {
+        clients = None;
+        process::kill(server.identity());
+        if !server.ended_within(KILL_LIMIT) {
+            return Err(StopError::Stuck { port: *port, pid: server.pid });
+        }
+    }
+    // It ends when it sees that its server has ended.
+    supervisor.map(|supervisor| supervisor.ended_within(KILL_LIMIT));
+    Ok(Stopped { clients, pid: server.pid })
 }
 
 /// Stops the supervisor of a server that has just crashed, and forgets one that gave up.

@@ -174,7 +174,7 @@ fn problems(
         let port = context.settings(&Flags::default())?.config.port;
         match client::probe(&context.home, port) {
             Probe::Free => {}
-            Probe::Ours(_) => problems.push(format!(
+            Probe::Ours(_) | Probe::Stray(_) => problems.push(format!(
                 "a monitor serves port {port} already; stop it first with 'claude-mpm-monitor stop --port {port}'"
             )),
             Probe::Legacy { .. } | Probe::Foreign { .. } => {

@@ -25,6 +25,8 @@ mod run;
 mod service;
 mod settings;
 mod single_instance;
+#[cfg(target_os = "linux")]
+mod stray;
 mod supervision;
 mod support;
 mod tail;
