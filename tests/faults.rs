@@ -342,3 +342,44 @@ fn a_login_lasts_a_month_and_a_link_to_it_ten_minutes() {
     faults.let_pass(11 * 60);
     assert_eq!(monitor.get_with(&third, &[LAST]).status, 401, "eleven minutes later");
 }
+
+#[test]
+fn what_keeps_a_monitor_from_keeping_events_is_the_first_that_its_user_reads() {
+    let faults = Faults::none();
+    let monitor = started(&json!({"durability": "power"}), &faults);
+    let port = monitor.port();
+    let read = |arguments: &[&str]| {
+        let read = monitor.cli(arguments);
+        (read.status.code(), String::from_utf8(read.stdout).expect("text"))
+    };
+    let first_of_status = |what: &str| {
+        let (code, page) = read(&["status"]);
+        assert_eq!(code, Some(0), "it runs: {page}");
+        let (first, rest) = page.split_once("\nServer 1:\n").expect("a block for the server");
+        let said = format!("✗ Server on port {port}: {what}");
+        assert!(first.contains(&said) && first.contains("\n  Suggestion: "), "{page}");
+        assert!(!rest.contains("Status: Running\n"), "{page}");
+        let (code, list) = read(&["list"]);
+        assert!(code == Some(0) && list.contains(&said), "{list}");
+        let (_, health) = read(&["health"]);
+        assert!(health.contains(what), "{health}");
+        let (code, servers) = read(&["status", "--json"]);
+        let servers: Value = serde_json::from_str(&servers).expect("JSON");
+        let trouble = &servers[0]["troubles"][0];
+        assert!(trouble["what"].as_str().is_some_and(|said| said.starts_with(what)), "{servers}");
+        assert!(trouble["way_out"].is_string() && code == Some(0), "{servers}");
+    };
+    faults.fail_syncs(Files::Log);
+    assert_eq!(monitor.post(names::EVENTS, prompt("s", "hello")).status, 503);
+    first_of_status("its store is degraded: ");
+    assert_eq!(read(&["health"]).0, Some(1));
+    faults.heal();
+    wait_until_well(&monitor);
+    let (code, page) = read(&["status"]);
+    assert!(code == Some(0) && page.contains("Status: Running\n") && !page.contains('✗'), "{page}");
+    let token = format!("Bearer {}", monitor.control_token());
+    let paused = monitor.post_with("/api/capture", &[("authorization", &token)], r#"{"paused":true}"#);
+    assert_eq!(paused.status, 200, "{paused:?}");
+    first_of_status("capture is paused until resumed, 0 events not kept so far");
+    assert_eq!(read(&["health"]).0, Some(0), "as its user wants it");
+}

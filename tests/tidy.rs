@@ -61,6 +61,42 @@ fn every_rust_file_opens_by_saying_what_it_owns() {
     assert!(silent.is_empty(), "these do not open with `//!`: {silent:#?}");
 }
 
+/// Files that read in another way than `private` does, and why they may.
+const READS_BY_ITSELF: &[(&str, &str)] = &[
+    ("crates/private/src/", "it is the way"),
+    ("crates/cli/src/import.rs", "what its user names may be a pipe, and as large as it likes"),
+    ("crates/hook/src/discovery.rs", "it runs inside Claude Code's time"),
+    ("crates/protocol/src/typescript.rs", "a test"),
+];
+
+#[test]
+fn what_somebody_else_could_have_placed_is_read_in_the_one_way_that_neither_waits_nor_runs_full() {
+    const READING: [&str; 4] = ["fs::read(", "fs::read_to_string(", "File::open(", "File::options("];
+    let mut files = Vec::new();
+    for folder in entries(&repository().join("crates")) {
+        rust_files(&folder.join("src"), &mut files);
+    }
+    rust_files(&repository().join("src-tauri/src"), &mut files);
+    assert!(files.len() > 100, "the sources were found: {files:?}");
+    let is_test = |path: &Path| path.ends_with("tests.rs") || path.ends_with("fuzz.rs");
+    let mut found = Vec::new();
+    for path in files.iter().filter(|path| !is_test(path)) {
+        let name = path.strip_prefix(repository()).expect("it lies in the repository").display().to_string();
+        if READS_BY_ITSELF.iter().any(|(file, _)| name.starts_with(file)) {
+            continue;
+        }
+        let text = read(path);
+        let product = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default();
+        // The system's own account of its processes is no file that anybody places.
+        let reads = |line: &&str| {
+            let ours = line.replace("LogFile::open(", "");
+            READING.iter().any(|reading| ours.contains(reading)) && !ours.contains("\"/proc/self/")
+        };
+        found.extend(product.lines().filter(reads).map(|line| format!("{name}: {}", line.trim())));
+    }
+    assert!(found.is_empty(), "open these with `private::look`, `peek` or `follow`: {found:#?}");
+}
+
 #[derive(Deserialize)]
 struct Metadata {
     packages: Vec<Package>,

@@ -18,6 +18,7 @@ use crate::args::{LaunchMethod, Listen, Run};
 use crate::context::Context;
 use crate::launch::Target;
 use crate::start::{self, Outcome};
+use crate::trouble::Trouble;
 use launch::Launch;
 use tell::Session;
 
@@ -78,6 +79,13 @@ fn monitor(run: &Run, context: &mut Context<'_, '_>) -> anyhow::Result<Option<Bo
     };
     match found {
         Probe::Ours(running) => Ok(Some(running)),
+        Probe::Stray(stray) => {
+            let Trouble { what, way_out } = Trouble::of_stray(&stray);
+            context
+                .terminal
+                .error(format_args!("your monitor serves port {port}, but {what}"), Some(&way_out));
+            Ok(None)
+        }
         _ => {
             let way_out = "use --port auto for a free one, or stop what is there";
             context.terminal.error(format_args!("port {port} is in use by another program"), Some(way_out));

@@ -118,6 +118,7 @@ pub fn probe_all(home: &Home, ports: &[u16]) -> Vec<(u16, Probe)> {
 
 /// This user's monitors that serve without their runfile, by port.
 pub fn strays(home: &Home) -> Vec<Stray> {
+    // Not asked again: they have their runfiles.
     let known: Vec<u16> =
         runfiles::living(home).unwrap_or_default().iter().map(|runfile| runfile.port).collect();
     let mut ports = ports::of_programs(&stray::PROGRAMS);

@@ -7,7 +7,7 @@ use protocol::paths::Home;
 use protocol::{Health, names};
 use serde_json::Value;
 
-use crate::{Process, ports};
+use crate::{Process, ports, runfiles};
 
 /// What the arguments of a background server and of its supervisor have, each its own.
 const ROLES: [&str; 2] = ["--role=server", "--role=supervisor"];
@@ -56,6 +56,10 @@ impl Stray {
         let process = owners.iter().filter_map(|owner| ours(home, owner.pid)).find(said)?;
         // Another one may hold the other loopback address: then nobody knows who answered.
         if health.pid.is_none() && owners.len() > 1 {
+            return None;
+        }
+        // A second port of one that is known, for its dashboard.
+        if runfiles::living(home).unwrap_or_default().iter().any(|runfile| runfile.pid == process.pid) {
             return None;
         }
         let mode = if is_called(&process, DESKTOP) {

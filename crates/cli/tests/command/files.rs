@@ -16,6 +16,9 @@ const MEMORY_KIB: u32 = 4 * 1024 * 1024;
 /// Larger than any file that is read.
 const HUGE_BYTES: u64 = 8 * 1024 * 1024 * 1024;
 
+/// What is said of a file that is larger.
+const HUGE: &str = "the most that such a file can hold";
+
 /// Puts something in a file's place.
 type Plant = fn(&Path);
 
@@ -28,7 +31,7 @@ const PLANTS: [(&str, Plant); 5] = [
     ("a folder", |path| fs::create_dir(path).unwrap()),
     ("a socket", |path| drop(UnixListener::bind(path).unwrap())),
     // A hole takes no room on the disk.
-    ("the most that such a file can hold", |path| File::create(path).unwrap().set_len(HUGE_BYTES).unwrap()),
+    (HUGE, |path| File::create(path).unwrap().set_len(HUGE_BYTES).unwrap()),
 ];
 
 /// Something in a file's place; what was there is back at the end.
@@ -118,12 +121,19 @@ fn what_stands_in_the_place_of_a_file_that_is_read_is_refused_at_once_and_called
         for (what, plant) in PLANTS {
             let planted = Planted::at(path, plant);
             let ran = ran(&desk, line);
+            drop(planted);
+            if *line == "logs" && what == HUGE {
+                // Of a log that has grown, the end is shown.
+                assert_eq!(ran.code, Some(0), "{ran:?}");
+                continue;
+            }
             let said = format!("{}{}", ran.out, ran.err);
-            assert_eq!(ran.code, *code, "{line} with {what} at {}: {ran:?}", path.display());
+            // How large it is, is seen when it is used.
+            let code = if what == HUGE && *line == tls { Some(1) } else { *code };
+            assert_eq!(ran.code, code, "{line} with {what} at {}: {ran:?}", path.display());
             // Ours are opened without following a link, so what it leads to does not matter.
             let names = said.contains(what) || what == "a device" && said.contains("is a link");
             assert!(names, "{line} with {what} at {}: {said}", path.display());
-            drop(planted);
         }
     }
 }

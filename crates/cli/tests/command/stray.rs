@@ -106,6 +106,25 @@ fn a_server_that_has_lost_only_its_runfile_is_stopped_as_well() {
 }
 
 #[test]
+fn a_second_port_of_a_server_that_is_known_makes_no_second_server() {
+    let desk = Desk::new();
+    let dashboard = free_port();
+    assert_eq!(desk.run(&format!("start --dashboard-port {dashboard}")).code, Some(0));
+    assert_eq!(client::strays(&desk.home), []);
+    assert!(matches!(client::probe(&desk.home, dashboard), Probe::Foreign { .. }));
+    let servers: Value = serde_json::from_str(&desk.run("status --json").out).unwrap();
+    assert_eq!(servers.as_array().map(Vec::len), Some(1), "{servers}");
+    let (server, supervisor) =
+        (desk.wait_for_ours(desk.port).runfile.pid, Supervision::read(&desk.home, desk.port));
+    remove(&desk);
+    let strays = client::strays(&desk.home);
+    let found: Vec<_> = strays.iter().map(|stray| (stray.port, stray.process.pid)).collect();
+    assert_eq!(found, [(desk.port, server)], "once, by the port that it was started for");
+    assert_eq!(desk.run("stop").code, Some(0));
+    assert!(is_gone(server) && is_gone(supervisor.unwrap().pid));
+}
+
+#[test]
 fn a_server_whose_home_was_removed_is_started_anew_with_its_flags() {
     for line in ["restart", "restart --port PORT"] {
         let desk = Desk::new();
