@@ -97,6 +97,11 @@ impl Drop for Desk {
             // A test that failed may have left a server; one that passed has none.
             let _ = client::stop(&self.home, runfile.port, true);
         }
+        // One whose home is gone takes a longer look.
+        let strays = if std::thread::panicking() { client::strays(&self.home) } else { Vec::new() };
+        for stray in strays {
+            let _ = client::stop(&self.home, stray.port, true);
+        }
     }
 }
 
