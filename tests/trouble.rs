@@ -5,8 +5,10 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::process::{Command, Stdio};
 
-use e2e::{Library, Monitor, Options, Socket, WebSocket, prompt, repository};
+use e2e::{Library, Monitor, Options, Socket, WebSocket, our, output, prompt, repository, wait_until};
 use protocol::names;
+use protocol::paths::Home;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 
 /// A limit below which the store cannot grow, in bytes.
@@ -163,4 +165,134 @@ fn status_of(connection: &mut BufReader<TcpStream>, line: &str, body: &str) -> u
     }
     connection.read_exact(&mut vec![0; rest]).expect("the whole answer");
     status
+}
+
+/// Ends a monitor that kept one event, lets something be done to its database, and starts it again.
+fn start_after(change: &str) -> Monitor {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "a needle"));
+    monitor.wait_for_events("query=needle", 1);
+    let stopped = monitor.stop();
+    let connection = Connection::open(Home::at(stopped.home()).database()).expect("there is a database");
+    connection.execute_batch(change).unwrap_or_else(|cause| panic!("{change}: {cause}"));
+    drop(connection);
+    stopped.restart()
+}
+
+#[test]
+fn what_of_a_database_can_be_computed_anew_is_and_nothing_is_set_aside() {
+    for change in [
+        "DELETE FROM meta WHERE name = 'epoch'",
+        "UPDATE meta SET value = 7 WHERE name = 'epoch'",
+        "DELETE FROM meta WHERE name = 'sessions'",
+        "UPDATE meta SET value = 'many' WHERE name = 'sessions'",
+        "UPDATE meta SET value = x'00' WHERE name = 'indexed'",
+        "DROP TABLE meta",
+        "DROP TABLE sessions",
+        "ALTER TABLE sessions DROP COLUMN view",
+        "DROP TABLE search",
+        "DROP INDEX events_id; DROP INDEX sessions_last",
+        // As versions before left it: sessions without a state, and the mark of a later one.
+        "DROP TABLE sessions;
+         CREATE TABLE sessions (
+             session_id TEXT PRIMARY KEY, last_seq INTEGER NOT NULL, read_seq INTEGER NOT NULL,
+             version INTEGER NOT NULL, view TEXT NOT NULL, state TEXT NOT NULL);
+         CREATE INDEX sessions_last ON sessions (last_seq);
+         PRAGMA user_version = 2",
+        // Of somebody else, in a database that is ours.
+        "CREATE TABLE notes (text); CREATE INDEX more ON events (kind)",
+    ] {
+        let monitor = start_after(change);
+        assert_eq!(health(&monitor)["store"], "ok", "{change}");
+        assert_eq!(monitor.events("").sessions(), ["s-1"], "{change}");
+        let session = monitor.get("/api/sessions/s-1").json();
+        assert_eq!(session["events"], 1, "{change}: {session}");
+        monitor.event(prompt("s-2", "another needle"));
+        assert_eq!(monitor.wait_for_events("query=needle", 2).sessions(), ["s-1", "s-2"], "{change}");
+        let listed = monitor.get("/api/sessions").json();
+        let listed = listed["sessions"].as_array().map_or(0, Vec::len);
+        assert_eq!(listed, 2, "{change}");
+        let monitor = monitor.stop().restart();
+        assert_eq!(monitor.events("").sessions(), ["s-1", "s-2"], "{change}: and stays so");
+    }
+}
+
+#[test]
+fn a_database_that_is_no_event_store_is_set_aside_by_name_and_a_new_one_begun() {
+    for (change, why) in [
+        ("DROP TABLE payloads", "its table payloads is missing"),
+        ("DROP TABLE events", "its table events is missing"),
+        ("ALTER TABLE events DROP COLUMN summary", "its table events is missing, or another one"),
+        ("DROP TABLE events; CREATE VIEW events AS SELECT 1", "its table events is missing, or another one"),
+        ("PRAGMA user_version = 0", "belonged to another program"),
+        ("PRAGMA user_version = -1", "no event store of this monitor"),
+        ("PRAGMA user_version = 1", "no event store of this monitor"),
+    ] {
+        let monitor = start_after(change);
+        let store = health(&monitor)["store"].as_str().expect("text").to_owned();
+        assert!(store.starts_with("degraded: the database ") && store.contains(why), "{change}: {store}");
+        assert!(store.contains("a new one begun"), "{change}: {store}");
+        let aside = store.split("set aside as ").nth(1).and_then(|rest| rest.split(".db").next());
+        let aside = format!("{}.db", aside.expect("a path"));
+        let kept = Connection::open(&aside).expect("a database");
+        let tables: u64 =
+            kept.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).expect("it is whole");
+        assert!(tables > 1, "{change}: nothing was deleted");
+        monitor.event(prompt("s-2", "it goes on"));
+        assert_eq!(monitor.events("").sessions(), ["s-2"], "{change}");
+    }
+}
+
+#[test]
+fn a_newer_database_is_left_alone_with_the_way_out() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "kept"));
+    let port = monitor.port().to_string();
+    let stopped = monitor.stop();
+    let database = Home::at(stopped.home()).database();
+    let connection = Connection::open(&database).expect("there is a database");
+    connection.pragma_update(None, "user_version", 99).expect("it can be set");
+    drop(connection);
+    let start = ["start", "--foreground", "--port", &port];
+    let refused = output(our(stopped.home(), "claude-mpm-monitor").args(start), b"");
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert!(!refused.status.success(), "{refused:?}");
+    for words in ["schema version 99", "install a newer monitor", &database.display().to_string()] {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    let connection = Connection::open(&database).expect("it is where it was");
+    let count: u64 =
+        connection.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).expect("whole");
+    assert_eq!(count, 1, "as it was");
+}
+
+#[test]
+fn a_store_is_called_well_only_when_the_next_event_can_be_stored() {
+    for table in ["payloads", "events", "sessions", "meta"] {
+        let monitor = Monitor::start_configured(r#"{"log_level":"INFO"}"#, &[]);
+        monitor.event(prompt("s-1", "before"));
+        let connection = Connection::open(Home::at(monitor.home()).database()).expect("there is a database");
+        // Only what stores events fails.
+        let trap = format!(
+            "CREATE TRIGGER trap BEFORE INSERT ON {table} WHEN {} BEGIN SELECT raise(abort, 'in vain'); END",
+            if table == "meta" { "new.name = 'probe'" } else { "true" }
+        );
+        connection.execute_batch(&trap).expect("a trigger can be made");
+        connection
+            .execute_batch("CREATE TRIGGER now BEFORE INSERT ON events BEGIN SELECT raise(abort, 'now'); END")
+            .expect("a trigger can be made");
+        assert_eq!(monitor.post(names::EVENTS, prompt("s-1", "refused")).status, 503, "{table}");
+        connection.execute_batch("DROP TRIGGER now").expect("it is there");
+        wait_until("it tried again", || {
+            health(&monitor)["store"] == "ok"
+                || monitor.log().contains("the event store still cannot be written")
+        });
+        let store = health(&monitor)["store"].to_string();
+        assert!(store.contains("degraded"), "{table} cannot be written: {store}");
+        connection.execute_batch("DROP TRIGGER trap").expect("it is there");
+        wait_until("it is well", || health(&monitor)["store"] == "ok");
+        assert_eq!(monitor.events("").events.len(), 1, "{table}: what was tried is not seen");
+        monitor.event(prompt("s-2", "after"));
+        assert_eq!(monitor.events("").events.last().expect("events").seq, 2, "{table}: nor counted");
+    }
 }

@@ -14,7 +14,7 @@ mod senders;
 mod socket;
 mod websocket;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use bare::Bare;
 pub use client::Client;
@@ -33,3 +33,16 @@ pub use websocket::WebSocket;
 /// The longest wait for anything. Generous: it is reached only when something is broken, and machines that
 /// run tests are slow at times.
 pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// How long to rest between two looks at what a test waits for.
+const POLL: Duration = Duration::from_millis(10);
+
+/// Waits until something is so that nobody tells of.
+#[track_caller]
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+        std::thread::sleep(POLL);
+    }
+}

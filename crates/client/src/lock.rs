@@ -2,7 +2,8 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
@@ -13,10 +14,12 @@ use crate::runfiles;
 const POLL: Duration = Duration::from_millis(20);
 
 /// The right to serve a port and to write its runfile; released by dropping it. The file itself stays: if it
-/// were removed, two processes could hold locks on two files of the same name.
+/// were removed, two processes could hold locks on two files of the same name. Where somebody removed it nevertheless,
+/// [`Lock::renew`] takes the lock again.
 #[derive(Debug)]
 pub struct Lock {
-    _file: File,
+    path: PathBuf,
+    file: Mutex<File>,
 }
 
 impl Lock {
@@ -34,13 +37,34 @@ impl Lock {
     /// # Errors
     /// When the lock file cannot be made or locked.
     pub fn try_take_file(path: &Path) -> io::Result<Option<Self>> {
-        let file =
-            private::open(path, OpenOptions::new().create(true).read(true).write(true).truncate(false))?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Self { _file: file })),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(error),
+        let file = try_lock(path)?;
+        Ok(file.map(|file| Self { path: path.to_owned(), file: Mutex::new(file) }))
+    }
+
+    /// Whether its file is still where others look for it. When it is not, they do not see that it is held.
+    pub fn is_seen(&self) -> bool {
+        let held = private::identity_of(&self.held());
+        held.is_ok_and(|held| !private::has_left(&self.path, held))
+    }
+
+    /// Takes it again when its file is gone. Its folder must exist.
+    ///
+    /// # Errors
+    /// When another process was faster, or the file cannot be made; then it is as it was.
+    pub fn renew(&self) -> io::Result<()> {
+        if self.is_seen() {
+            return Ok(());
         }
+        let taken = try_lock(&self.path)?.ok_or_else(|| {
+            let path = self.path.display();
+            io::Error::other(format!("{path} was removed and another monitor holds it now; stop one of them"))
+        })?;
+        *self.held() = taken;
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, File> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the lock as soon as it is free, or `None` when it is still held after `limit`.
@@ -65,6 +89,16 @@ impl Lock {
     pub fn is_held(home: &Home, port: u16) -> bool {
         let Ok(file) = private::look(&home.lock(port)) else { return false };
         matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock))
+    }
+}
+
+/// The file, locked; none when another process has locked it.
+fn try_lock(path: &Path) -> io::Result<Option<File>> {
+    let file = private::open(path, OpenOptions::new().create(true).read(true).write(true).truncate(false))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
     }
 }
 

@@ -12,12 +12,13 @@ use protocol::configuration::Place;
 use protocol::paths::Home;
 use protocol::runfile::Access;
 use protocol::{Runfile, Timestamp};
-use server::{Config, Ended, Listeners, Server, Stopped};
+use server::{Claim, Config, Ended, Listeners, Server, Stopped};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::hooks;
 use crate::instances::Neighbours;
+use crate::registration::Registration;
 
 /// How long the start waits for the lock: whoever only looks at it holds it for an instant.
 const LOCK_LIMIT: Duration = Duration::from_millis(300);
@@ -81,9 +82,14 @@ impl Host {
     pub async fn start(config: Config, home: Home, project: Option<String>) -> Result<Self, StartError> {
         let port = config.port;
         let lock = port_lock(&home, port)?;
-        let (database, _database_lock) = database(&home, port)?;
+        let (database, database_lock) = database(&home, port)?;
+        let above = home.clone();
         let mut config = Config {
             database,
+            claim: Claim::new(move || {
+                runfiles::make_folders(&above)?;
+                database_lock.renew()
+            }),
             spool: Some(home.spool()),
             prices: Some(home.prices()),
             token_file: Some(home.token()),
@@ -96,7 +102,7 @@ impl Host {
         if !config.is_loopback() {
             config.allowed_hosts.extend(client::machine_names());
         }
-        let plan = Plan { config, home, project, _database_lock };
+        let plan = Plan { config, home, project };
         let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
         let (announce, runfile) = watch::channel(registration.runfile.clone());
         let (stop, stopped) = watch::channel(false);
@@ -143,7 +149,6 @@ struct Plan {
     config: Config,
     home: Home,
     project: Option<String>,
-    _database_lock: Lock,
 }
 
 impl Plan {
@@ -158,7 +163,11 @@ impl Plan {
         loop {
             let mut stop = stop.clone();
             // A dropped sender means stop, too.
-            let stopped = server.run(async move { drop(stop.wait_for(|stop| *stop).await) }).await?;
+            let served = server.run(async move { drop(stop.wait_for(|stop| *stop).await) });
+            let stopped = tokio::select! {
+                stopped = served => stopped?,
+                never = registration.keep() => match never {},
+            };
             let Ended::Restart { port } = stopped.ended else {
                 tracing::info!(clients = stopped.clients_disconnected, "stopped");
                 return Ok(stopped);
@@ -221,8 +230,9 @@ impl Plan {
             server = server.with_hooks(move |order| hooks::answer(&setup, &folder, order));
         }
         let runfile = self.runfile(&server, port);
-        runfiles::write(&self.home, &runfile)
-            .map_err(|source| StartError::Files { path: self.home.runfile(port), source })?;
+        let registration = Registration::new(self.home.clone(), runfile, lock);
+        registration.write().map_err(|source| StartError::Files { path: self.home.runfile(port), source })?;
+        let runfile = &registration.runfile;
         tracing::info!(
             port,
             pid = runfile.pid,
@@ -230,7 +240,7 @@ impl Plan {
             profile = self.config.profile,
             "serving"
         );
-        Ok((server, Registration { home: self.home.clone(), runfile, lock: Some(lock) }))
+        Ok((server, registration))
     }
 
     /// The files of a server on that port.
@@ -279,27 +289,6 @@ impl Plan {
 /// When this process started, as Linux counts it.
 fn start_ticks() -> Option<u64> {
     protocol::runfile::start_ticks(&std::fs::read_to_string("/proc/self/stat").ok()?)
-}
-
-/// Runfile and lock of a port, given back in this order when serving ends in whatever way.
-#[derive(Debug)]
-struct Registration {
-    home: Home,
-    runfile: Runfile,
-    lock: Option<Lock>,
-}
-
-impl Registration {
-    /// Takes the runfile away and keeps the port's lock.
-    fn into_lock(mut self) -> Lock {
-        self.lock.take().expect("only this takes it, and only once")
-    }
-}
-
-impl Drop for Registration {
-    fn drop(&mut self) {
-        runfiles::remove(&self.home, self.runfile.port);
-    }
 }
 
 fn port_lock(home: &Home, port: u16) -> Result<Lock, StartError> {

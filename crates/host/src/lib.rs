@@ -8,6 +8,7 @@ mod instances;
 mod key;
 mod log_file;
 mod profile;
+mod registration;
 mod settings;
 mod signals;
 mod supervisor;

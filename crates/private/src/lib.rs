@@ -9,7 +9,7 @@ use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
-use tempfile::NamedTempFile;
+pub use tempfile::NamedTempFile as Draft;
 
 #[cfg(not(unix))]
 #[path = "elsewhere.rs"]
@@ -127,6 +127,37 @@ pub fn is_open_to_others(file: &File) -> io::Result<bool> {
     file.metadata().map(|metadata| system::is_open(&metadata))
 }
 
+/// Which file or folder a path leads to: the same for as long as it is there, another one for what takes its place. Where
+/// nothing that is open can be taken away, all are the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity(system::Identity);
+
+/// What a path leads to, links followed. Nothing is opened for it.
+///
+/// # Errors
+/// When nothing is there, or the system does not tell.
+pub fn identity(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|metadata| Identity(system::identity(&metadata)))
+}
+
+/// Which file is open.
+///
+/// # Errors
+/// When the system does not tell.
+pub fn identity_of(file: &File) -> io::Result<Identity> {
+    file.metadata().map(|metadata| Identity(system::identity(&metadata)))
+}
+
+/// Whether a path no longer leads to what it led to. Where the system does not tell, it still does: who may not look for
+/// a while has lost nothing.
+pub fn has_left(path: &Path, known: Identity) -> bool {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    match identity(path) {
+        Ok(there) => there != known,
+        Err(error) => matches!(error.kind(), NotFound | NotADirectory),
+    }
+}
+
 /// Puts a file that only this user can read in place of any former one, or of a link: whole or not at all.
 ///
 /// # Errors
@@ -154,7 +185,7 @@ pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
 ///
 /// # Errors
 /// When it cannot be made.
-pub fn draft(path: &Path) -> io::Result<NamedTempFile> {
+pub fn draft(path: &Path) -> io::Result<Draft> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     tempfile::Builder::new().prefix(".draft-").suffix(".tmp").tempfile_in(folder)
 }

@@ -118,6 +118,13 @@ pub(crate) fn trusted(path: &Path, file: File) -> io::Result<File> {
     if is_trusted { Ok(file) } else { Err(refusal(path, &belongs(owner), "move it away")) }
 }
 
+/// Device and number: no other file has them for as long as somebody has this one open.
+pub(crate) type Identity = (u64, u64);
+
+pub(crate) fn identity(metadata: &Metadata) -> Identity {
+    (metadata.dev(), metadata.ino())
+}
+
 pub(crate) fn is_open(metadata: &Metadata) -> bool {
     metadata.mode() & OTHERS != 0
 }

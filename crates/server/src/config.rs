@@ -8,8 +8,8 @@ use protocol::configuration::Configuration;
 use protocol::instance::InstanceInfo;
 use protocol::{Timestamp, names};
 
-use crate::Capture;
 use crate::tls::Certificate;
+use crate::{Capture, Claim};
 
 /// Everything a server needs to know. `Default` is what a user gets without any setting.
 #[derive(Clone, Debug)]
@@ -28,6 +28,8 @@ pub struct Config {
     pub profile: String,
     /// The event store; its folder is made when missing.
     pub database: PathBuf,
+    /// The right to the place of the store, should its files vanish.
+    pub claim: Claim,
     /// Where hooks leave events that no server could take; none leaves them there.
     pub spool: Option<PathBuf>,
     /// The user's own prices of models, used when the file exists.
@@ -90,6 +92,7 @@ impl Default for Config {
             name: "monitor".to_owned(),
             profile: String::new(),
             database: PathBuf::from("events.db"),
+            claim: Claim::default(),
             spool: None,
             prices: None,
             working_directory: PathBuf::from("."),

@@ -5,6 +5,7 @@
 mod accept;
 mod audit;
 mod capture;
+mod claim;
 mod clients;
 mod compatibility;
 mod config;
@@ -47,6 +48,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 pub use capture::Capture;
+pub use claim::Claim;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
 use hub::Hub;

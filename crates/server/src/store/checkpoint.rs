@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
-use super::lock;
+use super::{lock, schema};
 
 /// Copied whenever the log has grown by so many pages (8 MiB): the later, the fewer times a page is copied.
 const COPY_PAGES: i32 = 1024;
@@ -80,7 +80,7 @@ fn copy(database: &Path, awake: &Receiver<()>, alone: &Mutex<()>) {
 fn copy_once(connection: &mut Option<Connection>, database: &Path) -> rusqlite::Result<()> {
     let connection = match connection {
         Some(connection) => connection,
-        None => connection.insert(Connection::open(database)?),
+        None => connection.insert(schema::open_beside(database)?),
     };
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
 }

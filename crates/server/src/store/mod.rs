@@ -5,14 +5,20 @@
 //! that, and indexed for full-text search when the writer has nothing better to do.
 
 mod checkpoint;
+mod condition;
+mod database;
 mod duplicates;
 mod figures;
+mod files;
+mod log;
+mod place;
 mod query;
 mod read;
 mod retention;
 mod schema;
 mod search;
 mod sessions;
+mod shape;
 mod terms;
 mod writer;
 
@@ -35,7 +41,8 @@ use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
 pub(crate) use terms::Terms;
 
-use writer::{Job, Prepared, Writer};
+use condition::Condition;
+use writer::{Job, Prepared, Shares, Writer};
 
 /// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, and
 /// is sent away when too many wait, so memory stays bounded however fast events come.
@@ -56,6 +63,9 @@ pub(crate) enum StoreError {
     /// The database refused; the text is SQLite's.
     #[error("the event store failed: {0}")]
     Database(String),
+    /// What was stored would not be found again.
+    #[error("the event store is no longer where it belongs, and could not be put back: {0}")]
+    Displaced(String),
     /// Too much waits for the disk.
     #[error("too many events wait for the disk; send them again in a moment")]
     Busy,
@@ -81,7 +91,7 @@ impl StoreError {
     /// For programs: stable, snake_case.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Database(_) => "store_failed",
+            Self::Database(_) | Self::Displaced(_) => "store_failed",
             Self::Busy => "busy",
             Self::Closed => "stopping",
             Self::EmptySearch => "empty_search",
@@ -147,15 +157,12 @@ struct Shared {
     jobs: Mutex<Option<Sender<Job>>>,
     queue: Arc<Semaphore>,
     waiting: Arc<Semaphore>,
-    readers: read::Readers,
+    readers: Arc<read::Readers>,
     /// The newest committed position.
     last_seq: AtomicU64,
     epoch: String,
     writer: Mutex<Option<JoinHandle<()>>>,
-    /// Why the last write failed; none after one that worked.
-    trouble: Arc<Mutex<Option<String>>>,
-    /// What the user should know until the next start.
-    notice: Option<String>,
+    condition: Arc<Condition>,
     costs: Costs,
 }
 
@@ -166,31 +173,27 @@ impl Store {
     /// [`Error::Store`] when the file cannot be made, is no database, or was made by a newer version.
     pub(crate) fn open(config: &Config, publish: Publish) -> Result<Self, Error> {
         let failed = |reason: String| Error::Store { path: config.database.clone(), reason };
-        let schema::Opened { connection, set_aside } =
+        let schema::Opened { connection, notice } =
             schema::open(&config.database, config.durability).map_err(failed)?;
         let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
-        let trouble = Arc::new(Mutex::new(None));
+        let condition = Arc::new(Condition::noting(notice));
+        let readers = Arc::new(read::Readers::new(&config.database));
         let costs = Costs::default();
-        let writer = Writer::new(connection, config, publish, trouble.clone(), costs.clone());
-        let writer = writer.map_err(|e| failed(e.to_string()))?;
+        let shares =
+            Shares { publish, condition: condition.clone(), readers: readers.clone(), costs: costs.clone() };
+        let writer = Writer::new(connection, config, shares).map_err(|e| failed(e.to_string()))?;
         let last_seq = AtomicU64::new(writer.last_seq().0);
         let (jobs, receiver) = mpsc::channel();
         let shared = Arc::new(Shared {
             jobs: Mutex::new(Some(jobs)),
             queue: Arc::new(Semaphore::new(QUEUE_KIB_MAX)),
             waiting: Arc::new(Semaphore::new(WAITING_KIB_MAX)),
-            readers: read::Readers::new(&config.database),
+            readers,
             last_seq,
             epoch,
             writer: Mutex::new(None),
-            trouble,
+            condition,
             costs,
-            notice: set_aside.map(|path| {
-                format!(
-                    "the database was damaged; it was set aside as {} and a new one begun",
-                    path.display()
-                )
-            }),
         });
         let progress = shared.clone();
         let thread = std::thread::Builder::new()
@@ -344,10 +347,9 @@ impl Store {
         &self.shared.epoch
     }
 
-    /// `ok`, or `degraded: <reason>` after a write that failed or a database that was damaged.
+    /// `ok`, or `degraded: <reason>` after a write that failed, or of a database that was damaged or vanished.
     pub(crate) fn state(&self) -> String {
-        let trouble = lock(&self.shared.trouble).clone().or_else(|| self.shared.notice.clone());
-        trouble.map_or_else(|| "ok".to_owned(), |reason| format!("degraded: {reason}"))
+        self.shared.condition.state()
     }
 
     /// Commits what waits and closes the database. Blocks until that is done.

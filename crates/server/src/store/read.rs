@@ -43,6 +43,8 @@ struct Connections {
     idle: Vec<Connection>,
     /// How many are in use.
     taken: usize,
+    /// How often the database was opened anew.
+    opened: u64,
 }
 
 impl Readers {
@@ -56,20 +58,30 @@ impl Readers {
         lock(&self.connections).idle.clear();
     }
 
+    /// Forgets every connection: the database was opened anew, and they read the files that were there before.
+    pub(super) fn renew(&self) {
+        let mut connections = lock(&self.connections);
+        connections.idle.clear();
+        connections.opened += 1;
+    }
+
     /// Runs a read on a connection of its own, for as long as a read may take.
     pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let _turn = self.turn();
-        let idle = lock(&self.connections).idle.pop();
+        let (idle, opened) = {
+            let mut connections = lock(&self.connections);
+            (connections.idle.pop(), connections.opened)
+        };
         let mut connection = idle.map_or_else(|| schema::open_reader(&self.path), Ok)?;
         let (begin, patience) = (Instant::now(), self.patience);
         connection.progress_handler(STEPS, Some(move || begin.elapsed() > patience))?;
         let result = read(&connection);
         connection.progress_handler(STEPS, None::<fn() -> bool>)?;
         let mut connections = lock(&self.connections);
-        if connections.idle.len() < IDLE_MAX {
+        if connections.opened == opened && connections.idle.len() < IDLE_MAX {
             connections.idle.push(connection);
         }
         result

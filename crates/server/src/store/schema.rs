@@ -1,14 +1,11 @@
-//! The database file: how it is opened, its tables, and how an older one becomes a current one.
+//! The database: how it is opened, its tables, and how an older one becomes a current one.
 
-use std::fs::OpenOptions;
-use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::path::Path;
 
-use protocol::Timestamp;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::{files, shape};
 use crate::config::Durability;
 
 /// Each entry brings the schema one version further. Never edit one that was released: add another.
@@ -65,8 +62,8 @@ const MIGRATIONS: &[&str] = &[
      DROP TABLE known;
      CREATE INDEX sessions_last ON sessions (last_seq);",
     // 3. Sessions are written now and then: the position up to which every one of them knows the log. Until now they
-    // were written with each event.
-    "INSERT INTO meta (name, value) SELECT 'sessions', coalesce(max(seq), 0) FROM events;",
+    // were written with each event. Whatever stands there is of no use to what was written without it.
+    "INSERT OR REPLACE INTO meta (name, value) SELECT 'sessions', coalesce(max(seq), 0) FROM events;",
     // 4. The identity, which versions before gave at their start to a database without one.
     "INSERT OR IGNORE INTO meta (name, value) VALUES ('epoch', lower(hex(randomblob(16))));",
 ];
@@ -75,10 +72,6 @@ const MIGRATIONS: &[&str] = &[
 /// smaller ones make large groups dear.
 const PAGE_BYTES: u32 = 8192;
 
-/// The files that SQLite keeps beside a database: its log of changes, who reads it, and what it goes back to without a
-/// log.
-const SIDES: [&str; 3] = ["wal", "shm", "journal"];
-
 /// Where a database's file says that changes go into a log beside it: 2 in both, by SQLite's file format. Without that, the
 /// first connection would write it, with a journal and three syncs.
 const LOG_VERSIONS: Range<usize> = 18..20;
@@ -86,44 +79,71 @@ const LOG_VERSIONS: Range<usize> = 18..20;
 /// The database for its writer, and what the user should know of it.
 pub(super) struct Opened {
     pub connection: Connection,
-    /// Where a damaged database was put, when there was one.
-    pub set_aside: Option<PathBuf>,
+    /// That another one stood in its place, and where that is now.
+    pub notice: Option<String>,
 }
 
-/// Opens the database for its writer, making and migrating it as needed. A damaged one is set aside, never
-/// deleted, and a new one begun: a monitor that does not start helps nobody. The error is a sentence.
+/// Opens the database for its writer, making, migrating and mending it as needed. One that is of no use is set aside,
+/// never deleted, and a new one begun: a monitor that does not start helps nobody. The error is a sentence.
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Opened, String> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        private::make(folder).map_err(|e| format!("could not make its folder: {e}"))?;
-    }
-    let marked = damage_mark(path).exists();
-    match if marked { Err(Unopened::Damaged) } else { try_open(path, durability) } {
-        Ok(connection) => Ok(Opened { connection, set_aside: None }),
-        Err(Unopened::Damaged) => {
-            let set_aside =
-                set_aside(path).map_err(|e| format!("it is damaged and could not be set aside: {e}"))?;
-            tracing::error!(path = %set_aside.display(), "the event store was damaged and set aside");
-            let connection = try_open(path, durability).map_err(|e| e.to_string())?;
-            Ok(Opened { connection, set_aside: Some(set_aside) })
-        }
-        Err(Unopened::Otherwise(reason)) => Err(reason),
-    }
+    files::make_folder(path).map_err(|e| format!("could not make its folder: {e}"))?;
+    let marked = files::is_marked_damaged(path);
+    let why = match if marked { Err(Unopened::damaged()) } else { connect(path, durability) } {
+        Ok(connection) => return Ok(Opened { connection, notice: None }),
+        Err(Unopened::Otherwise(reason)) => return Err(reason),
+        Err(Unopened::Useless(why)) => why,
+    };
+    let aside =
+        files::set_aside(path, "damaged").and_then(|aside| files::unmark_damaged(path).map(|()| aside));
+    let aside =
+        aside.map_err(|e| format!("{why}, and it could not be set aside: {e}"))?.display().to_string();
+    tracing::error!(why, aside, "the event store was of no use and set aside");
+    let connection = connect(path, durability).map_err(|e| e.to_string())?;
+    let notice = format!("{why}; it was set aside as {aside} and a new one begun");
+    Ok(Opened { connection, notice: Some(notice) })
 }
 
 /// Why a database could not be opened.
 #[derive(Debug, thiserror::Error)]
-enum Unopened {
-    /// It is no database, or a broken one.
-    #[error("the database is damaged")]
-    Damaged,
+pub(super) enum Unopened {
+    /// It is no database, a broken one, or holds something else than events. The text says which.
+    #[error("{0}")]
+    Useless(String),
     /// Anything that waiting or another version may solve.
     #[error("{0}")]
     Otherwise(String),
 }
 
+impl Unopened {
+    fn damaged() -> Self {
+        Self::Useless("the database was damaged".to_owned())
+    }
+
+    /// For what only a database with other tables or values answers.
+    pub(super) fn unlike_ours(error: &rusqlite::Error) -> Self {
+        use ErrorCode::{ConstraintViolation, TypeMismatch, Unknown};
+        match error.sqlite_error_code() {
+            None | Some(ConstraintViolation | TypeMismatch | Unknown) => {
+                Self::Useless(format!("the database was no event store of this monitor ({error})"))
+            }
+            Some(_) => Self::of(error),
+        }
+    }
+
+    fn of(error: &rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            _ if is_damage(error) => Self::damaged(),
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+                Self::Otherwise(format!("another program holds it ({error}); end that program"))
+            }
+            _ => Self::Otherwise(error.to_string()),
+        }
+    }
+}
+
 impl From<rusqlite::Error> for Unopened {
     fn from(error: rusqlite::Error) -> Self {
-        if is_damage(&error) { Self::Damaged } else { Self::Otherwise(error.to_string()) }
+        Self::of(&error)
     }
 }
 
@@ -132,86 +152,39 @@ pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
-/// Marks a database in which damage was found while it was in use; the next start sets it aside.
-pub(super) fn mark_damaged(path: &Path) {
-    let marked = private::open(&damage_mark(path), OpenOptions::new().create(true).append(true));
-    if let Err(error) = marked {
-        tracing::warn!(%error, "could not mark the damaged event store");
-    }
-}
-
-fn damage_mark(path: &Path) -> PathBuf {
-    path.with_extension("db.damaged")
-}
-
-fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let now = Timestamp::from_system(SystemTime::now());
-    let target = path.with_extension(format!("damaged-{}.db", now.0));
-    std::fs::rename(path, &target)?;
-    for side in SIDES {
-        let file = beside(path, side);
-        if file.exists() {
-            std::fs::rename(file, beside(&target, side))?;
-        }
-    }
-    match std::fs::remove_file(damage_mark(path)) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(target),
-    }
-}
-
-fn try_open(path: &Path, durability: Durability) -> Result<Connection, Unopened> {
-    let length = length(path).map_err(|e| Unopened::Otherwise(format!("could not open the file: {e}")))?;
-    if length == 0 {
-        let new = new_database()?;
-        make(path, &new).map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
+/// A connection for the writer to the database in this place; it makes one where there is none.
+pub(super) fn connect(path: &Path, durability: Durability) -> Result<Connection, Unopened> {
+    let length = files::length(path);
+    let is_new = length.map_err(|e| Unopened::Otherwise(format!("could not open the file: {e}")))? == 0;
+    if is_new {
+        let made = files::make(path, &new_database()?);
+        made.map_err(|e| Unopened::Otherwise(format!("could not make the file: {e}")))?;
     }
     let mut connection = Connection::open(path)?;
     configure(&connection, durability)?;
-    migrate(&mut connection)?;
-    Ok(connection)
-}
-
-/// Bytes of the database, 0 when there is none. Who may read it is mended, and its log of changes likewise: SQLite makes
-/// that with the rights of the database, but leaves one that is there as it is.
-fn length(path: &Path) -> io::Result<u64> {
-    let length = |path: &Path| match private::open(path, OpenOptions::new().append(true)) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok::<_, io::Error>(0),
-        opened => Ok(opened?.metadata()?.len()),
-    };
-    length(&beside(path, "wal"))?;
-    length(path)
-}
-
-/// Puts a database where there is none: whole or not at all.
-fn make(path: &Path, content: &[u8]) -> io::Result<()> {
-    // What another database left there would be taken for changes of this one.
-    for side in SIDES {
-        match std::fs::remove_file(beside(path, side)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => {}
-        }
+    if !is_new {
+        migrate(&mut connection)?;
+        shape::mend(&mut connection, &empty_database()?)?;
     }
-    private::replace(path, content)
-}
-
-/// A file that SQLite keeps beside a database.
-fn beside(path: &Path, side: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(format!("-{side}"));
-    name.into()
+    Ok(connection)
 }
 
 /// A database without events, as the bytes of its file. Made in memory, it costs one write; [`sync`] is still due.
 fn new_database() -> Result<Vec<u8>, Unopened> {
-    let mut memory = Connection::open_in_memory()?;
-    memory.pragma_update(None, "page_size", PAGE_BYTES)?;
-    memory.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
-    migrate(&mut memory)?;
+    let mut memory = empty_database()?;
     memory.execute("INSERT INTO meta (name, value) VALUES ('unsynced', 0)", [])?;
     let mut file = memory.serialize("main")?.to_vec();
     file[LOG_VERSIONS].fill(2);
     Ok(file)
+}
+
+/// A database without events, in memory.
+fn empty_database() -> Result<Connection, Unopened> {
+    let mut memory = Connection::open_in_memory()?;
+    memory.pragma_update(None, "page_size", PAGE_BYTES)?;
+    memory.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
+    migrate(&mut memory)?;
+    Ok(memory)
 }
 
 fn configure(connection: &Connection, durability: Durability) -> rusqlite::Result<()> {
@@ -252,6 +225,11 @@ pub(super) fn sync(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
+/// Opens a second connection that can write; only where there is a database.
+pub(super) fn open_beside(path: &Path) -> rusqlite::Result<Connection> {
+    Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)
+}
+
 /// Opens a second connection that can only read.
 pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -262,7 +240,8 @@ pub(super) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn migrate(connection: &mut Connection) -> Result<(), Unopened> {
-    let version: usize = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let version = connection.pragma_query_value(None, "user_version", |row| row.get::<_, usize>(0));
+    let version = version.map_err(|e| Unopened::unlike_ours(&e))?;
     if version > MIGRATIONS.len() {
         let known = MIGRATIONS.len();
         return Err(Unopened::Otherwise(format!(
@@ -273,13 +252,19 @@ fn migrate(connection: &mut Connection) -> Result<(), Unopened> {
     if version == MIGRATIONS.len() {
         return Ok(());
     }
+    if version == 0 && !shape::is_empty(connection)? {
+        return Err(Unopened::Useless("the database belonged to another program".to_owned()));
+    }
+    bring_up_to_date(connection, &MIGRATIONS[version..]).map_err(|e| Unopened::unlike_ours(&e))
+}
+
+fn bring_up_to_date(connection: &mut Connection, steps: &[&str]) -> rusqlite::Result<()> {
     let change = connection.transaction()?;
-    for step in &MIGRATIONS[version..] {
+    for step in steps {
         change.execute_batch(step)?;
     }
     change.pragma_update(None, "user_version", MIGRATIONS.len())?;
-    change.commit()?;
-    Ok(())
+    change.commit()
 }
 
 /// Identity of this database, made with it.

@@ -1,22 +1,24 @@
 //! The one thread that writes: takes everything that waits, commits it as one group, publishes it, answers,
 //! and does the chores (search index, retention) when nobody waits.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
-use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use protocol::ingest::{DuplicateKey, Facts};
 use protocol::{Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp};
-use rusqlite::{CachedStatement, Connection, OptionalExtension, params};
+use rusqlite::Connection;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
-use super::checkpoint::Checkpoints;
+use super::condition::Condition;
+use super::database::Database;
 use super::duplicates::{Duplicates, Link};
-use super::sessions::Sessions;
-use super::{Appended, Committed, Publication, Publish, StoreError, lock, retention, schema, search};
+use super::log::{self, Log};
+use super::read::Readers;
+use super::sessions::{self, Sessions};
+use super::{Appended, Committed, Publication, Publish, StoreError, retention, schema, search};
 use crate::config::Config;
 use crate::metrics::Costs;
 
@@ -38,6 +40,9 @@ const SAVE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often a store that could not be written is tried again while no event tries it.
 const PROBE_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How often a writer without work looks whether its files are still there.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How often retention looks at the store's age and size.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(60);
@@ -62,9 +67,16 @@ struct Waiting {
     since: Instant,
 }
 
+/// What the writer shares with everybody else.
+pub(super) struct Shares {
+    pub publish: Publish,
+    pub condition: Arc<Condition>,
+    pub readers: Arc<Readers>,
+    pub costs: Costs,
+}
+
 pub(super) struct Writer {
-    connection: Connection,
-    checkpoints: Checkpoints,
+    database: Database,
     /// Whether a new database may not have reached the disk.
     is_unsynced: bool,
     last_seq: Seq,
@@ -78,10 +90,9 @@ pub(super) struct Writer {
     retention_due: Instant,
     clock: retention::Clock,
     publish: Publish,
-    trouble: Arc<Mutex<Option<String>>>,
+    condition: Arc<Condition>,
     /// Searches that wait for the index, by the position they need.
     searches: Vec<(Seq, oneshot::Sender<()>)>,
-    database: PathBuf,
     costs: Costs,
 }
 
@@ -118,36 +129,25 @@ impl Prepared {
 }
 
 impl Writer {
-    pub(super) fn new(
-        mut connection: Connection,
-        config: &Config,
-        publish: Publish,
-        trouble: Arc<Mutex<Option<String>>>,
-        costs: Costs,
-    ) -> rusqlite::Result<Self> {
+    pub(super) fn new(connection: Connection, config: &Config, shares: Shares) -> rusqlite::Result<Self> {
         let last_seq =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
-        let indexed = search::indexed(&connection)?;
-        let is_unsynced = schema::is_unsynced(&connection)?;
-        let sessions = Sessions::open(&connection)?;
-        let checkpoints = Checkpoints::start(&mut connection, &config.database)?;
+        let Shares { publish, condition, readers, costs } = shares;
         Ok(Self {
-            connection,
-            checkpoints,
-            is_unsynced,
+            is_unsynced: schema::is_unsynced(&connection)?,
             last_seq: Seq(last_seq),
-            indexed,
+            indexed: search::indexed(&connection)?,
             duplicates: Duplicates::default(),
-            sessions,
+            sessions: Sessions::open(&connection)?,
             save_due: Instant::now(),
             has_old_sessions: true,
             limits: retention::Limits::of(config),
             retention_due: Instant::now() + RETENTION_INTERVAL,
             clock: retention::Clock::start(),
             publish,
-            trouble,
+            database: Database::new(connection, config, readers, condition.clone())?,
+            condition,
             searches: Vec::new(),
-            database: config.database.clone(),
             costs,
         })
     }
@@ -167,7 +167,7 @@ impl Writer {
             // Under a steady stream there is never a quiet moment: then one piece of a chore has to fit in between.
             // Not while the store is in trouble: the next group tries it anyway, and senders would wait twice.
             let interval = if self.searches.is_empty() { CHORE_INTERVAL } else { URGENT_INTERVAL };
-            if last_chore.elapsed() >= interval && !self.is_troubled() {
+            if last_chore.elapsed() >= interval && !self.condition.is_troubled() {
                 self.chore();
                 last_chore = Instant::now();
             }
@@ -186,26 +186,24 @@ impl Writer {
         if let Err(error) = self.save_sessions() {
             tracing::warn!(%error, "could not write the sessions; the next start computes them");
         }
-        self.checkpoints.end(&mut self.connection);
-        if let Err((_, error)) = self.connection.close() {
-            tracing::warn!(%error, "could not close the event store");
-        }
+        self.database.close();
     }
 
     /// How long there is nothing to do unless somebody asks.
     fn nap(&self) -> Duration {
-        if self.is_troubled() {
+        if self.condition.is_troubled() {
             PROBE_INTERVAL
         } else if self.sessions.is_unsaved() {
-            self.save_due.saturating_duration_since(Instant::now())
+            self.save_due.saturating_duration_since(Instant::now()).min(LOOK_INTERVAL)
         } else {
-            RETENTION_INTERVAL
+            LOOK_INTERVAL
         }
     }
 
     /// One piece of idle work; false when there is none.
     fn chore(&mut self) -> bool {
-        if self.is_troubled() && self.probe().is_err() {
+        let is_placed = self.database.stay_in_place().is_ok();
+        if !is_placed || (self.condition.is_troubled() && !self.recovers()) {
             return false;
         }
         let retained = if Instant::now() >= self.retention_due { self.retain() } else { Ok(false) };
@@ -227,30 +225,41 @@ impl Writer {
         })
     }
 
-    fn is_troubled(&self) -> bool {
-        lock(&self.trouble).is_some()
-    }
-
     /// No event is acknowledged before a new database is on the disk.
     fn sync(&mut self) -> rusqlite::Result<()> {
         if self.is_unsynced {
-            schema::sync(&self.connection)?;
+            schema::sync(&self.database.connection)?;
             self.is_unsynced = false;
         }
         Ok(())
     }
 
-    /// Finds out whether the store can be written again.
+    /// Whether events can be stored again.
+    fn recovers(&mut self) -> bool {
+        let tried = self.probe();
+        match &tried {
+            Ok(()) => {
+                tracing::info!("the event store can be written again");
+                self.condition.works();
+            }
+            Err(error) => tracing::warn!(%error, "the event store still cannot be written"),
+        }
+        tried.is_ok()
+    }
+
+    /// Writes all that an event writes, and nothing that stays.
     fn probe(&mut self) -> rusqlite::Result<()> {
         self.sync()?;
-        self.connection.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', 1)", [])?;
-        tracing::info!("the event store can be written again");
-        lock(&self.trouble).take();
-        Ok(())
+        let change = self.database.connection.transaction()?;
+        log::probe(&change, Seq(self.last_seq.0 + 1))?;
+        sessions::probe(&change)?;
+        change.execute("INSERT OR REPLACE INTO meta (name, value) VALUES ('probe', 1)", [])?;
+        change.commit()
     }
 
     fn index(&mut self) -> rusqlite::Result<bool> {
-        self.indexed = search::index_some(&mut self.connection, self.indexed)?.unwrap_or(self.last_seq);
+        self.indexed =
+            search::index_some(&mut self.database.connection, self.indexed)?.unwrap_or(self.last_seq);
         let indexed = self.indexed;
         for (_, reply) in self.searches.extract_if(.., |(up_to, _)| *up_to <= indexed) {
             let _ = reply.send(());
@@ -259,7 +268,7 @@ impl Writer {
     }
 
     fn retain(&mut self) -> rusqlite::Result<bool> {
-        let more = retention::delete_some(&mut self.connection, &self.limits, self.clock.today())?;
+        let more = retention::delete_some(&mut self.database.connection, &self.limits, self.clock.today())?;
         if !more {
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
         }
@@ -292,7 +301,7 @@ impl Writer {
             let _ = reply.send(self.mark_read(&session));
         }
         if !saves.is_empty()
-            && !self.is_troubled()
+            && !self.condition.is_troubled()
             && let Err(error) = self.save_sessions()
         {
             tracing::warn!(%error, "could not write the sessions");
@@ -309,25 +318,25 @@ impl Writer {
         let started = Instant::now();
         match self.commit(&mut group) {
             Ok(sessions) => {
+                // After the commit: nothing is acknowledged that lies where nobody finds it again.
+                let placed = self.database.keep_events();
+                if placed.is_ok() {
+                    self.condition.works();
+                }
                 committed(self.last_seq);
                 self.note_costs(&waiting, group.len(), started);
-                lock(&self.trouble).take();
                 let outcomes: Vec<Outcome> = group.iter().map(|event| event.outcome).collect();
                 let stored = group.into_iter().filter(|event| matches!(event.outcome, Outcome::Stored(_)));
                 let events = stored.map(Prepared::into_event).collect();
                 (self.publish)(Publication::Committed(Committed { events, sessions }));
-                answer(waiting, &outcomes);
+                match placed {
+                    Ok(()) => answer(waiting, &outcomes),
+                    // It comes back with the rest of the store, if that does.
+                    Err(error) => refuse(waiting, &error),
+                }
             }
             Err(error) => {
-                tracing::error!(%error, "could not store events");
-                if schema::is_damage(&error) {
-                    schema::mark_damaged(&self.database);
-                }
-                *lock(&self.trouble) = Some(error.to_string());
-                let error = StoreError::from(error);
-                for Waiting { reply, .. } in waiting {
-                    let _ = reply.send(Err(error.clone()));
-                }
+                refuse(waiting, &error);
                 (self.publish)(Publication::Unstored(group.into_iter().map(unstored).collect()));
             }
         }
@@ -342,8 +351,10 @@ impl Writer {
     }
 
     fn mark_read(&mut self, session: &SessionId) -> Result<bool, StoreError> {
-        self.change_sessions(|sessions, connection| sessions.mark_read(connection, session))
-            .map_err(StoreError::from)
+        let is_known =
+            self.change_sessions(|sessions, connection| sessions.mark_read(connection, session))?;
+        self.database.keep_events()?;
+        Ok(is_known)
     }
 
     /// Computes a session anew that another version wrote; false when there is none.
@@ -370,7 +381,7 @@ impl Writer {
     ) -> rusqlite::Result<bool> {
         let written = self.write_sessions(change);
         if written.is_err() {
-            self.sessions.forget(&self.connection);
+            self.sessions.forget(&self.database.connection);
         }
         let (is_done, sessions) = written?;
         if !sessions.is_empty() {
@@ -383,7 +394,7 @@ impl Writer {
         &mut self,
         change: impl FnOnce(&mut Sessions, &Connection) -> rusqlite::Result<bool>,
     ) -> rusqlite::Result<(bool, Vec<Session>)> {
-        let transaction = self.connection.transaction()?;
+        let transaction = self.database.connection.transaction()?;
         let is_done = change(&mut self.sessions, &transaction)?;
         let sessions = self.sessions.settle_group(&transaction, self.last_seq)?;
         transaction.commit()?;
@@ -391,23 +402,31 @@ impl Writer {
     }
 
     /// All events of a group or none of them; answers the sessions that changed.
-    fn commit(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
+    fn commit(&mut self, group: &mut [Prepared]) -> Result<Vec<Session>, StoreError> {
+        if self.database.is_displaced() {
+            self.database.stay_in_place()?;
+        }
         let before = self.last_seq;
         let result = self.sync().and_then(|()| self.insert(group));
-        if result.is_err() {
+        result.map_err(|error| {
             self.last_seq = before;
-            self.sessions.forget(&self.connection);
+            self.sessions.forget(&self.database.connection);
             self.duplicates.forget();
-        }
-        result
+            tracing::error!(%error, "could not store events");
+            if schema::is_damage(&error) {
+                self.database.mark_damaged();
+            }
+            self.condition.fails(error.to_string());
+            StoreError::from(error)
+        })
     }
 
     fn insert(&mut self, group: &mut [Prepared]) -> rusqlite::Result<Vec<Session>> {
-        let change = self.connection.transaction()?;
+        let change = self.database.connection.transaction()?;
         let mut log = Log::open(&change)?;
         let mut last = self.last_seq;
         for Prepared { row, payload, key, facts, may_repeat, outcome, .. } in group {
-            if *may_repeat && let Some(earlier) = position_of(&change, row.id)? {
+            if *may_repeat && let Some(earlier) = log::position_of(&change, row.id)? {
                 *outcome = Outcome::Duplicate(earlier);
                 continue;
             }
@@ -422,7 +441,7 @@ impl Writer {
             log.append(row, payload.get())?;
             if let Link::From(poorer) = link {
                 for earlier in &poorer {
-                    mark_duplicate(&change, *earlier, last)?;
+                    log::mark_duplicate(&change, *earlier, last)?;
                 }
                 self.sessions.supersede(&change, row, &poorer)?;
             }
@@ -449,6 +468,13 @@ enum Outcome {
     Duplicate(Seq),
 }
 
+/// None of the events of these senders is acknowledged.
+fn refuse(waiting: Vec<Waiting>, error: &StoreError) {
+    for Waiting { reply, .. } in waiting {
+        let _ = reply.send(Err(error.clone()));
+    }
+}
+
 /// Each sender learns about its own events.
 fn answer(waiting: Vec<Waiting>, outcomes: &[Outcome]) {
     let mut rest = outcomes;
@@ -461,61 +487,4 @@ fn answer(waiting: Vec<Waiting>, outcomes: &[Outcome]) {
         });
         let _ = reply.send(Ok(Appended { seqs: seqs.collect(), stored, duplicates: count - stored }));
     }
-}
-
-fn position_of(connection: &Connection, id: EventId) -> rusqlite::Result<Option<Seq>> {
-    let mut known = connection.prepare_cached("SELECT seq FROM events WHERE id = ?1")?;
-    let seq: Option<u64> = known.query_row([id.0.as_bytes()], |row| row.get(0)).optional()?;
-    Ok(seq.map(Seq))
-}
-
-/// The two statements that store an event, prepared once for a group.
-struct Log<'c> {
-    row: CachedStatement<'c>,
-    payload: CachedStatement<'c>,
-}
-
-impl<'c> Log<'c> {
-    fn open(connection: &'c Connection) -> rusqlite::Result<Self> {
-        Ok(Self {
-            row: connection.prepare_cached(
-                "INSERT INTO events (seq, id, received_at, occurred_at, source, kind, session_id, agent_id,
-                     agent_type, project, tool_use_id, tool_name, prompt_id, duration_ms, is_error, summary,
-                     duplicate_of)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
-            )?,
-            payload: connection.prepare_cached("INSERT INTO payloads (seq, payload) VALUES (?1, ?2)")?,
-        })
-    }
-
-    fn append(&mut self, row: &Row, payload: &str) -> rusqlite::Result<()> {
-        self.row.execute(params![
-            row.seq.0,
-            row.id.0.as_bytes(),
-            row.received_at.0,
-            row.occurred_at.0,
-            row.source.as_str(),
-            row.kind.as_str(),
-            row.session_id.as_ref().map(protocol::SessionId::as_str),
-            row.agent_id.as_ref().map(protocol::AgentId::as_str),
-            row.agent_type,
-            row.project,
-            row.tool_use_id.as_ref().map(protocol::ToolUseId::as_str),
-            row.tool_name,
-            row.prompt_id,
-            row.duration_ms,
-            row.is_error,
-            row.summary,
-            row.duplicate_of.map(|seq| seq.0),
-        ])?;
-        self.payload.execute(params![row.seq.0, payload])?;
-        Ok(())
-    }
-}
-
-/// Links a stored event to its richer delivery.
-fn mark_duplicate(connection: &Connection, poorer: Seq, richer: Seq) -> rusqlite::Result<()> {
-    let mut mark = connection.prepare_cached("UPDATE events SET duplicate_of = ?2 WHERE seq = ?1")?;
-    mark.execute(params![poorer.0, richer.0])?;
-    Ok(())
 }

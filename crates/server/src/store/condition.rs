@@ -1,0 +1,46 @@
+//! How the store fares, as the writer notes it and everybody may ask.
+
+use std::sync::Mutex;
+
+use super::lock;
+
+/// How the store fares.
+#[derive(Debug, Default)]
+pub(super) struct Condition {
+    /// Why the last write failed; none after one that worked.
+    trouble: Mutex<Option<String>>,
+    /// What the user should know until the next start.
+    notice: Mutex<Option<String>>,
+}
+
+impl Condition {
+    /// Of a store about which its user should know this.
+    pub(super) fn noting(notice: Option<String>) -> Self {
+        Self { notice: Mutex::new(notice), ..Self::default() }
+    }
+
+    pub(super) fn is_troubled(&self) -> bool {
+        lock(&self.trouble).is_some()
+    }
+
+    /// A write failed.
+    pub(super) fn fails(&self, why: String) {
+        *lock(&self.trouble) = Some(why);
+    }
+
+    /// A write worked.
+    pub(super) fn works(&self) {
+        lock(&self.trouble).take();
+    }
+
+    /// Tells the user until the next start, in place of what was told before.
+    pub(super) fn note(&self, notice: String) {
+        *lock(&self.notice) = Some(notice);
+    }
+
+    /// `ok`, or `degraded: <reason>`.
+    pub(super) fn state(&self) -> String {
+        let told = lock(&self.trouble).clone().or_else(|| lock(&self.notice).clone());
+        told.map_or_else(|| "ok".to_owned(), |reason| format!("degraded: {reason}"))
+    }
+}
