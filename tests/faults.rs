@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use e2e::{
     Crashed, Errno, Faults, Files, Monitor, PATIENCE, Random, Senders, WebSocket, lose_power, number, prompt,
-    seed,
+    seed, wait_until,
 };
 use protocol::{names, paths::Home};
 use rusqlite::Connection;
@@ -31,6 +31,72 @@ fn started(settings: &Value, faults: &Faults) -> Monitor {
 
 fn health(monitor: &Monitor) -> Value {
     monitor.get(names::HEALTH).json()
+}
+
+/// As many sessions as their version of the fold makes old at once.
+const OLD_SESSIONS: usize = 3000;
+
+#[test]
+fn after_a_change_of_the_fold_what_is_asked_for_is_there_at_once_and_the_rest_follows() {
+    let faults = Faults::none();
+    let monitor = started(&json!({}), &faults);
+    let old = |number| prompt(&format!("old-{number}"), "from before").to_string();
+    let body: Vec<String> = (0..OLD_SESSIONS).map(old).collect();
+    assert_eq!(monitor.post(names::EVENTS, body.join("\n")).status, 200);
+    let stopped = monitor.stop();
+    let connection = Connection::open(Home::at(stopped.home()).database()).expect("there is a database");
+    let changed = connection.execute("UPDATE sessions SET version = 0, view = ''", []).expect("it is ours");
+    assert_eq!(changed, OLD_SESSIONS);
+    drop(connection);
+
+    let monitor = stopped.restart();
+    let listed = |query: &str| {
+        let sessions = monitor.get(&format!("/api/sessions?{query}")).json()["sessions"].clone();
+        let ids = sessions.as_array().expect("a list").iter();
+        ids.map(|session| session["session_id"].as_str().expect("an id").to_owned()).collect::<Vec<_>>()
+    };
+    let newest: Vec<String> =
+        (0..OLD_SESSIONS).rev().take(200).map(|number| format!("old-{number}")).collect();
+    // Whatever of the others is done by then: nothing more is written.
+    faults.hold_writes();
+    assert_eq!(listed("limit=200"), newest, "a list");
+    assert_eq!(listed("limit=200&status=working"), newest, "a list of those in a state");
+    let oldest = monitor.get("/api/sessions/old-0").json();
+    assert_eq!(oldest["events"], 1, "the oldest one of all: {oldest}");
+    faults.heal();
+
+    wait_until("all are done", || health(&monitor)["rebuild"].is_null());
+    monitor.event(prompt("new", "and on it goes"));
+    assert_eq!(listed("limit=1"), ["new"]);
+    let connection = Connection::open(Home::at(monitor.home()).database()).expect("there is a database");
+    let old: u64 = connection
+        .query_row("SELECT count(*) FROM sessions WHERE version = 0 OR view = ''", [], |row| row.get(0))
+        .expect("it can be read");
+    assert_eq!(old, 0, "none is forgotten");
+}
+
+#[test]
+fn how_far_sessions_are_computed_anew_is_told_while_it_lasts() {
+    let faults = Faults::none();
+    let monitor = started(&json!({}), &faults);
+    for number in 0..10 {
+        monitor.event(prompt(&format!("old-{number}"), "from before"));
+    }
+    let stopped = monitor.stop();
+    let connection = Connection::open(Home::at(stopped.home()).database()).expect("there is a database");
+    connection.execute("UPDATE sessions SET version = 0, view = ''", []).expect("it is ours");
+    // Until it is taken away, nothing that was computed can be written.
+    connection
+        .execute_batch(
+            "CREATE TRIGGER trap BEFORE UPDATE ON sessions BEGIN SELECT raise(abort, 'not yet'); END",
+        )
+        .expect("a trigger can be made");
+    let monitor = stopped.restart();
+    wait_until("it is told", || health(&monitor)["rebuild"] == json!({"done": 0, "total": 10}));
+    connection.execute_batch("DROP TRIGGER trap").expect("it is there");
+    wait_until("it is over", || health(&monitor)["rebuild"].is_null());
+    let listed = monitor.get("/api/sessions").json();
+    assert_eq!(listed["sessions"].as_array().map(Vec::len), Some(10), "{listed}");
 }
 
 /// Waits until the store is well, with nobody sending anything.

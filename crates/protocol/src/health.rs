@@ -50,6 +50,8 @@ pub struct Health {
     pub dependencies: BTreeMap<String, String>,
     /// `ok`, or `degraded: <reason>`.
     pub store: String,
+    /// While sessions are computed anew that another version of the monitor wrote.
+    pub rebuild: Option<Rebuild>,
     /// How the spool fares.
     pub spool: SpoolHealth,
     /// Whether events are kept.
@@ -101,6 +103,19 @@ pub struct ClientInfo {
     pub version: Option<String>,
     /// Since when, in milliseconds since 1970.
     pub connected_at: Timestamp,
+}
+
+/// How far something is that takes a while.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct Rebuild {
+    /// So many sessions are done.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub done: u64,
+    /// Of so many.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub total: u64,
 }
 
 /// Counters since start.

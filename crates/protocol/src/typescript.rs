@@ -11,7 +11,7 @@ use crate::detail::{
     Todo, TodoStatus, ToolCall, TouchedFile, Turn, TurnEnd,
 };
 use crate::figures::{Bucket, Figures, Share, Spread};
-use crate::health::{CaptureHealth, ClientInfo, HealthStats};
+use crate::health::{CaptureHealth, ClientInfo, HealthStats, Rebuild};
 use crate::hooks::{
     Hooks, HooksAction, HooksFile, HooksOrder, HooksProblem, HooksReport, PlannedChange, Scope,
 };
@@ -84,6 +84,7 @@ fn generated() -> String {
         LegacyServer,
         Health,
         HealthStats,
+        Rebuild,
         CaptureHealth,
         SpoolHealth,
         Figures,

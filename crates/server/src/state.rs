@@ -185,6 +185,7 @@ impl Handles {
             },
             dependencies: BTreeMap::from([("sqlite".to_owned(), rusqlite::version().to_owned())]),
             store: self.store.state(),
+            rebuild: self.store.rebuild(),
             spool: self.spool.health(self.config.spool.as_deref()),
             capture: self.config.capture.health(Timestamp::from_system(SystemTime::now())),
             last_seq: self.hub.latest(),

@@ -1120,6 +1120,10 @@ dependencies: { [key in string]: string },
  */
 store: string, 
 /**
+ * While sessions are computed anew that another version of the monitor wrote.
+ */
+rebuild: Rebuild | null, 
+/**
  * How the spool fares.
  */
 spool: SpoolHealth, 
@@ -1164,6 +1168,19 @@ errors: number,
  * When the newest event was stored.
  */
 last_activity: Timestamp | null, };
+
+/**
+ * How far something is that takes a while.
+ */
+export type Rebuild = { 
+/**
+ * So many sessions are done.
+ */
+done: number, 
+/**
+ * Of so many.
+ */
+total: number, };
 
 /**
  * Whether events are kept.

@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use protocol::health::Rebuild;
+
 use super::lock;
 
 /// How the store fares.
@@ -11,6 +13,8 @@ pub(super) struct Condition {
     trouble: Mutex<Option<String>>,
     /// What the user should know until the next start.
     notice: Mutex<Option<String>>,
+    /// How far sessions of another version are computed anew; none when there are none.
+    rebuild: Mutex<Option<Rebuild>>,
 }
 
 impl Condition {
@@ -36,6 +40,15 @@ impl Condition {
     /// Tells the user until the next start, in place of what was told before.
     pub(super) fn note(&self, notice: String) {
         *lock(&self.notice) = Some(notice);
+    }
+
+    /// Sessions are computed anew, so far; or no more.
+    pub(super) fn rebuilds(&self, progress: Option<Rebuild>) {
+        *lock(&self.rebuild) = progress;
+    }
+
+    pub(super) fn rebuild(&self) -> Option<Rebuild> {
+        *lock(&self.rebuild)
     }
 
     /// `ok`, or `degraded: <reason>`.

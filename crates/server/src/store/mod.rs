@@ -14,6 +14,7 @@ mod log;
 mod place;
 mod query;
 mod read;
+mod renewal;
 mod retention;
 mod schema;
 mod search;
@@ -30,6 +31,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use protocol::figures::Figures;
+use protocol::health::Rebuild;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
 use rusqlite::ErrorCode;
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
@@ -42,6 +44,7 @@ pub(crate) use query::{Page, Query};
 pub(crate) use terms::Terms;
 
 use condition::Condition;
+use renewal::Renewal;
 use writer::{Job, Prepared, Shares, Writer};
 
 /// Events in flight between the doors and the disk, in KiB of payload. A sender waits when it is full, and
@@ -162,6 +165,7 @@ struct Shared {
     last_seq: AtomicU64,
     epoch: String,
     writer: Mutex<Option<JoinHandle<()>>>,
+    renewal: Mutex<Option<Renewal>>,
     condition: Arc<Condition>,
     costs: Costs,
 }
@@ -192,6 +196,7 @@ impl Store {
             last_seq,
             epoch,
             writer: Mutex::new(None),
+            renewal: Mutex::new(None),
             condition,
             costs,
         });
@@ -201,7 +206,9 @@ impl Store {
             .spawn(move || writer.run(&receiver, |seq| progress.last_seq.store(seq.0, Ordering::Release)))
             .map_err(|e| failed(e.to_string()))?;
         *lock(&shared.writer) = Some(thread);
-        Ok(Self { shared })
+        let store = Self { shared };
+        *lock(&store.shared.renewal) = Some(Renewal::start(&store).map_err(|e| failed(e.to_string()))?);
+        Ok(store)
     }
 
     /// Stores events and answers when they are committed. Events join the queue at the call, not at the first
@@ -352,8 +359,16 @@ impl Store {
         self.shared.condition.state()
     }
 
+    /// How far sessions of another version are computed anew; none when none are left.
+    pub(crate) fn rebuild(&self) -> Option<Rebuild> {
+        self.shared.condition.rebuild()
+    }
+
     /// Commits what waits and closes the database. Blocks until that is done.
     pub(crate) fn close(&self) {
+        if let Some(renewal) = lock(&self.shared.renewal).take() {
+            renewal.end();
+        }
         self.shared.queue.close();
         self.shared.readers.close();
         drop(lock(&self.shared.jobs).take());

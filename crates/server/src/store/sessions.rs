@@ -5,7 +5,7 @@
 //! A checkpoint never holds an event that can still be taken back, so it stays right whatever comes.
 
 use std::collections::{HashMap, VecDeque};
-use std::time::SystemTime;
+use std::time::{Duration, Instant, SystemTime};
 
 use protocol::ingest::{self, Facts};
 use protocol::{Row, Seq, Session, SessionId, Timestamp};
@@ -26,6 +26,9 @@ const RETRACTABLE_MAX: usize = REMEMBERED_MAX;
 /// Events from which a state is computed anew at most: a minute of work would hold up every sender.
 const REBUILD_EVENTS_MAX: u64 = 50_000;
 
+/// How long a list computes sessions that another version wrote.
+const COMPUTE_PATIENCE: Duration = Duration::from_secs(1);
+
 /// After every event.
 pub(super) const END: Seq = Seq(i64::MAX as u64);
 
@@ -35,8 +38,23 @@ pub(super) struct Sessions {
     /// Those that the present group changed.
     changed: Vec<SessionId>,
     behind: Behind,
+    /// Those that were computed anew for the present group without being in memory, as they are now.
+    renewed: Vec<Session>,
     /// Counts groups, to know which sessions were touched longest ago.
     group: u64,
+}
+
+/// A session of another version as its events tell it.
+pub(super) struct Renewed {
+    id: SessionId,
+    /// None when there are no events.
+    state: Option<SessionState>,
+}
+
+impl Renewed {
+    pub(super) fn compute(connection: &Connection, id: SessionId) -> rusqlite::Result<Self> {
+        Ok(Self { state: load(connection, &id, END)?, id })
+    }
 }
 
 /// Which sessions have events that neither memory nor their row in the database knows.
@@ -78,7 +96,13 @@ impl Sessions {
     /// As another run of the writer left them.
     pub(super) fn open(connection: &Connection) -> rusqlite::Result<Self> {
         let known = known(connection)?;
-        Ok(Self { active: HashMap::new(), changed: Vec::new(), behind: Behind::After(known), group: 0 })
+        Ok(Self {
+            active: HashMap::new(),
+            changed: Vec::new(),
+            behind: Behind::After(known),
+            renewed: Vec::new(),
+            group: 0,
+        })
     }
 
     /// Folds an event into its session.
@@ -130,20 +154,20 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Computes one session anew that another version wrote. False when there is none.
-    pub(super) fn renew_one(&mut self, connection: &Connection) -> rusqlite::Result<bool> {
-        let mut find =
-            connection.prepare_cached("SELECT session_id FROM sessions WHERE version <> ?1 LIMIT 1")?;
-        let found = find.query_row([VERSION], |row| row.get(0).map(SessionId)).optional()?;
-        let Some(id) = found else { return Ok(false) };
-        if self.active(connection, &id, END)?.is_none() {
-            self.active.insert(id.clone(), Active::new(SessionState::new(id.clone())));
+    /// Writes sessions that were computed anew. What happened in one since then has brought it into memory, or its row up to
+    /// date: that counts.
+    pub(super) fn renew(&mut self, connection: &Connection, sessions: Vec<Renewed>) -> rusqlite::Result<()> {
+        for Renewed { id, state } in sessions {
+            if let Some(active) = self.active.get_mut(&id) {
+                active.save(connection, &id)?;
+                self.change(&id);
+            } else if is_of_other_version(connection, &id)? {
+                let mut computed = Active::new(state.unwrap_or_else(|| SessionState::new(id.clone())));
+                computed.save(connection, &id)?;
+                self.renewed.push(computed.state.session());
+            }
         }
-        if let Some(active) = self.active.get_mut(&id) {
-            active.save(connection, &id)?;
-        }
-        self.change(&id);
-        Ok(true)
+        Ok(())
     }
 
     /// Catches up with the log by one session. False when there was nothing to catch up with.
@@ -177,7 +201,8 @@ impl Sessions {
         connection: &Connection,
         last_seq: Seq,
     ) -> rusqlite::Result<Vec<Session>> {
-        let mut sessions = Vec::with_capacity(self.changed.len());
+        let mut sessions = std::mem::take(&mut self.renewed);
+        sessions.reserve(self.changed.len());
         for id in self.changed.drain(..) {
             let Some(active) = self.active.get_mut(&id) else { continue };
             active.is_changed = false;
@@ -224,6 +249,7 @@ impl Sessions {
     pub(super) fn forget(&mut self, connection: &Connection) {
         self.active.clear();
         self.changed.clear();
+        self.renewed.clear();
         // A database that does not even tell that has other troubles; all sessions then wait for the next start.
         self.behind = known(connection).map_or(Behind::None, Behind::After);
     }
@@ -446,6 +472,20 @@ pub(super) fn fold(
     Ok(state)
 }
 
+/// Sessions that another version wrote, the most recently active last.
+pub(super) fn of_other_versions(connection: &Connection) -> rusqlite::Result<Vec<SessionId>> {
+    let mut find =
+        connection.prepare_cached("SELECT session_id FROM sessions WHERE version <> ?1 ORDER BY last_seq")?;
+    let found = find.query_map([VERSION], |row| row.get(0).map(SessionId))?;
+    found.collect()
+}
+
+fn is_of_other_version(connection: &Connection, id: &SessionId) -> rusqlite::Result<bool> {
+    let mut find = connection
+        .prepare_cached("SELECT EXISTS (SELECT 1 FROM sessions WHERE session_id = ?1 AND version <> ?2)")?;
+    find.query_row(params![id.as_str(), VERSION], |row| row.get(0))
+}
+
 /// The position up to which every session's row knows the log.
 fn known(connection: &Connection) -> rusqlite::Result<Seq> {
     connection.query_row("SELECT value FROM meta WHERE name = 'sessions'", [], |row| row.get(0).map(Seq))
@@ -460,20 +500,39 @@ fn to_json(value: &impl serde::Serialize) -> rusqlite::Result<String> {
     serde_json::to_string(value).map_err(|e| rusqlite::Error::ToSqlConversionFailure(Box::new(e)))
 }
 
-/// Sessions in one of these states, or in any when none is named; the most recently active first. Those that
-/// another version wrote are listed once they are computed anew.
+/// Sessions in one of these states, or in any when none is named; the most recently active first. Those that another
+/// version wrote are computed on the spot: what is asked for does not wait until it is its turn. The oldest ones are left out
+/// when that takes too long.
 pub(super) fn list(
     connection: &Connection,
     limit: usize,
     states: &[String],
 ) -> Result<Vec<Session>, StoreError> {
+    let begun = Instant::now();
     let mut list = connection.prepare_cached(
-        "SELECT view FROM sessions
-         WHERE version = ?1
-             AND (?2 = '[]' OR json_extract(view, '$.status.state') IN (SELECT value FROM json_each(?2)))
-         ORDER BY last_seq DESC LIMIT ?3",
+        "SELECT session_id, CASE WHEN version = ?1 THEN view END FROM sessions
+         WHERE version <> ?1 OR ?2 = '[]'
+             OR json_extract(view, '$.status.state') IN (SELECT value FROM json_each(?2))
+         ORDER BY last_seq DESC",
     )?;
-    let views = list.query_map(params![VERSION, to_json(&states)?, limit], |row| row.get::<_, String>(0))?;
-    let views = views.collect::<rusqlite::Result<Vec<_>>>()?;
-    Ok(views.iter().filter_map(|view| serde_json::from_str(view).ok()).collect())
+    let mut found = list.query(params![VERSION, to_json(&states)?])?;
+    let mut sessions = Vec::new();
+    while let Some(row) = found.next()?
+        && sessions.len() < limit
+    {
+        let session = match row.get::<_, Option<String>>(1)? {
+            Some(view) => serde_json::from_str(&view).ok(),
+            None if begun.elapsed() >= COMPUTE_PATIENCE => None,
+            None => {
+                let state = load(connection, &SessionId(row.get(0)?), END)?;
+                state.map(|state| state.session()).filter(|session| is_in(session, states))
+            }
+        };
+        sessions.extend(session);
+    }
+    Ok(sessions)
+}
+
+fn is_in(session: &Session, states: &[String]) -> bool {
+    states.is_empty() || states.iter().any(|state| state == session.status.state.name())
 }

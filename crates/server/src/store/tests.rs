@@ -270,6 +270,33 @@ async fn sessions_that_another_version_wrote_are_computed_anew() {
 }
 
 #[tokio::test]
+async fn sessions_of_another_version_are_computed_the_newest_first() {
+    const SESSIONS: usize = 300;
+    let folder = tempfile::tempdir().expect("a folder");
+    let config = config(folder.path());
+    let (store, _published) = open(&config);
+    // By name and by the order of their rows the last ones would come last.
+    let one = |number| {
+        event(&format!(r#"{{"hook_event_name":"Stop","session_id":"s-{number:03}","cwd":"/w/shop"}}"#))
+    };
+    append(&store, (0..SESSIONS).map(one).collect()).await;
+    store.close();
+    let opened = schema::open(&config.database, config.durability).expect("the database opens");
+    opened.connection.execute("UPDATE sessions SET version = 0", []).expect("the version can be set");
+    drop(opened);
+
+    let (store, published) = open(&config);
+    let mut renewed = Vec::new();
+    while renewed.len() < SESSIONS {
+        let group = published.recv_timeout(Duration::from_secs(60)).expect("they are published");
+        renewed.extend(group.sessions.into_iter().map(|session| session.session_id.0));
+    }
+    let expected: Vec<String> = (0..SESSIONS).rev().map(|number| format!("s-{number:03}")).collect();
+    assert_eq!(renewed, expected);
+    store.close();
+}
+
+#[tokio::test]
 async fn a_database_of_the_first_version_becomes_a_current_one_with_all_it_holds() {
     let folder = tempfile::tempdir().expect("a folder");
     let config = config(folder.path());

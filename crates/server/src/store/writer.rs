@@ -17,7 +17,7 @@ use super::database::Database;
 use super::duplicates::{Duplicates, Link};
 use super::log::{self, Log};
 use super::read::Readers;
-use super::sessions::{self, Sessions};
+use super::sessions::{self, Renewed, Sessions};
 use super::{Appended, Committed, Publication, Publish, StoreError, retention, schema, search};
 use crate::config::Config;
 use crate::metrics::Costs;
@@ -53,6 +53,8 @@ pub(super) enum Job {
     Append { events: Vec<Prepared>, since: Instant, reply: oneshot::Sender<Result<Appended, StoreError>> },
     /// Note that somebody has seen a session as it is now; answers whether there is one.
     Read { session: SessionId, reply: oneshot::Sender<Result<bool, StoreError>> },
+    /// Write sessions that were computed anew; answers whether that is done.
+    Renewed { sessions: Vec<Renewed>, reply: SyncSender<Result<bool, StoreError>> },
     /// Write what is known of sessions; answers when that is done, or not to be done.
     SaveSessions { reply: SyncSender<()> },
     /// Make everything up to a position searchable.
@@ -84,8 +86,6 @@ pub(super) struct Writer {
     duplicates: Duplicates,
     sessions: Sessions,
     save_due: Instant,
-    /// Whether sessions may be left that another version wrote.
-    has_old_sessions: bool,
     limits: retention::Limits,
     retention_due: Instant,
     clock: retention::Clock,
@@ -140,7 +140,6 @@ impl Writer {
             duplicates: Duplicates::default(),
             sessions: Sessions::open(&connection)?,
             save_due: Instant::now(),
-            has_old_sessions: true,
             limits: retention::Limits::of(config),
             retention_due: Instant::now() + RETENTION_INTERVAL,
             clock: retention::Clock::start(),
@@ -171,7 +170,8 @@ impl Writer {
                 self.chore();
                 last_chore = Instant::now();
             }
-            let wait = if self.searches.is_empty() { IDLE } else { Duration::ZERO };
+            let is_waited_for = !self.searches.is_empty() || self.sessions.is_behind();
+            let wait = if is_waited_for { Duration::ZERO } else { IDLE };
             match jobs.recv_timeout(wait) {
                 Ok(job) => self.take_group(job, jobs, &committed),
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -212,14 +212,12 @@ impl Writer {
             false if self.sessions.is_behind() => self.change_sessions(Sessions::catch_up_one),
             false if self.sessions.is_unsaved() && Instant::now() >= self.save_due => self.save_sessions(),
             false if self.indexed < self.last_seq => self.index(),
-            false if self.has_old_sessions => self.renew(),
             false => Ok(false),
         });
         done.unwrap_or_else(|error| {
             tracing::warn!(%error, "a chore of the event store failed");
             self.searches.clear();
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
-            self.has_old_sessions = false;
             self.save_due = Instant::now() + RETENTION_INTERVAL;
             false
         })
@@ -280,6 +278,7 @@ impl Writer {
         let mut waiting = Vec::new();
         let mut events: Vec<Prepared> = Vec::new();
         let mut reads = Vec::new();
+        let mut renewals = Vec::new();
         let mut saves = Vec::new();
         let mut next = Some(first);
         while let Some(job) = next {
@@ -289,6 +288,7 @@ impl Writer {
                     if events.is_empty() { events = more } else { events.append(&mut more) }
                 }
                 Job::Read { session, reply } => reads.push((session, reply)),
+                Job::Renewed { sessions, reply } => renewals.push((sessions, reply)),
                 Job::SaveSessions { reply } => saves.push(reply),
                 Job::Index { up_to, reply } if up_to <= self.indexed => drop(reply.send(())),
                 Job::Index { up_to, reply } => self.searches.push((up_to, reply)),
@@ -299,6 +299,9 @@ impl Writer {
         // After the events that came before them: what was seen is what was stored.
         for (session, reply) in reads {
             let _ = reply.send(self.mark_read(&session));
+        }
+        for (renewed, reply) in renewals {
+            let _ = reply.try_send(self.renew(renewed).map_err(StoreError::from));
         }
         if !saves.is_empty()
             && !self.condition.is_troubled()
@@ -357,11 +360,8 @@ impl Writer {
         Ok(is_known)
     }
 
-    /// Computes a session anew that another version wrote; false when there is none.
-    fn renew(&mut self) -> rusqlite::Result<bool> {
-        let renewed = self.change_sessions(Sessions::renew_one)?;
-        self.has_old_sessions = renewed;
-        Ok(renewed)
+    fn renew(&mut self, renewed: Vec<Renewed>) -> rusqlite::Result<bool> {
+        self.change_sessions(|sessions, connection| sessions.renew(connection, renewed).map(|()| true))
     }
 
     /// Writes what is known of sessions, all of it: what the log tells and memory does not is read first.
