@@ -189,6 +189,45 @@ fn the_transcript_that_a_hook_names_tells_tokens_cost_title_and_the_key_esc() {
     assert_eq!(session.tokens, Some(tokens), "nothing is counted twice");
 }
 
+/// More sessions than whose transcripts are followed at once.
+const MANY_SESSIONS: usize = 600;
+
+#[test]
+fn for_the_transcript_of_a_new_session_that_of_the_quietest_gives_way_until_it_is_heard_of() {
+    let monitor = Monitor::start();
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let recorded = repository().join("tests/fixtures/transcripts/first.jsonl");
+    let recorded = std::fs::read_to_string(recorded).expect("the transcript can be read");
+    let (before, after) = recorded.split_at(recorded.find("compact_boundary").expect("it was compacted"));
+    let hook = |session: &str| {
+        json!({ "source": "hook", "occurred_at": 1_787_393_400_000u64, "payload": {
+            "session_id": session, "hook_event_name": "UserPromptSubmit", "prompt": "go",
+            "transcript_path": folder.path().join(format!("{session}.jsonl")),
+        } })
+        .to_string()
+    };
+    let write = |session: &str, text: &str| {
+        // Each with responses of its own: what two files say alike is told once.
+        let own = text.replace("msg_", session).replace("\"first\"", &format!("{session:?}"));
+        std::fs::write(folder.path().join(format!("{session}.jsonl")), own).expect("it can be written");
+    };
+    let is_read = |session: &Session| session.tokens.is_some_and(|tokens| tokens.responses == 3);
+    write("quiet", before);
+    monitor.post("/api/events", hook("quiet"));
+    let tokens = eventually(&monitor, "quiet", is_read).tokens;
+
+    let others: Vec<String> = (0..MANY_SESSIONS).map(|number| hook(&format!("other-{number}"))).collect();
+    assert_eq!(monitor.post("/api/events", others.join("\n")).status, 200);
+    write("new", before);
+    monitor.post("/api/events", hook("new"));
+    eventually(&monitor, "new", is_read);
+
+    write("quiet", &format!("{before}{after}"));
+    monitor.post("/api/events", hook("quiet"));
+    let session = eventually(&monitor, "quiet", |session| session.status.state == State::Interrupted);
+    assert_eq!(session.tokens, tokens, "nothing is counted twice");
+}
+
 /// Only root can be somebody else, and only Linux tells.
 #[test]
 fn a_transcript_that_somebody_else_names_is_not_read() {

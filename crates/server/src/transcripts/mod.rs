@@ -33,8 +33,12 @@ const QUIET_MAX: Duration = Duration::from_secs(30 * 60);
 /// A session that ended writes its last lines within this.
 const ENDED_MAX: Duration = Duration::from_secs(30);
 
-/// Files followed at once; the ones beyond are taken when others have gone quiet.
+/// Files followed at once: each is looked at every second. For one more, the one that was quiet for longest gives way.
 const FILES_MAX: usize = 512;
+
+/// Files that gave way and of which is known how far they were read, so that nothing is read twice when they are named
+/// again.
+const PARKED_MAX: usize = 4096;
 
 /// Events taken from the hub at once.
 const EVENTS_MAX: usize = 512;
@@ -105,6 +109,8 @@ struct Desk {
     teller: Teller,
     /// By session, for every event of one asks for its own.
     files: HashMap<String, Vec<Followed>>,
+    /// How far files that gave way were read.
+    parked: HashMap<PathBuf, Tail>,
 }
 
 struct Followed {
@@ -118,7 +124,7 @@ struct Followed {
 
 impl Desk {
     fn new(prices: Prices) -> Self {
-        Self { teller: Teller::new(prices), files: HashMap::new() }
+        Self { teller: Teller::new(prices), files: HashMap::new(), parked: HashMap::new() }
     }
 
     fn has_work(&self) -> bool {
@@ -165,12 +171,35 @@ impl Desk {
         let is_transcript = path.is_absolute() && path.extension() == Some(OsStr::new("jsonl"));
         let followed = || self.files.values().flatten();
         let is_known = || followed().any(|file| file.tail.path() == path);
-        if !is_transcript || is_known() || followed().count() >= FILES_MAX {
+        if !is_transcript
+            || is_known()
+            || (followed().count() >= FILES_MAX && self.make_room(until).is_none())
+        {
             return;
         }
         let subagents = origin.agent.is_none().then(|| path.with_extension("").join("subagents"));
         let session = self.files.entry(origin.session.clone()).or_default();
-        session.push(Followed { tail: Tail::new(path), origin, until, subagents });
+        let tail = self.parked.remove(&path).unwrap_or_else(|| Tail::new(path));
+        session.push(Followed { tail, origin, until, subagents });
+    }
+
+    /// Lets the file give way that was quiet for longest; `None` when all were heard of later than what wants its place.
+    fn make_room(&mut self, until: Instant) -> Option<()> {
+        let all = self.files.iter().flat_map(|(session, files)| {
+            files.iter().enumerate().map(move |(at, file)| (file.until, session, at))
+        });
+        let quietest = all.min_by_key(|(quiet, ..)| *quiet).filter(|(quiet, ..)| *quiet < until);
+        let (session, at) = quietest.map(|(_, session, at)| (session.clone(), at))?;
+        let files = self.files.get_mut(&session)?;
+        let Followed { tail, .. } = files.swap_remove(at);
+        if files.is_empty() {
+            self.files.remove(&session);
+        }
+        if self.parked.len() >= PARKED_MAX {
+            self.parked.clear();
+        }
+        self.parked.insert(tail.path().to_owned(), tail);
+        Some(())
     }
 
     /// Reads what is new in all files; gives the events that it tells.
