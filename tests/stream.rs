@@ -351,3 +351,35 @@ fn visit_in_haste(monitor: &Monitor) {
     socket.ask("40", "40");
     socket.ask(r#"421["get_version"]"#, "431");
 }
+
+#[test]
+fn a_snapshot_counts_all_sessions_and_has_those_that_wait_however_old_they_are() {
+    let monitor = Monitor::start();
+    let ask = json!({
+        "hook_event_name": "PermissionRequest", "session_id": "waiting", "cwd": "/w/shop", "tool_name": "Bash",
+        "tool_input": {"command": "git push"}, "tool_use_id": "toolu_1",
+    });
+    monitor.event(ask.to_string());
+    let many: Vec<String> = (0..300).map(|number| prompt(&format!("s-{number}"), "go").to_string()).collect();
+    assert_eq!(monitor.post(names::EVENTS, many.join("\n")).status, 200);
+    monitor
+        .event(json!({"hook_event_name": "SessionEnd", "session_id": "s-0", "reason": "other"}).to_string());
+
+    let mut socket = connect(&monitor);
+    let snapshot = subscribe(&mut socket, &json!({}));
+    let ids: Vec<&str> = snapshot.sessions.iter().map(|session| session.session_id.as_str()).collect();
+    assert_eq!((ids.len(), ids.last()), (201, Some(&"waiting")), "the newest, and who waits");
+    let counts = &snapshot.counts;
+    assert_eq!((counts.total, counts.open), (301, 300));
+    let states = json!({"needs_you": 1, "working": 299, "closed": 1});
+    assert_eq!(serde_json::to_value(&counts.states).expect("JSON"), states);
+    assert_eq!(monitor.get("/api/sessions?limit=1").json()["counts"]["states"], states);
+
+    monitor.event(prompt("one-more", "go"));
+    let told: SessionsChanged = serde_json::from_value(socket.event("sessions")).expect("sessions");
+    assert_eq!((told.changed.len(), told.counts.total), (1, 302));
+    let monitor = monitor.crash().restart();
+    let mut socket = connect(&monitor);
+    let counts = subscribe(&mut socket, &json!({})).counts;
+    assert_eq!((counts.total, counts.open, counts.states["working"]), (302, 301, 300), "after a restart");
+}

@@ -62,7 +62,7 @@ async fn try_listen(monitor: &Monitor, tell: impl Fn(News)) -> anyhow::Result<st
             Some((event, json)) if event == format!("2{}", names::STREAM) => {
                 let (name, data): (String, Value) = parse(json)?;
                 if name == "sessions" {
-                    let SessionsChanged { changed } = serde_json::from_value(data)?;
+                    let SessionsChanged { changed, .. } = serde_json::from_value(data)?;
                     tell(News::Changed(changed));
                 }
             }

@@ -1,7 +1,9 @@
 // Claims about the views: what a person with several sessions finds where.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
+import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { seedAll, seedSession } from './seed.mjs';
@@ -39,6 +41,59 @@ test('of very many sessions the overview shows the first, and all on demand', as
   await more.waitFor({ state: 'detached' });
   assert.equal(await at(page, 'session-card').count(), 60);
 });
+
+test('what is counted are all sessions, and who waits is shown however long ago that began', async (t) => {
+  const monitor = await startMonitor(t);
+  await seedSession(monitor, { id: 'needs_you-0000-session', end: 'needs_you' });
+  const many = Array.from({ length: 450 }, (_, number) => prompt(`many-${number}`, `task ${number}`));
+  await monitor.post(...many);
+  const page = await openPage(monitor, { hash: '' });
+  await card(page, 'needs_you').waitFor();
+  assert.equal(await at(page, 'waiting').innerText(), '1');
+  assert.equal(await at(page, 'session-count').innerText(), '451 sessions');
+  assert.equal(await at(page, 'session-count').getAttribute('title'), '451 of them not ended');
+  assert.match(await at(page, 'figures').innerText(), /Working\s+450\s+[^]*Open sessions\s+451/);
+  assert.match(await at(page, 'group-working').locator('.count').innerText(), /^450$/);
+  assert.match(await at(page, 'rest').innerText(), /^The newest 201 of 451 sessions are shown/);
+
+  await monitor.post(prompt('one-more', 'go'));
+  await at(page, 'session-count').getByText('452 sessions').waitFor();
+  await monitor.post({ ...prompt('many-0', ''), hook_event_name: 'SessionEnd', reason: 'other' });
+  await at(page, 'group-working').locator('.count').getByText('450', { exact: true }).waitFor();
+  assert.equal(await at(page, 'session-count').getAttribute('title'), '451 of them not ended');
+});
+
+for (const [width, theme] of [[1280, 'light'], [1280, 'dark'], [390, 'light'], [390, 'dark']]) {
+  test(`while sessions are computed anew the page says so and no longer, ${width} pixels wide, ${theme}`, async (t) => {
+    const first = await startMonitor(t);
+    await first.post(...Array.from({ length: 12 }, (_, number) => prompt(`old-${number}`, `task ${number}`)));
+    const listed = async (monitor) => (await (await fetch(`${monitor.url}/api/sessions`)).json()).sessions.length;
+    assert.equal(await listed(first), 12);
+    await first.crash();
+    // As another version of the monitor left them, and such that what is computed cannot be written yet.
+    change(first, "UPDATE sessions SET version = 0, view = ''");
+    change(first, "CREATE TRIGGER trap BEFORE UPDATE ON sessions BEGIN SELECT raise(abort, 'not yet'); END");
+    const monitor = await startMonitor(t, first);
+    const page = await openPage(monitor, { hash: '', width, theme });
+    const banner = at(page, 'banner-rebuild');
+    await banner.waitFor();
+    assert.match(await banner.innerText(), /Reading 0 of 12 sessions anew…/);
+    assert.equal(await at(page, 'session-card').count(), 12, 'what is asked for is there');
+    assert.equal(await at(page, 'group-working').locator('.count').innerText(), '12', 'and counted');
+    const [box, view] = [await banner.boundingBox(), await page.evaluate(() => document.body.scrollWidth)];
+    assert.ok(view <= width && box.width <= width, `it fits: ${view}, ${JSON.stringify(box)}`);
+    if (process.env.PICTURES) await page.screenshot({ path: `${process.env.PICTURES}/${width}-${theme}.png` });
+    change(first, 'DROP TRIGGER trap');
+    await banner.waitFor({ state: 'detached' });
+    assert.equal(await at(page, 'session-card').count(), 12);
+  });
+}
+
+/** Changes the database of a monitor behind its back. */
+function change({ home }, sql) {
+  const script = 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()';
+  execFileSync('python3', ['-c', script, join(home, 'monitor', 'events.db'), sql]);
+}
 
 test('a question that is answered leaves the overview by itself', async (t) => {
   const monitor = await startMonitor(t);

@@ -1,5 +1,7 @@
 //! A session as lists show it: what it is, what it is doing, and what it needs.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{AgentId, Seq, SessionId, Timestamp};
@@ -173,6 +175,28 @@ impl State {
         "closed",
         "lost",
     ];
+}
+
+/// How many sessions there are, all that are stored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[cfg_attr(test, derive(ts_rs::TS))]
+pub struct SessionCounts {
+    /// All of them.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub total: u64,
+    /// Those that have not ended.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub open: u64,
+    /// Those that are done and nobody has seen it.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub unread: u64,
+    /// Their agents that run.
+    #[cfg_attr(test, ts(type = "number"))]
+    pub agents: u64,
+    /// By the name of their state. Those that still wait to be computed anew are in none.
+    #[cfg_attr(test, ts(type = "Record<string, number>"))]
+    pub states: BTreeMap<String, u64>,
 }
 
 /// What somebody must answer.

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::session::SessionCounts;
 use crate::{Row, Seq, Session};
 
 /// Client → server, event `subscribe`. Everything is optional.
@@ -84,8 +85,11 @@ pub struct Snapshot {
     pub last_seq: Seq,
     /// Rows, oldest first.
     pub snapshot: Vec<Row>,
-    /// Sessions, the most recently active first.
+    /// Sessions, the most recently active first, and behind them some that wait for their user however long ago they were.
     pub sessions: Vec<Session>,
+    /// How many there are in all.
+    #[serde(default)]
+    pub counts: SessionCounts,
     /// With `after`: more rows lie between the last one sent and `last_seq`. Without: older rows exist.
     pub has_more: bool,
 }
@@ -116,4 +120,7 @@ pub struct Gap {
 pub struct SessionsChanged {
     /// Their new state.
     pub changed: Vec<Session>,
+    /// How many sessions there are in all now.
+    #[serde(default)]
+    pub counts: SessionCounts,
 }

@@ -16,7 +16,7 @@ use crate::hooks::{
     Hooks, HooksAction, HooksFile, HooksOrder, HooksProblem, HooksReport, PlannedChange, Scope,
 };
 use crate::instance::{Instance, LegacyServer};
-use crate::session::{AgentCount, Ask, CurrentCall, Progress, State, Status, Tokens};
+use crate::session::{AgentCount, Ask, CurrentCall, Progress, SessionCounts, State, Status, Tokens};
 use crate::spool::SpoolHealth;
 use crate::stream::{Batch, Filter, Gap, SessionsChanged, Snapshot, Subscribe};
 use crate::{
@@ -54,6 +54,7 @@ fn generated() -> String {
         CurrentCall,
         AgentCount,
         Progress,
+        SessionCounts,
         Tokens,
         SessionDetail,
         Agent,

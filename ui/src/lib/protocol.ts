@@ -373,6 +373,31 @@ total: number,
 current?: string, };
 
 /**
+ * How many sessions there are, all that are stored.
+ */
+export type SessionCounts = { 
+/**
+ * All of them.
+ */
+total: number, 
+/**
+ * Those that have not ended.
+ */
+open: number, 
+/**
+ * Those that are done and nobody has seen it.
+ */
+unread: number, 
+/**
+ * Their agents that run.
+ */
+agents: number, 
+/**
+ * By the name of their state. Those that still wait to be computed anew are in none.
+ */
+states: Record<string, number>, };
+
+/**
  * What a session has used, by the responses that its transcripts tell; its subagents are counted too.
  */
 export type Tokens = { 
@@ -896,9 +921,13 @@ last_seq: Seq,
  */
 snapshot: Array<Row>, 
 /**
- * Sessions, the most recently active first.
+ * Sessions, the most recently active first, and behind them some that wait for their user however long ago they were.
  */
 sessions: Array<Session>, 
+/**
+ * How many there are in all.
+ */
+counts: SessionCounts, 
 /**
  * With `after`: more rows lie between the last one sent and `last_seq`. Without: older rows exist.
  */
@@ -935,7 +964,11 @@ export type SessionsChanged = {
 /**
  * Their new state.
  */
-changed: Array<Session>, };
+changed: Array<Session>, 
+/**
+ * How many sessions there are in all now.
+ */
+counts: SessionCounts, };
 
 /**
  * The answer of `GET /api/settings`.

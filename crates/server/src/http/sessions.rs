@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, Query as QueryString, State};
-use protocol::session::State as SessionStatus;
+use protocol::session::{SessionCounts, State as SessionStatus};
 use protocol::{Seq, Session, SessionDetail, SessionId};
 use serde::Serialize;
 
@@ -18,6 +18,8 @@ const SESSIONS_MAX: usize = 500;
 #[derive(Serialize)]
 pub(super) struct List {
     sessions: Vec<Session>,
+    /// How many there are in all, whatever was asked for.
+    counts: SessionCounts,
 }
 
 /// `GET /api/sessions`.
@@ -38,8 +40,10 @@ pub(super) async fn list(
         }
     }
     let limit = limit.clamp(1, SESSIONS_MAX);
-    let sessions = app.read(move |store| store.sessions(limit, &states)).await?;
-    Ok(Json(List { sessions }))
+    let read = move |store: &Store| {
+        Ok(List { sessions: store.sessions(limit, &states)?, counts: store.session_counts() })
+    };
+    Ok(Json(app.read(read).await?))
 }
 
 fn known_state(name: &str, state: &str) -> Result<String, ApiError> {

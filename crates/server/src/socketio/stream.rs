@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use protocol::session::SessionCounts;
 use protocol::stream::{Filter, Snapshot, Subscribe};
 use protocol::{Seq, Timestamp, names};
 use serde::Serialize;
@@ -29,6 +30,9 @@ const SNAPSHOT_DEFAULT: usize = 500;
 /// Sessions of a snapshot.
 const SNAPSHOT_SESSIONS: usize = 200;
 
+/// And of those that wait for their user.
+const SNAPSHOT_URGENT: usize = 100;
+
 /// At most so many rows in one batch; a client that catches up gets several. Each client has batches of its own on their
 /// way, so this and what it has not read are most of what a hundred of them need in a flood.
 const BATCH_ROWS_MAX: usize = 200;
@@ -52,6 +56,7 @@ struct EncodedBatch<'a> {
 #[derive(Serialize)]
 struct EncodedSessions<'a> {
     changed: Vec<&'a RawValue>,
+    counts: SessionCounts,
 }
 
 /// Opens the namespace.
@@ -125,15 +130,18 @@ async fn snapshot(app: &AppState, request: &Subscribe, position: Seq) -> Result<
         error: filter.error,
         ..Query::default()
     };
-    let read =
-        move |store: &crate::store::Store| Ok((store.page(&query)?, store.sessions(SNAPSHOT_SESSIONS, &[])?));
-    let (Page { events, has_more }, sessions) = app.read(read).await?;
+    let read = move |store: &crate::store::Store| {
+        let sessions = store.sessions_to_watch(SNAPSHOT_SESSIONS, SNAPSHOT_URGENT)?;
+        Ok((store.page(&query)?, sessions, store.session_counts()))
+    };
+    let (Page { events, has_more }, sessions, counts) = app.read(read).await?;
     Ok(Snapshot {
         epoch: app.store.epoch().to_owned(),
         server_version: env!("CARGO_PKG_VERSION").to_owned(),
         last_seq: position,
         snapshot: events.into_iter().map(|(row, _)| row).collect(),
         sessions,
+        counts,
         has_more,
     })
 }
@@ -149,7 +157,7 @@ async fn run(socket: SocketRef, app: AppState, mut subscriber: Subscriber, filte
         // Who has to catch up gains nothing by waiting for more, nor by what will have changed again in a moment.
         let is_behind = delivery.events.len() == BATCH_ROWS_MAX;
         if !is_behind || told_sessions_at.elapsed() >= SESSIONS_PATIENCE {
-            if send_sessions(&mut outlet, &subscriber.changed()).await.is_none() {
+            if send_sessions(&mut outlet, &subscriber.changed(), &app).await.is_none() {
                 return;
             }
             told_sessions_at = Instant::now();
@@ -173,11 +181,13 @@ async fn send_rows(outlet: &mut Outlet, delivery: &Delivery, filter: &Filter) ->
 }
 
 /// The sessions that changed, if any. `None` when the client is gone.
-async fn send_sessions(outlet: &mut Outlet, changed: &[Arc<ChangedSession>]) -> Option<()> {
+async fn send_sessions(outlet: &mut Outlet, changed: &[Arc<ChangedSession>], app: &AppState) -> Option<()> {
     if changed.is_empty() {
         return Some(());
     }
     let changed: Vec<&RawValue> = changed.iter().map(|session| session.encoded()).collect();
     let bytes = changed.iter().map(|session| session.get().len()).sum();
-    outlet.send("sessions", &EncodedSessions { changed }, bytes).await
+    outlet
+        .send("sessions", &EncodedSessions { changed, counts: app.store.session_counts_so_far() }, bytes)
+        .await
 }

@@ -4,6 +4,7 @@
 //! An event is acknowledged after its group is committed, published in the order of its position right after
 //! that, and indexed for full-text search when the writer has nothing better to do.
 
+mod census;
 mod checkpoint;
 mod condition;
 mod database;
@@ -32,6 +33,7 @@ use std::time::{Duration, Instant};
 
 use protocol::figures::Figures;
 use protocol::health::Rebuild;
+use protocol::session::SessionCounts;
 use protocol::{Event, Incoming, Seq, Session, SessionId, Timestamp};
 use rusqlite::ErrorCode;
 use tokio::sync::{Semaphore, TryAcquireError, oneshot};
@@ -43,6 +45,7 @@ use crate::sessions::SessionState;
 pub(crate) use query::{Page, Query};
 pub(crate) use terms::Terms;
 
+use census::Census;
 use condition::Condition;
 use renewal::Renewal;
 use writer::{Job, Prepared, Shares, Writer};
@@ -167,6 +170,7 @@ struct Shared {
     writer: Mutex<Option<JoinHandle<()>>>,
     renewal: Mutex<Option<Renewal>>,
     condition: Arc<Condition>,
+    census: Arc<Census>,
     costs: Costs,
 }
 
@@ -182,9 +186,15 @@ impl Store {
         let epoch = schema::epoch(&connection).map_err(|e| failed(e.to_string()))?;
         let condition = Arc::new(Condition::noting(notice));
         let readers = Arc::new(read::Readers::new(&config.database));
+        let census = Arc::<Census>::default();
         let costs = Costs::default();
-        let shares =
-            Shares { publish, condition: condition.clone(), readers: readers.clone(), costs: costs.clone() };
+        let shares = Shares {
+            publish,
+            condition: condition.clone(),
+            readers: readers.clone(),
+            census: census.clone(),
+            costs: costs.clone(),
+        };
         let writer = Writer::new(connection, config, shares).map_err(|e| failed(e.to_string()))?;
         let last_seq = AtomicU64::new(writer.last_seq().0);
         let (jobs, receiver) = mpsc::channel();
@@ -198,6 +208,7 @@ impl Store {
             writer: Mutex::new(None),
             renewal: Mutex::new(None),
             condition,
+            census,
             costs,
         });
         let progress = shared.clone();
@@ -297,7 +308,34 @@ impl Store {
             // A writer in trouble makes nobody wait: what it wrote before is an answer too.
             let _ = saved.recv_timeout(SAVE_PATIENCE);
         }
-        self.shared.readers.with(|connection| sessions::list(connection, limit, states))
+        let sessions = self.shared.readers.with(|connection| sessions::list(connection, limit, states))?;
+        self.shared.census.learn(&sessions);
+        Ok(sessions)
+    }
+
+    /// The most recently active sessions, and behind them others that wait for their user. Blocks like
+    /// [`sessions`](Self::sessions).
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database refuses.
+    pub(crate) fn sessions_to_watch(&self, newest: usize, urgent: usize) -> Result<Vec<Session>, StoreError> {
+        let mut sessions = self.sessions(newest, &[])?;
+        for id in self.shared.census.urgent(urgent) {
+            if !sessions.iter().any(|session| session.session_id == id) {
+                sessions.extend(self.session(id.as_str())?.map(|state| state.session()));
+            }
+        }
+        Ok(sessions)
+    }
+
+    /// How many sessions there are. Blocks for a moment right after a start.
+    pub(crate) fn session_counts(&self) -> SessionCounts {
+        self.shared.census.counts()
+    }
+
+    /// How many sessions there are, as far as they are counted already.
+    pub(crate) fn session_counts_so_far(&self) -> SessionCounts {
+        self.shared.census.counts_so_far()
     }
 
     /// One session. Blocks on the disk.

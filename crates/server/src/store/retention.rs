@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use protocol::Timestamp;
+use protocol::{SessionId, Timestamp};
 use rusqlite::{Connection, params};
 
 use crate::config::Config;
@@ -67,13 +67,13 @@ impl Limits {
     }
 }
 
-/// Deletes a few events when a limit is exceeded; true when it may have more to do. Without a time of the day that can be
-/// trusted nothing is too old.
+/// Deletes a few events when a limit is exceeded; `None` when there are none to delete, else the sessions that went with them.
+/// Without a time of the day that can be trusted nothing is too old.
 pub(super) fn delete_some(
     connection: &mut Connection,
     limits: &Limits,
     today: Option<Timestamp>,
-) -> rusqlite::Result<bool> {
+) -> rusqlite::Result<Option<Vec<SessionId>>> {
     let too_large = match limits.bytes_max {
         Some(max) => bytes(connection)? > max,
         None => false,
@@ -86,15 +86,19 @@ pub(super) fn delete_some(
         params![BATCH_EVENTS, old, too_large],
         |row| row.get(0),
     )?;
-    let Some(last) = last else { return Ok(false) };
+    let Some(last) = last else { return Ok(None) };
     let change = connection.transaction()?;
     change.execute("DELETE FROM search WHERE rowid <= ?1", [last])?;
     change.execute("DELETE FROM payloads WHERE seq <= ?1", [last])?;
     change.execute("DELETE FROM events WHERE seq <= ?1", [last])?;
-    change.execute("DELETE FROM sessions WHERE last_seq <= ?1", [last])?;
+    let gone = {
+        let mut delete = change.prepare("DELETE FROM sessions WHERE last_seq <= ?1 RETURNING session_id")?;
+        let gone = delete.query_map([last], |row| row.get(0).map(SessionId))?;
+        gone.collect::<rusqlite::Result<_>>()?
+    };
     change.commit()?;
     connection.execute_batch("PRAGMA incremental_vacuum(256)")?;
-    Ok(true)
+    Ok(Some(gone))
 }
 
 /// Size of what is stored, without the room that deleted events left.

@@ -353,9 +353,9 @@ async fn events_beyond_their_age_go_and_the_newest_stays() {
     let mut connection = opened.connection;
     let limits = retention::Limits::of(&config);
     let untold = retention::delete_some(&mut connection, &limits, None);
-    assert!(!untold.expect("deleting works"), "nothing is old by a clock that cannot be trusted");
+    assert!(untold.expect("deleting works").is_none(), "nothing is old by a clock that cannot be trusted");
     let today = Some(Timestamp::from_system(std::time::SystemTime::now()));
-    while retention::delete_some(&mut connection, &limits, today).expect("deleting works") {}
+    while retention::delete_some(&mut connection, &limits, today).expect("deleting works").is_some() {}
     let left: Vec<u64> = connection
         .prepare("SELECT seq FROM events")
         .and_then(|mut all| all.query_map([], |row| row.get(0))?.collect())
@@ -433,7 +433,7 @@ async fn a_store_beyond_its_size_shrinks_to_it_and_keeps_the_newest() {
     let mut connection =
         schema::open(&config.database, config.durability).expect("the database opens").connection;
     let limits = retention::Limits::of(&config);
-    while retention::delete_some(&mut connection, &limits, None).expect("deleting works") {}
+    while retention::delete_some(&mut connection, &limits, None).expect("deleting works").is_some() {}
     let (count, newest): (u64, u64) = connection
         .query_row("SELECT count(*), max(seq) FROM events", [], |row| Ok((row.get(0)?, row.get(1)?)))
         .expect("the database reads");

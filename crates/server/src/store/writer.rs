@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use tokio::sync::oneshot;
 use uuid::Uuid;
 
+use super::census::Census;
 use super::condition::Condition;
 use super::database::Database;
 use super::duplicates::{Duplicates, Link};
@@ -74,6 +75,7 @@ pub(super) struct Shares {
     pub publish: Publish,
     pub condition: Arc<Condition>,
     pub readers: Arc<Readers>,
+    pub census: Arc<Census>,
     pub costs: Costs,
 }
 
@@ -90,6 +92,7 @@ pub(super) struct Writer {
     retention_due: Instant,
     clock: retention::Clock,
     publish: Publish,
+    census: Arc<Census>,
     condition: Arc<Condition>,
     /// Searches that wait for the index, by the position they need.
     searches: Vec<(Seq, oneshot::Sender<()>)>,
@@ -132,7 +135,7 @@ impl Writer {
     pub(super) fn new(connection: Connection, config: &Config, shares: Shares) -> rusqlite::Result<Self> {
         let last_seq =
             connection.query_row("SELECT coalesce(max(seq), 0) FROM events", [], |row| row.get(0))?;
-        let Shares { publish, condition, readers, costs } = shares;
+        let Shares { publish, condition, readers, census, costs } = shares;
         Ok(Self {
             is_unsynced: schema::is_unsynced(&connection)?,
             last_seq: Seq(last_seq),
@@ -144,6 +147,7 @@ impl Writer {
             retention_due: Instant::now() + RETENTION_INTERVAL,
             clock: retention::Clock::start(),
             publish,
+            census,
             database: Database::new(connection, config, readers, condition.clone())?,
             condition,
             searches: Vec::new(),
@@ -266,7 +270,9 @@ impl Writer {
     }
 
     fn retain(&mut self) -> rusqlite::Result<bool> {
-        let more = retention::delete_some(&mut self.database.connection, &self.limits, self.clock.today())?;
+        let gone = retention::delete_some(&mut self.database.connection, &self.limits, self.clock.today())?;
+        let more = gone.is_some();
+        self.census.remove(&gone.unwrap_or_default());
         if !more {
             self.retention_due = Instant::now() + RETENTION_INTERVAL;
         }
@@ -331,7 +337,7 @@ impl Writer {
                 let outcomes: Vec<Outcome> = group.iter().map(|event| event.outcome).collect();
                 let stored = group.into_iter().filter(|event| matches!(event.outcome, Outcome::Stored(_)));
                 let events = stored.map(Prepared::into_event).collect();
-                (self.publish)(Publication::Committed(Committed { events, sessions }));
+                self.tell(Committed { events, sessions });
                 match placed {
                     Ok(()) => answer(waiting, &outcomes),
                     // It comes back with the rest of the store, if that does.
@@ -343,6 +349,11 @@ impl Writer {
                 (self.publish)(Publication::Unstored(group.into_iter().map(unstored).collect()));
             }
         }
+    }
+
+    fn tell(&self, group: Committed) {
+        self.census.update(&group.sessions);
+        (self.publish)(Publication::Committed(group));
     }
 
     fn note_costs(&self, waiting: &[Waiting], events: usize, started: Instant) {
@@ -385,7 +396,7 @@ impl Writer {
         }
         let (is_done, sessions) = written?;
         if !sessions.is_empty() {
-            (self.publish)(Publication::Committed(Committed { events: Vec::new(), sessions }));
+            self.tell(Committed { events: Vec::new(), sessions });
         }
         Ok(is_done)
     }

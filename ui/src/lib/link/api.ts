@@ -12,10 +12,12 @@ import type {
   Row,
   Seq,
   Session,
+  SessionCounts,
   SessionDetail,
   SessionId,
   Timestamp,
 } from '../protocol';
+import { countsOf } from './counts';
 import { BASE } from './instance';
 import { Measurements } from './prometheus';
 
@@ -60,7 +62,18 @@ export interface Neighbour extends Instance {
   /** Whether it is the page's own. */
   isOwn: boolean;
   /** What its sessions do; nothing when it did not tell. */
-  sessions: readonly Session[] | null;
+  told: SessionList | null;
+}
+
+/** The most recently active sessions, and how many there are in all. */
+export interface SessionList {
+  sessions: Session[];
+  counts: SessionCounts;
+}
+
+function listOf({ sessions, counts }: Pick<SessionList, 'sessions'> & Partial<SessionList>): SessionList {
+  // A monitor of another version may not count them.
+  return { sessions, counts: counts ?? countsOf(sessions) };
 }
 
 /** Rows from the server, oldest first. */
@@ -126,15 +139,12 @@ export async function fetchNeighbours(): Promise<Neighbour[]> {
   const ask = async <T>(url: string) => (await (await requestOwn(url, {})).json()) as T;
   const [all, own] = await Promise.all([ask<Instance[]>('/api/instances'), ask<Health>('/health')]);
   const sessionsOf = ({ port }: Instance) =>
-    ask<{ sessions: Session[] }>(`/instances/${port}/api/sessions`).then(
-      ({ sessions }) => sessions,
-      () => null,
-    );
+    ask<SessionList>(`/instances/${port}/api/sessions`).then(listOf, () => null);
   return Promise.all(
     all.map(async (instance) => ({
       ...instance,
       isOwn: instance.server_id === own.server_id,
-      sessions: all.length > 1 ? await sessionsOf(instance) : null,
+      told: all.length > 1 ? await sessionsOf(instance) : null,
     })),
   );
 }
@@ -159,10 +169,9 @@ export async function fetchConfiguration(): Promise<Configuration> {
   return (await (await request('/api/settings', {})).json()) as Configuration;
 }
 
-/** The sessions, the most recently active first. */
-export async function fetchSessions(signal?: AbortSignal): Promise<Session[]> {
+export async function fetchSessions(signal?: AbortSignal): Promise<SessionList> {
   const response = await request('/api/sessions', signal ? { signal } : {});
-  return ((await response.json()) as { sessions: Session[] }).sessions;
+  return listOf((await response.json()) as SessionList);
 }
 
 /** What the page's own monitor measures of itself. */

@@ -7,6 +7,7 @@ import type { Row, Snapshot, Subscribe } from '../protocol';
 import { row, rows, seqs } from '../testing';
 import type { Page, RowsQuery } from './api';
 import { Connection, RETRY_MS } from './connection.svelte';
+import { countsOf } from './counts';
 import type { StreamSocket } from './socket';
 
 type Ack = (snapshot: Snapshot) => void;
@@ -51,6 +52,7 @@ function snapshot(list: Row[], more: Partial<Snapshot> = {}): Snapshot {
     last_seq: list.at(-1)?.seq ?? 0,
     snapshot: list,
     sessions: [],
+    counts: countsOf(more.sessions ?? []),
     has_more: false,
     ...more,
   };
@@ -319,11 +321,13 @@ describe('what the server says of itself', () => {
       errors: 0,
       tool_calls: 0,
       last_summary: '',
+      status: { state: 'idle', since: 1 },
+      agents: { total: 0, running: 0 },
     };
     socket.say('sessions', { changed: [session] });
     socket.say('sessions', { changed: [{ ...session, session_id: 'b', last_event_at: 9, ended_at: 9 }] });
     expect(sessions.list.map(({ session_id }) => session_id)).toEqual(['b', 'a']);
-    expect(sessions.open).toBe(1);
+    expect(sessions.counts.open).toBe(1);
   });
 
   it('nothing more is heard after the page has closed', async () => {

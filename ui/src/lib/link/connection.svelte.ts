@@ -7,6 +7,7 @@ import type {
   Row,
   Seq,
   Session,
+  SessionCounts,
   SessionsChanged,
   Snapshot,
   Subscribe,
@@ -48,6 +49,9 @@ export interface Farewell {
   url: string | null;
 }
 
+/** A monitor of another version may not count its sessions. */
+type Uncounted<T extends { counts: SessionCounts }> = Omit<T, 'counts'> & Partial<Pick<T, 'counts'>>;
+
 /** Takes the rows. */
 interface Events {
   /** Most rows it keeps: more than that are not worth fetching. */
@@ -61,8 +65,8 @@ interface Events {
 
 /** Takes the states of sessions. */
 interface Sessions {
-  replace(sessions: readonly Session[]): void;
-  update(changed: readonly Session[]): void;
+  replace(sessions: readonly Session[], counts?: SessionCounts): void;
+  update(changed: readonly Session[], counts?: SessionCounts): void;
 }
 
 /** Takes how much comes, and how old it is. */
@@ -169,7 +173,9 @@ export class Connection {
     socket.on('connect_error', () => this.#lost());
     socket.on('events', (batch: Batch) => this.#onRows(batch.rows));
     socket.on('unstored', (batch: Batch) => this.#onUnstored(batch.rows));
-    socket.on('sessions', ({ changed }: SessionsChanged) => this.#sessions.update(changed));
+    socket.on('sessions', ({ changed, counts }: Uncounted<SessionsChanged>) =>
+      this.#sessions.update(changed, counts),
+    );
     socket.on('gap', (gap: Gap) => this.#onGap(gap));
     socket.on('server_shutdown', (data?: { reason?: unknown }) => {
       this.#farewell = { restart: false, reason: String(data?.reason ?? ''), url: null };
@@ -228,7 +234,7 @@ export class Connection {
     }
     this.#firstVersion ??= snapshot.server_version;
     this.#version = snapshot.server_version;
-    this.#sessions.replace(snapshot.sessions);
+    this.#sessions.replace(snapshot.sessions, (snapshot as Uncounted<Snapshot>).counts);
     this.#take(snapshot.snapshot);
     this.#newest = Math.max(this.#newest, snapshot.last_seq);
     this.#stored = this.#newest;

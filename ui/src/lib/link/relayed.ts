@@ -40,7 +40,7 @@ export class RelayedStream implements StreamSocket {
 
   async #follow({ after, limit }: Subscribe, ack: Ack, signal: AbortSignal): Promise<void> {
     try {
-      const [health, sessions, page] = await Promise.all([
+      const [health, list, page] = await Promise.all([
         fetchHealth(signal),
         fetchSessions(signal),
         fetchRows({ after, limit }, signal),
@@ -54,7 +54,7 @@ export class RelayedStream implements StreamSocket {
         server_version: health.version,
         last_seq: position,
         snapshot: page.events,
-        sessions,
+        ...list,
         has_more: page.has_more,
       });
       await this.#goOn(position, page.epoch, signal);
@@ -70,7 +70,8 @@ export class RelayedStream implements StreamSocket {
       if (signal.aborted) return;
       if (page.events.length > 0) {
         this.#say('events', { rows: page.events });
-        this.#say('sessions', { changed: await fetchSessions(signal) });
+        const { sessions: changed, counts } = await fetchSessions(signal);
+        this.#say('sessions', { changed, counts });
       }
       if (page.ending !== undefined) {
         const event = page.ending.reason === 'restart' ? 'server_restart' : 'server_shutdown';

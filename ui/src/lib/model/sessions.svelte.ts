@@ -1,5 +1,6 @@
 // The known sessions: by newest activity, and by who needs the reader most.
-import type { Session, SessionId, Status } from '../protocol';
+import { countsOf } from '../link/counts';
+import type { Session, SessionCounts, SessionId, Status } from '../protocol';
 
 /** The states in the order in which they ask for attention. */
 const URGENCY: Readonly<Record<Status['state'], number>> = {
@@ -21,34 +22,36 @@ const READ = 7;
 
 export class Sessions {
   #byId = $state.raw<ReadonlyMap<SessionId, Session>>(new Map());
+  /** As the monitor counts all that it has; without it, those that are loaded are all. */
+  #counted = $state.raw<SessionCounts | null>(null);
 
-  /** All of them, the most recently active first. */
+  /** Those that are loaded, the most recently active first. */
   readonly list: readonly Session[] = $derived(
     [...this.#byId.values()].sort((a, b) => b.last_event_at - a.last_event_at),
   );
 
-  /** All of them: who waits for the reader first, the longest wait on top; then the others by activity. */
+  /** The loaded ones: who waits for the reader first, the longest wait on top; then the others by activity. */
   readonly byNeed: readonly Session[] = $derived([...this.#byId.values()].sort(compareNeed));
 
-  /** How many have not ended. */
-  readonly open: number = $derived(this.list.filter((session) => session.ended_at === undefined).length);
+  /** How many there are, loaded or not. */
+  readonly counts: SessionCounts = $derived(this.#counted ?? countsOf(this.list));
 
   /** How many wait for an answer. */
-  readonly waiting: number = $derived(
-    this.list.filter((session) => session.status.state === 'needs_you').length,
-  );
+  readonly waiting: number = $derived(countIn(this.counts, ['needs_you']));
 
   get(id: SessionId): Session | undefined {
     return this.#byId.get(id);
   }
 
   /** Takes these instead of all that was known. */
-  replace(sessions: readonly Session[]): void {
+  replace(sessions: readonly Session[], counts?: SessionCounts): void {
+    this.#counted = counts ?? null;
     this.#byId = new Map(sessions.map((session) => [session.session_id, session]));
   }
 
   /** Takes the new state of some. */
-  update(changed: readonly Session[]): void {
+  update(changed: readonly Session[], counts?: SessionCounts): void {
+    this.#counted = counts ?? null;
     const next = new Map(this.#byId);
     for (const session of changed) next.set(session.session_id, session);
     this.#byId = next;
@@ -68,13 +71,15 @@ function compareNeed(a: Session, b: Session): number {
   return b.last_event_at - a.last_event_at;
 }
 
-/** How many need the reader, are at it, and have not ended. */
-export function countsOf(sessions: readonly Session[]): { waiting: number; working: number; open: number } {
-  const count = (states: readonly Status['state'][]) =>
-    sessions.filter(({ status }) => states.includes(status.state)).length;
-  return {
-    waiting: count(['needs_you']),
-    working: count(['working', 'compacting', 'background']),
-    open: sessions.filter(({ ended_at }) => ended_at === undefined).length,
-  };
+/** The states of a session that is at it. */
+export const AT_WORK = ['working', 'compacting'] as const;
+
+/** What of them is told of a monitor in one line. */
+export function gistOf(counts: SessionCounts): readonly [waiting: number, working: number, open: number] {
+  return [countIn(counts, ['needs_you']), countIn(counts, [...AT_WORK, 'background']), counts.open];
+}
+
+/** How many are in one of these states. */
+export function countIn(counts: SessionCounts, states: readonly Status['state'][]): number {
+  return states.reduce((sum, state) => sum + (counts.states[state] ?? 0), 0);
 }

@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
 
+import { countsOf } from '../link/counts';
 import type { Session, Status } from '../protocol';
 import { Sessions } from './sessions.svelte';
 
@@ -36,4 +37,17 @@ it('who waits longest for the reader comes first, and who works keeps its place'
   sessions.update([session('worksOld', { state: 'working', tool: 'Bash', since: 101 }, 101, 10)]);
   expect(order()).toEqual(expected);
   expect(sessions.waiting).toBe(2);
+});
+
+it('counts what the monitor has, loaded or not, and what is loaded when the monitor does not count', () => {
+  const sessions = new Sessions();
+  const loaded = [session('a', { state: 'working', since: 1 }), session('b', { state: 'closed', since: 1 })];
+  sessions.replace(loaded);
+  expect(sessions.counts).toEqual(countsOf(loaded));
+  expect(sessions.counts).toMatchObject({ total: 2, states: { working: 1, closed: 1 } });
+  const counts = { total: 20_000, open: 7, unread: 1, agents: 3, states: { needs_you: 4, closed: 19_000 } };
+  sessions.replace(loaded, counts);
+  expect([sessions.counts, sessions.waiting, sessions.list.length]).toEqual([counts, 4, 2]);
+  sessions.update([session('c', { state: 'working', since: 2 })], { ...counts, total: 20_001 });
+  expect([sessions.counts.total, sessions.list.length]).toEqual([20_001, 3]);
 });

@@ -67,3 +67,19 @@ it('tells of a pause of capture until it is over', async () => {
   vi.setSystemTime(1_060_000);
   expect(vitals.pause).toBeNull();
 });
+
+it('asks more often while sessions are computed anew, and tells how far that is', async () => {
+  const at = (done: number | null) =>
+    ({ ...health(0), rebuild: done === null ? null : { done, total: 9 } }) as Health;
+  const answers = [at(1), at(5), at(null)];
+  const vitals = new Vitals(() => Promise.resolve(answers.shift() ?? at(null)));
+  expect(vitals.rebuild).toBeNull();
+  const stop = vitals.run();
+  await vi.advanceTimersByTimeAsync(10);
+  expect(vitals.rebuild).toEqual({ done: 1, total: 9 });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(vitals.rebuild).toEqual({ done: 5, total: 9 });
+  await vi.advanceTimersByTimeAsync(1000);
+  expect(vitals.rebuild).toBeNull();
+  stop();
+});

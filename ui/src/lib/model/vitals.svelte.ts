@@ -2,9 +2,11 @@
 import { createSubscriber } from 'svelte/reactivity';
 
 import { fetchHealth, pauseCapture } from '../link/api';
-import type { CaptureHealth, Health, Timestamp } from '../protocol';
+import type { CaptureHealth, Health, Rebuild, Timestamp } from '../protocol';
 
 const ASK_MS = 5000;
+/** The same while something goes on that is soon over. */
+const SOON_MS = 1000;
 const TICK_MS = 1000;
 /** Differences below this are the way to the monitor and back, not its clock. */
 const SKEW_MIN_MS = 2000;
@@ -34,6 +36,12 @@ export class Vitals {
     (this.#health?.spool as Health['spool'] | undefined)?.refused ?? 0,
   );
 
+  /** How far the monitor is with computing its sessions anew; null when it is not at it. */
+  readonly rebuild: Rebuild | null = $derived(
+    // A monitor of another version may not tell.
+    (this.#health?.rebuild as Rebuild | null | undefined) ?? null,
+  );
+
   /** The pause in which events are not kept; null while they are. It ends by itself at its time. */
   get pause(): CaptureHealth | null {
     // A monitor of another version may not tell.
@@ -55,9 +63,17 @@ export class Vitals {
 
   /** Asks now and then until the returned function is called. */
   run(): () => void {
-    void this.refresh();
-    const timer = setInterval(() => void this.refresh(), ASK_MS);
-    return () => clearInterval(timer);
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let isOver = false;
+    const ask = async () => {
+      await this.refresh();
+      if (!isOver) timer = setTimeout(() => void ask(), this.rebuild === null ? ASK_MS : SOON_MS);
+    };
+    void ask();
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
   }
 
   /** Keeps no events for some minutes, or goes on keeping them. */

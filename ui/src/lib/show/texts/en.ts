@@ -76,6 +76,9 @@ export const en = {
     reload: 'Reload',
     unstored: (count: number) =>
       `The monitor cannot write its store: ${plural(count, 'event', 'events')} shown here will be gone with this page.`,
+    rebuild: (done: number, total: number) =>
+      `Reading ${integer(done)} of ${plural(total, 'session', 'sessions')} anew…`,
+    rebuildWhy: 'The monitor was updated. The newest come first, and nothing is lost.',
     skewed: (difference: string) => `The clocks of this browser and the monitor differ by ${difference}.`,
   },
 
@@ -151,6 +154,8 @@ export const en = {
     notConnected: 'Not connected',
     uptime: (time: string) => `up ${time}`,
     showMore: (count: number) => `Show ${plural(count, 'more session', 'more sessions')}`,
+    newestOf: (loaded: number, total: number) =>
+      `The newest ${integer(loaded)} of ${plural(total, 'session', 'sessions')} are shown; History finds the others.`,
     noOpen: 'No session is open',
     noOpenText: 'A session appears here with its first event.',
     markRead: 'Seen',

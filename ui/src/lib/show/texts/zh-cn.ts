@@ -73,6 +73,8 @@ export const zhCN: Texts = {
     outdated: (version) => `监视器已更新到 ${version}。重新加载以使用新的面板。`,
     reload: '重新加载',
     unstored: (count) => `监视器无法写入存储：此处显示的 ${of(count, '个事件')}会随页面关闭而消失。`,
+    rebuild: (done, total) => `正在重新读取会话：${integer(done)} / ${integer(total)}…`,
+    rebuildWhy: '监视器已更新。最新的会话先读取，不会丢失任何内容。',
     skewed: (difference) => `此浏览器与监视器的时钟相差 ${difference}。`,
   },
 
@@ -143,6 +145,8 @@ export const zhCN: Texts = {
     allWell: '一切正常',
     notConnected: '未连接',
     uptime: (time) => `已运行 ${time}`,
+    newestOf: (loaded, total) =>
+      `仅显示最新的 ${integer(loaded)} 个会话，共 ${integer(total)} 个；其余可在历史中查找。`,
     noOpen: '没有打开的会话',
     noOpenText: '会话的第一个事件到达后会显示在这里。',
     markRead: '已查看',
