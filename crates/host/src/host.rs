@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::io;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use claude::Setup;
@@ -83,12 +84,14 @@ impl Host {
         let port = config.port;
         let lock = port_lock(&home, port)?;
         let (database, database_lock) = database(&home, port)?;
-        let above = home.clone();
+        let database_lock = Arc::new(database_lock);
+        // Whoever still has the configuration after the end must not keep the lock.
+        let (above, held) = (home.clone(), Arc::downgrade(&database_lock));
         let mut config = Config {
             database,
             claim: Claim::new(move || {
                 runfiles::make_folders(&above)?;
-                database_lock.renew()
+                held.upgrade().ok_or_else(|| io::Error::other("this server has ended"))?.renew()
             }),
             spool: Some(home.spool()),
             prices: Some(home.prices()),
@@ -102,7 +105,7 @@ impl Host {
         if !config.is_loopback() {
             config.allowed_hosts.extend(client::machine_names());
         }
-        let plan = Plan { config, home, project };
+        let plan = Plan { config, home, project, _database_lock: database_lock };
         let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
         let (announce, runfile) = watch::channel(registration.runfile.clone());
         let (stop, stopped) = watch::channel(false);
@@ -149,6 +152,7 @@ struct Plan {
     config: Config,
     home: Home,
     project: Option<String>,
+    _database_lock: Arc<Lock>,
 }
 
 impl Plan {
