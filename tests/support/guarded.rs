@@ -114,6 +114,11 @@ impl Monitor {
         self.status("VmRSS") * 1024
     }
 
+    /// Bytes that its process had in memory at most.
+    pub fn peak(&self) -> u64 {
+        self.status("VmHWM") * 1024
+    }
+
     /// Files that its process has open, connections among them.
     pub fn open_files(&self) -> u64 {
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.pid())).expect("its files are listed");

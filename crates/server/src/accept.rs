@@ -21,7 +21,7 @@ use tokio::time::timeout;
 
 use crate::Ended;
 use crate::audit::Audit;
-use crate::connections::{Abort, Connections, Counted, Held, Patience, Watched};
+use crate::connections::{Abort, Bounds, Busy, Connections, Counted, Held, Watched};
 use crate::doors::Doors;
 use crate::peer::{Peer, User, Users, canonical};
 use crate::tls::Tls;
@@ -56,8 +56,8 @@ pub(crate) struct Door {
     pub audit: Audit,
     /// How long a head may take, and how long a connection may be idle.
     pub head_limit: Duration,
-    /// How long a client may leave unread what it is sent.
-    pub patience: Patience,
+    /// What a client may leave unread and unfinished.
+    pub bounds: Arc<Bounds>,
     pub ended: watch::Receiver<Option<Ended>>,
 }
 
@@ -147,11 +147,12 @@ where
 {
     let watched = held.watched();
     let observed = watched.clone();
-    let service = service_fn(|request| respond(&door.doors, request, peer, &watched));
+    // At work from the moment at which its head is there; what comes behind it is read before anybody looks at it.
+    let service = service_fn(|request| respond(&door.doors, request, peer, &watched, watched.busy()));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(door.head_limit);
     builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
-    let stream = TokioIo::new(Counted::new(stream, held, door.patience));
+    let stream = TokioIo::new(Counted::new(stream, held, peer.address.ip(), door.bounds.clone()));
     let mut connection = std::pin::pin!(builder.serve_connection(stream, service).with_upgrades());
     let mut ended = door.ended.clone();
     let served = tokio::select! {
@@ -162,9 +163,7 @@ where
         }
     };
     match served {
-        Err(_) if observed.is_stuck() => {
-            door.audit.refused("slow_reader", peer.address.ip(), "a connection");
-        }
+        Err(_) if observed.is_cut() => {}
         // Between two requests a connection may be idle, and a browser's spare one always is; its end is no fault.
         Err(error) if error.is_timeout() && (observed.has_asked() || !observed.has_heard()) => {}
         Err(error) if error.is_timeout() => {
@@ -181,8 +180,8 @@ async fn respond(
     request: Request<Incoming>,
     peer: Peer,
     watched: &Watched,
+    busy: Busy,
 ) -> Result<Response, Infallible> {
-    let busy = watched.busy();
     Ok(busy.until_sent(doors.answer(request, peer, watched).await))
 }
 

@@ -2,21 +2,25 @@
 //! for longest make room, then those that have owed a token for longest: whoever only holds connections never keeps
 //! others out.
 
+mod frames;
+mod heads;
 mod stream;
 
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
 use axum::http::{Response, StatusCode};
-use tokio::sync::Notify;
+use futures_util::task::AtomicWaker;
 
 use crate::peer::Origin;
-pub(crate) use stream::{Abort, Counted, Patience};
+use heads::Place;
+pub(crate) use stream::{Abort, Bounds, Counted, Patience};
 
 /// Connections altogether, if the system allows as many open files.
 const CONNECTIONS_MAX: usize = 8192;
@@ -42,6 +46,10 @@ const OTHER_FILES: u64 = 200;
 /// A body up to this size is sent in one go, and its connection is idle at once.
 const SMALL_BODY_BYTES: u64 = 64 * 1024;
 
+/// Messages of one WebSocket's client that are handled at a time, each by a task of its own: more than it can ask at a time,
+/// and more events than wait for one commit. While there are as many, no more of it is read.
+const HANDLED_MAX: usize = 1024;
+
 /// All open connections; clones share them.
 #[derive(Clone)]
 pub(crate) struct Connections {
@@ -60,12 +68,14 @@ struct Shared {
 struct Slot {
     /// Answers that are being made or sent.
     busy: AtomicUsize,
-    /// Somebody has asked something on it.
-    has_asked: AtomicBool,
+    /// Requests that came on it.
+    asked: AtomicU64,
+    /// Whether the last one may lead to a WebSocket: nothing came behind it that could be taken for what it is not.
+    may_upgrade: AtomicBool,
     /// It is no HTTP connection any more: the WebSocket that it has become pings its client itself.
     is_upgraded: AtomicBool,
-    /// Its client took nothing of what was sent for too long.
-    is_stuck: AtomicBool,
+    /// It was ended from our side, which is noted.
+    is_cut: AtomicBool,
     /// Milliseconds since the server's start until which its client may still owe the token; 0 when it owes nothing.
     owes_until_ms: AtomicU64,
     /// Bytes that came.
@@ -74,7 +84,44 @@ struct Slot {
     sent: AtomicU64,
     /// Milliseconds since the server's start at which it became idle.
     idle_since_ms: AtomicU64,
-    evicted: Notify,
+    /// It makes room for another one.
+    is_evicted: AtomicBool,
+    /// Who ends it then.
+    keeper: AtomicWaker,
+    /// Messages that are being handled.
+    handled: AtomicUsize,
+    /// Who reads on when the request is answered, or a message was handled.
+    reader: AtomicWaker,
+}
+
+/// Why a connection is ended from our side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Cut {
+    #[error("the client takes nothing of what is sent")]
+    Stuck,
+    #[error("too much is on its way at a time, and this is the largest of it")]
+    GivenUp,
+    #[error("the client sent too much before it named the token")]
+    Owing,
+    #[error("there are too many connections")]
+    Evicted,
+}
+
+impl Cut {
+    /// Why a read or write on the stream of a connection failed, if it was ended from our side.
+    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+        error.get_ref()?.downcast_ref().copied()
+    }
+
+    /// The code of a refusal.
+    fn code(self) -> &'static str {
+        match self {
+            Self::Stuck => "slow_reader",
+            Self::GivenUp => "overloaded",
+            Self::Owing => "too_large",
+            Self::Evicted => "too_many_connections",
+        }
+    }
 }
 
 /// One counted connection, until it is dropped.
@@ -94,6 +141,9 @@ pub(crate) struct Watched {
 
 /// One answer in the making.
 pub(crate) struct Busy(Watched);
+
+/// One message that is being handled.
+pub(crate) struct Handling(Watched);
 
 impl Connections {
     pub(crate) fn new() -> Self {
@@ -116,14 +166,18 @@ impl Connections {
         let number = self.shared.next.fetch_add(1, Ordering::Relaxed);
         let slot = Arc::new(Slot {
             busy: AtomicUsize::new(0),
-            has_asked: AtomicBool::new(false),
+            asked: AtomicU64::new(0),
+            may_upgrade: AtomicBool::new(false),
             is_upgraded: AtomicBool::new(false),
-            is_stuck: AtomicBool::new(false),
+            is_cut: AtomicBool::new(false),
             owes_until_ms: AtomicU64::new(0),
             received: AtomicU64::new(0),
             sent: AtomicU64::new(0),
             idle_since_ms: AtomicU64::new(self.shared.now_ms()),
-            evicted: Notify::new(),
+            is_evicted: AtomicBool::new(false),
+            keeper: AtomicWaker::new(),
+            handled: AtomicUsize::new(0),
+            reader: AtomicWaker::new(),
         });
         open.entry(origin).or_default().insert(number, slot.clone());
         Some(Held { connections: self.clone(), origin, number, slot })
@@ -176,7 +230,7 @@ impl Shared {
         for (_, number, origin) in candidates.into_iter().filter(|((at_work, _), ..)| *at_work == is_at_work)
         {
             let slot = open.get_mut(&origin).and_then(|slots| slots.remove(&number));
-            slot.inspect(|slot| slot.evicted.notify_one());
+            slot.inspect(|slot| slot.evict());
         }
         true
     }
@@ -190,8 +244,23 @@ impl Slot {
     /// The lower, the sooner it makes room; `None` when it does not.
     fn rank(&self, now_ms: u64) -> Option<(bool, u64)> {
         let is_at_work = self.busy.load(Ordering::Relaxed) > 0 || self.is_upgraded.load(Ordering::Relaxed);
-        let owes = now_ms < self.owes_until_ms.load(Ordering::Relaxed);
-        (!is_at_work || owes).then(|| (is_at_work, self.idle_since_ms.load(Ordering::Relaxed)))
+        (!is_at_work || self.owes(now_ms)).then(|| (is_at_work, self.idle_since_ms.load(Ordering::Relaxed)))
+    }
+
+    /// Whether its client has yet to name the token.
+    fn owes(&self, now_ms: u64) -> bool {
+        now_ms < self.owes_until_ms.load(Ordering::Relaxed)
+    }
+
+    fn evict(&self) {
+        self.is_evicted.store(true, Ordering::Release);
+        self.keeper.wake();
+    }
+
+    /// Whether it makes room for another one; the task hears of it when it must.
+    fn watch_eviction(&self, cx: &mut Context<'_>) -> bool {
+        self.keeper.register(cx.waker());
+        self.is_evicted.load(Ordering::Acquire)
     }
 }
 
@@ -206,8 +275,45 @@ impl Held {
         self.slot.is_upgraded.load(Ordering::Relaxed)
     }
 
-    fn note_stuck(&self) {
-        self.slot.is_stuck.store(true, Ordering::Relaxed);
+    fn is_busy(&self) -> bool {
+        self.slot.busy.load(Ordering::Relaxed) > 0
+    }
+
+    fn asked(&self) -> u64 {
+        self.slot.asked.load(Ordering::Relaxed)
+    }
+
+    /// Whether its client has yet to name the token.
+    fn owes(&self) -> bool {
+        self.slot.owes_until_ms.load(Ordering::Relaxed) > 0
+            && self.slot.owes(self.connections.shared.now_ms())
+    }
+
+    /// As [`Slot::watch_eviction`]. A WebSocket never makes room once its client owes nothing.
+    fn watch_eviction(&self, cx: &mut Context<'_>) -> bool {
+        self.slot.owes_until_ms.load(Ordering::Relaxed) > 0 && self.slot.watch_eviction(cx)
+    }
+
+    fn waits_for_answer(&self, cx: &Context<'_>) {
+        self.slot.reader.register(cx.waker());
+    }
+
+    /// Whether as many messages are handled as may be; the task hears of it when there are fewer.
+    fn is_full(&self, cx: &Context<'_>) -> bool {
+        let is_full = || self.slot.handled.load(Ordering::Acquire) >= HANDLED_MAX;
+        if !is_full() {
+            return false;
+        }
+        self.slot.reader.register(cx.waker());
+        is_full()
+    }
+
+    fn note_place(&self, place: Place) {
+        self.slot.may_upgrade.store(place == Place::Behind, Ordering::Relaxed);
+    }
+
+    fn note_cut(&self) {
+        self.slot.is_cut.store(true, Ordering::Relaxed);
     }
 
     fn note_received(&self, bytes: usize) {
@@ -236,12 +342,17 @@ impl Drop for Held {
 impl Watched {
     /// Waits until the connection must make room.
     pub(crate) async fn evicted(&self) {
-        self.slot.evicted.notified().await;
+        poll_fn(|cx| if self.slot.watch_eviction(cx) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     /// Whether there ever was a request on it.
     pub(crate) fn has_asked(&self) -> bool {
-        self.slot.has_asked.load(Ordering::Relaxed)
+        self.slot.asked.load(Ordering::Relaxed) > 0
+    }
+
+    /// Whether the request that came last may lead to a WebSocket.
+    pub(crate) fn may_upgrade(&self) -> bool {
+        self.slot.may_upgrade.load(Ordering::Relaxed)
     }
 
     /// Whether anything ever came. Browsers open connections that they may never need.
@@ -249,9 +360,9 @@ impl Watched {
         self.slot.received.load(Ordering::Relaxed) > 0
     }
 
-    /// Whether it ended because the other end did not read.
-    pub(crate) fn is_stuck(&self) -> bool {
-        self.slot.is_stuck.load(Ordering::Relaxed)
+    /// Whether it was ended from our side, which is noted.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.slot.is_cut.load(Ordering::Relaxed)
     }
 
     /// Bytes that the system took for the other end so far.
@@ -270,10 +381,16 @@ impl Watched {
         self.slot.owes_until_ms.store(0, Ordering::Relaxed);
     }
 
+    /// A message of its client is being handled until the value is dropped.
+    pub(crate) fn handling(&self) -> Handling {
+        self.slot.handled.fetch_add(1, Ordering::Relaxed);
+        Handling(self.clone())
+    }
+
     /// The connection is not idle until the value is dropped.
     pub(crate) fn busy(&self) -> Busy {
         self.slot.busy.fetch_add(1, Ordering::Relaxed);
-        self.slot.has_asked.store(true, Ordering::Relaxed);
+        self.slot.asked.fetch_add(1, Ordering::Relaxed);
         Busy(self.clone())
     }
 }
@@ -292,10 +409,23 @@ impl Busy {
     }
 }
 
+impl Drop for Handling {
+    fn drop(&mut self) {
+        let slot = &self.0.slot;
+        if slot.handled.fetch_sub(1, Ordering::AcqRel) == HANDLED_MAX {
+            slot.reader.wake();
+        }
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
         self.0.slot.idle_since_ms.store(self.0.shared.now_ms(), Ordering::Relaxed);
         self.0.slot.busy.fetch_sub(1, Ordering::Relaxed);
+        // Only a `GET` is ever waited for.
+        if self.0.slot.may_upgrade.load(Ordering::Relaxed) {
+            self.0.slot.reader.wake();
+        }
     }
 }
 

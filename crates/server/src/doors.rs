@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::{Method, Request};
+use axum::http::{Method, Request, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use protocol::names;
@@ -10,6 +10,7 @@ use socketioxide::layer::SocketIoLayer;
 use tower::Service;
 
 use crate::connections::Watched;
+use crate::http::ApiError;
 use crate::peer::Peer;
 use crate::security::Guard;
 use crate::state::AppState;
@@ -25,7 +26,8 @@ pub(crate) struct Doors {
 
 impl Doors {
     pub(crate) fn new(app: AppState, socket_io: SocketIoLayer) -> Self {
-        let count = axum::middleware::from_fn_with_state(socketio::Sessions::default(), socketio::count);
+        let sessions = socketio::Sessions::new(app.intake.clone());
+        let count = axum::middleware::from_fn_with_state(sessions, socketio::count);
         let routes = http::router(app.clone()).layer(socket_io).layer(count);
         Self { guard: Guard::new(app.clone()), app, routes }
     }
@@ -47,6 +49,12 @@ impl Doors {
             let taken = Box::pin(async { http::take(&self.app, &peer, request).await.into_response() });
             return self.guard.answer(passed, taken).await;
         }
+        if asks_for_websocket(&request) && !connection.may_upgrade() {
+            let message =
+                "ask for a WebSocket on a connection of its own, or when what came before is answered";
+            let refused = async { ApiError::bad_request("early_upgrade", message).into_response() };
+            return self.guard.answer(passed, refused).await;
+        }
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(passed.proof);
@@ -59,4 +67,9 @@ impl Doors {
         let Ok(response) = self.routes.clone().call(request).await;
         response
     }
+}
+
+fn asks_for_websocket<B>(request: &Request<B>) -> bool {
+    let upgrade = request.headers().get(header::UPGRADE);
+    upgrade.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"))
 }

@@ -4,6 +4,7 @@
 
 mod accept;
 mod audit;
+mod budget;
 mod capture;
 mod claim;
 mod clients;
@@ -16,6 +17,7 @@ mod http;
 mod hub;
 mod ingest;
 mod instances;
+mod intake;
 mod listen;
 mod metrics;
 mod own;
@@ -141,6 +143,7 @@ impl Server {
         let (own, told) = own::OwnEvents::new();
         let own = if config.own_events { own } else { own::OwnEvents::default() };
         let state = Handles {
+            intake: intake::Intake::new(config.body_bytes_max),
             ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
             tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
             audit: audit::Audit::default(),
@@ -257,10 +260,15 @@ fn door(
         trusts_users: !state.config.needs_token(),
         audit: state.audit.clone(),
         head_limit: Duration::from_secs(state.config.request_timeout_s),
-        patience: connections::Patience {
-            answer: Duration::from_secs(state.config.request_timeout_s),
-            live: Duration::from_secs(state.config.ping_interval_s + state.config.ping_timeout_s),
-        },
+        bounds: Arc::new(connections::Bounds {
+            patience: connections::Patience {
+                answer: Duration::from_secs(state.config.request_timeout_s),
+                live: Duration::from_secs(state.config.ping_interval_s + state.config.ping_timeout_s),
+            },
+            budget: state.intake.budget.clone(),
+            message_bytes_max: state.intake.bytes_max,
+            audit: state.audit.clone(),
+        }),
         ended: state.ended.subscribe(),
     }
 }

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::config::Config;
 use crate::connections::Watched;
-use crate::http::{ApiError, Code, TOO_LARGE, login_page};
+use crate::http::{ApiError, Code, OVERLOADED, TOO_LARGE, login_page};
 use crate::peer::{Peer, User};
 use crate::rate::Exhausted;
 use crate::state::AppState;
@@ -296,7 +296,8 @@ fn refusal(response: &Response) -> Option<&'static str> {
             | StatusCode::UNSUPPORTED_MEDIA_TYPE
             | StatusCode::TOO_MANY_REQUESTS
     );
-    let code = response.extensions().get::<Code>().filter(|_| is_refusal).map(|Code(code)| *code);
+    let code = response.extensions().get::<Code>().map(|Code(code)| *code);
+    let code = code.filter(|code| is_refusal || *code == OVERLOADED);
     // Socket.IO has its own form of errors.
     code.or((response.status() == StatusCode::PAYLOAD_TOO_LARGE).then_some(TOO_LARGE))
 }

@@ -20,6 +20,7 @@ use crate::config::Config;
 use crate::hub::Hub;
 use crate::ingest::Ingest;
 use crate::instances::Instances;
+use crate::intake::Intake;
 use crate::listen::Listeners;
 use crate::own::OwnEvents;
 use crate::rate::Rates;
@@ -52,6 +53,7 @@ pub(crate) struct Handles {
     pub config: Config,
     pub store: Store,
     pub hub: Hub,
+    pub intake: Intake,
     pub ingest: Ingest,
     pub clients: Clients,
     pub own: OwnEvents,

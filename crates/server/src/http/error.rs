@@ -1,16 +1,14 @@
 //! `{"code","message"}` with the status that fits: the sender's mistakes go back to the sender, ours go to
 //! the log as well.
 
-use std::error::Error;
-
 use axum::Json;
 use axum::extract::rejection::BytesRejection;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use http_body_util::LengthLimitError;
 use protocol::{ErrorBody, Refusal};
 
 use crate::ingest::Rejected;
+use crate::intake::Unread;
 use crate::store::StoreError;
 
 /// How a caller proves its right.
@@ -18,6 +16,9 @@ pub(super) const CHALLENGE: &str = "Bearer realm=\"claude-mpm-monitor\"";
 
 /// The code of a body over the limit.
 pub(crate) const TOO_LARGE: &str = "too_large";
+
+/// The code of what had to make room for others.
+pub(crate) const OVERLOADED: &str = "overloaded";
 
 /// An error as an HTTP answer.
 #[derive(Debug)]
@@ -87,14 +88,6 @@ impl ApiError {
         Self::new(StatusCode::METHOD_NOT_ALLOWED, "wrong_method", message)
     }
 
-    /// A body that did not come whole, or is longer than its limit.
-    pub(super) fn unreadable(error: &(dyn Error + 'static)) -> Self {
-        if error.is::<LengthLimitError>() {
-            return Self::too_large();
-        }
-        Self::bad_request("unreadable_body", format!("the body did not come whole: {error}"))
-    }
-
     fn too_large() -> Self {
         let message = "the body is larger than this monitor takes; send events one by one";
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, TOO_LARGE, message)
@@ -103,7 +96,7 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        if self.status.is_server_error() {
+        if self.status.is_server_error() && self.code != OVERLOADED {
             tracing::error!(code = self.code, message = self.message, "could not answer");
         }
         let mut response = (self.status, Json(ErrorBody::new(self.code, self.message))).into_response();
@@ -134,6 +127,20 @@ impl From<Rejected> for ApiError {
         match rejected {
             Rejected::Refused(refusal) => refusal.into(),
             Rejected::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<Unread> for ApiError {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge => Self::too_large(),
+            Unread::GivenUp(given_up) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, OVERLOADED, given_up.to_string())
+            }
+            Unread::Broken(error) => {
+                Self::bad_request("unreadable_body", format!("the body did not come whole: {error}"))
+            }
         }
     }
 }

@@ -8,7 +8,6 @@ use axum::extract::{Path, Query as QueryString, State};
 use axum::http::header::CONTENT_ENCODING;
 use axum::http::{HeaderMap, Request, StatusCode};
 use axum::response::{IntoResponse, Response};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use protocol::page::WAIT_S_MAX;
 use protocol::{Entry, Page, Seq, Source, Timestamp, mask};
@@ -36,11 +35,8 @@ pub(crate) async fn take(
         return Err(ApiError::unsupported_encoding("send the body as it is, without `content-encoding`"));
     }
     let sender = Sender { door: Source::Http, is_own: peer.is_own() && !is_forwarded(&head.headers) };
-    let body = Limited::new(body, app.config.body_bytes_max)
-        .collect()
-        .await
-        .map_err(|error| ApiError::unreadable(error.as_ref()))?;
-    Ok(match app.ingest.take(body.to_bytes(), sender).await? {
+    let body = app.intake.read(body, app.intake.bytes_max).await?;
+    Ok(match app.ingest.take(body, sender).await? {
         Taken::One(_) => StatusCode::NO_CONTENT.into_response(),
         Taken::Many(summary) => Json(summary).into_response(),
         Taken::Paused { skipped } => {

@@ -20,12 +20,15 @@ use axum::routing::{get, post};
 use protocol::names;
 use tower_http::compression::CompressionLayer;
 
-pub(crate) use error::{ApiError, Code, TOO_LARGE};
+pub(crate) use error::{ApiError, Code, OVERLOADED, TOO_LARGE};
 pub(crate) use events::take;
 pub(crate) use instances::CALLS_MAX;
 pub(crate) use login::page as login_page;
 
 use crate::state::AppState;
+
+/// The largest body of an order or a question: a hundred times what any of them needs. Events come by [`take`].
+const ORDER_BYTES_MAX: usize = 64 * 1024;
 
 /// Every route of the server but the way in, [`take`].
 pub(crate) fn router(state: AppState) -> Router {
@@ -62,7 +65,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route(names::CAPTURE, post(control::capture))
         .fallback(assets::file)
         .method_not_allowed_fallback(wrong_method)
-        .layer(DefaultBodyLimit::max(state.config.body_bytes_max))
+        .layer(DefaultBodyLimit::max(state.config.body_bytes_max.min(ORDER_BYTES_MAX)))
         .layer(CompressionLayer::new())
         .with_state(state)
 }

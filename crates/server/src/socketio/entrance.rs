@@ -108,7 +108,7 @@ mod tests {
             join(&socket);
             let answer = async |socket: SocketRef, ack: Ack| {
                 socket.emit("answer", "as an event").unwrap();
-                assert!(ack.send("as an acknowledgement"));
+                assert!(ack.send(&"as an acknowledgement"));
             };
             for ack in [7, 8] {
                 OnceIn(answer).call(shared.clone(), Value::Str("[\"question\"]".into(), None), Some(ack));

@@ -1,8 +1,9 @@
 //! The requests of Socket.IO sessions. From the first one on a session holds memory and timers, whether its client ever
-//! says more or not: sessions are counted, little of the request is kept, and what the later ones take is noted.
+//! says more or not: sessions are counted, little of the request is kept, what the later ones take is noted, and what they
+//! bring is bounded.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use axum::body::{Body, HttpBody, to_bytes};
@@ -14,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use super::traffic::Traffic;
 use crate::connections::Watched;
 use crate::http::ApiError;
+use crate::intake::{Intake, OWING_BYTES_MAX};
 use crate::peer::{Origin, Peer};
 use crate::security::Proof;
 
@@ -23,6 +25,15 @@ const SESSIONS_MAX: usize = 8192;
 /// Sessions whose clients have yet to name the token, altogether and of one sender. Those that name it do so at once.
 const OWING_MAX: usize = 2048;
 const OWING_OF_SENDER_MAX: usize = 512;
+
+/// Packets that may come by polling before the token is named. Each is answered, and the answers wait for a poll.
+const OWING_PACKETS_MAX: usize = 64;
+
+/// Between two packets of one body.
+const SEPARATOR: u8 = 0x1e;
+
+/// The longest name of a namespace, which a refusal repeats; the refusals wait for a poll.
+const NAMESPACE_BYTES_MAX: usize = 200;
 
 /// What is kept of the request's head: what the protocol needs, and what program it is.
 const KEPT_HEADERS: &[header::HeaderName] =
@@ -34,28 +45,44 @@ const KEPT_BYTES_MAX: usize = 512;
 const OPENING_BYTES_MAX: u64 = 16 * 1024;
 
 /// All open sessions; clones share them.
-#[derive(Clone, Default)]
-pub(crate) struct Sessions(Arc<Mutex<Open>>);
+#[derive(Clone)]
+pub(crate) struct Sessions {
+    open: Arc<Mutex<Open>>,
+    intake: Intake,
+}
 
 #[derive(Default)]
 struct Open {
     count: usize,
     owing: HashMap<Origin, usize>,
-    /// What goes out to each, by the id that its later requests name.
-    traffic: HashMap<String, Arc<Traffic>>,
+    /// By the id that their later requests name.
+    known: HashMap<String, Arc<Known>>,
+}
+
+/// What is known of a session when a later request of it comes.
+struct Known {
+    /// Whether its client has yet to name the token.
+    owes: AtomicBool,
+    /// What its client has sent meanwhile, by polling.
+    owing_bytes: AtomicUsize,
+    owing_packets: AtomicUsize,
+    traffic: Arc<Traffic>,
 }
 
 /// One counted session. The request that opened it carries it, and lives as long as the session.
 pub(super) struct Session {
     sessions: Sessions,
     origin: Origin,
-    owes: AtomicBool,
-    traffic: Arc<Traffic>,
+    known: Arc<Known>,
     /// By which its later requests name it.
     id: OnceLock<String>,
 }
 
 impl Sessions {
+    pub(crate) fn new(intake: Intake) -> Self {
+        Self { open: Arc::default(), intake }
+    }
+
     /// `None` when there are too many.
     fn enter(&self, origin: Origin, owes: bool) -> Option<Session> {
         let mut open = self.lock();
@@ -73,18 +100,69 @@ impl Sessions {
         Some(Session {
             sessions: self.clone(),
             origin,
-            owes: AtomicBool::new(owes),
-            traffic: Arc::default(),
+            known: Arc::new(Known {
+                owes: AtomicBool::new(owes),
+                owing_bytes: AtomicUsize::new(0),
+                owing_packets: AtomicUsize::new(0),
+                traffic: Arc::default(),
+            }),
             id: OnceLock::new(),
         })
     }
 
-    fn traffic(&self, id: &str) -> Option<Arc<Traffic>> {
-        self.lock().traffic.get(id).cloned()
+    fn known(&self, id: &str) -> Option<Arc<Known>> {
+        self.lock().known.get(id).cloned()
     }
 
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the answer to a request brings to the client: itself, or a WebSocket, which owes no token that was named.
+    fn note_taken(&self, known: &Known, connection: Option<&Watched>, response: &Response) {
+        match connection.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+            Some(connection) => {
+                // The token may be named at this moment by a request beside this one.
+                let _open = self.lock();
+                known.traffic.note_websocket(connection);
+                known.acquit(connection);
+            }
+            None => known.traffic.note_polled(response.body().size_hint().lower()),
+        }
+    }
+
+    /// What a client sends by polling, in one piece and within its limits.
+    async fn receive(&self, known: &Known, request: Request) -> Result<Request, ApiError> {
+        let (head, body) = request.into_parts();
+        let owes = known.owes.load(Ordering::Relaxed);
+        let bytes_max = if owes {
+            OWING_BYTES_MAX.saturating_sub(known.owing_bytes.load(Ordering::Relaxed))
+        } else {
+            self.intake.bytes_max
+        };
+        let body = self.intake.read(body, bytes_max).await?;
+        if body.split(|byte| *byte == SEPARATOR).any(is_of_long_namespace) {
+            let message = format!("the name of a namespace has {NAMESPACE_BYTES_MAX} bytes at most");
+            return Err(ApiError::bad_request("invalid_namespace", message));
+        }
+        if owes {
+            known.owing_bytes.fetch_add(body.len(), Ordering::Relaxed);
+            let packets = body.split(|byte| *byte == SEPARATOR).count();
+            if known.owing_packets.fetch_add(packets, Ordering::Relaxed) + packets > OWING_PACKETS_MAX {
+                let message = "name the token before you send more, or open another session";
+                return Err(ApiError::too_many("too_many_packets", message));
+            }
+        }
+        Ok(Request::from_parts(head, Body::from(body)))
+    }
+}
+
+impl Known {
+    /// What comes by this connection owes nothing if the session does not.
+    fn acquit(&self, connection: &Watched) {
+        if !self.owes.load(Ordering::Relaxed) {
+            connection.owes_nothing();
+        }
     }
 }
 
@@ -92,17 +170,18 @@ impl Session {
     /// Its later requests will name this id.
     fn is_known_as(&self, id: &str) {
         let id = self.id.get_or_init(|| id.to_owned());
-        self.sessions.lock().traffic.insert(id.clone(), self.traffic.clone());
+        self.sessions.lock().known.insert(id.clone(), self.known.clone());
     }
 
     pub(super) fn traffic(&self) -> Arc<Traffic> {
-        self.traffic.clone()
+        self.known.traffic.clone()
     }
 
     /// Its client has named the token.
     pub(super) fn owes_nothing(&self) {
-        if self.owes.swap(false, Ordering::Relaxed) {
-            let mut open = self.sessions.lock();
+        let mut open = self.sessions.lock();
+        if self.known.owes.swap(false, Ordering::Relaxed) {
+            self.known.traffic.websocket().inspect(|connection| connection.owes_nothing());
             if let Some(owing) = open.owing.get_mut(&self.origin) {
                 *owing -= 1;
                 if *owing == 0 {
@@ -119,7 +198,7 @@ impl Drop for Session {
         let mut open = self.sessions.lock();
         open.count -= 1;
         if let Some(id) = self.id.get() {
-            open.traffic.remove(id);
+            open.known.remove(id);
         }
     }
 }
@@ -130,13 +209,21 @@ pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request
         return next.run(request).await;
     }
     let connection = request.extensions().get::<Watched>().cloned();
-    if let Some(traffic) = session_id(&request).map(|id| sessions.traffic(id)) {
-        let is_poll = request.method() == Method::GET;
-        let response = next.run(request).await;
-        if let Some(traffic) = traffic.filter(|_| is_poll) {
-            note_taken(&traffic, connection.as_ref(), &response);
-        }
-        return response;
+    if let Some(id) = session_id(&request) {
+        let Some(known) = sessions.known(id) else { return next.run(request).await };
+        connection.as_ref().inspect(|connection| known.acquit(connection));
+        return match *request.method() {
+            Method::GET => {
+                let response = next.run(request).await;
+                sessions.note_taken(&known, connection.as_ref(), &response);
+                response
+            }
+            Method::POST => match sessions.receive(&known, request).await {
+                Ok(request) => next.run(request).await,
+                Err(refused) => refused.into_response(),
+            },
+            _ => next.run(request).await,
+        };
     }
     let proof = request.extensions().get::<Proof>();
     let Some(peer) = request.extensions().get::<Peer>() else { return next.run(request).await };
@@ -149,7 +236,7 @@ pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request
     let session = Arc::new(session);
     request.extensions_mut().insert(session.clone());
     let response = next.run(request).await;
-    note_taken(&session.traffic, connection.as_ref(), &response);
+    sessions.note_taken(&session.known, connection.as_ref(), &response);
     if response.body().size_hint().upper().is_none_or(|bytes| bytes > OPENING_BYTES_MAX) {
         return response;
     }
@@ -161,12 +248,10 @@ pub(crate) async fn count(State(sessions): State<Sessions>, mut request: Request
     Response::from_parts(head, Body::from(body))
 }
 
-/// What the answer to a request brings to the client: itself, or a WebSocket.
-fn note_taken(traffic: &Traffic, connection: Option<&Watched>, response: &Response) {
-    match connection.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
-        Some(connection) => traffic.note_websocket(connection),
-        None => traffic.note_polled(response.body().size_hint().lower()),
-    }
+/// Whether a packet asks for a namespace whose name is too long.
+fn is_of_long_namespace(packet: &[u8]) -> bool {
+    let name = packet.strip_prefix(b"40/").unwrap_or_default();
+    name.len() > NAMESPACE_BYTES_MAX && !name[..NAMESPACE_BYTES_MAX].contains(&b',')
 }
 
 /// The id of a session, by the answer to the request that opened it.
@@ -209,7 +294,7 @@ mod tests {
 
     #[test]
     fn who_owes_the_token_keeps_out_neither_others_nor_who_has_it() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(Intake::new(1));
         let fill = |origin| std::iter::from_fn(|| sessions.enter(origin, true)).collect::<Vec<_>>();
         let first = fill(stranger(1));
         assert_eq!(first.len(), OWING_OF_SENDER_MAX);
@@ -226,7 +311,7 @@ mod tests {
 
     #[test]
     fn there_is_an_end_to_sessions() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(Intake::new(1));
         let all: Vec<_> = std::iter::from_fn(|| sessions.enter(Origin::Loopback, false)).collect();
         assert_eq!(all.len(), SESSIONS_MAX);
     }
@@ -245,13 +330,13 @@ mod tests {
 
     #[test]
     fn a_session_is_known_by_its_id_until_it_ends() {
-        let sessions = Sessions::default();
+        let sessions = Sessions::new(Intake::new(1));
         let session = sessions.enter(Origin::Loopback, false).expect("there is room");
         let id = opened_id(br#"0{"sid":"AAAAAH9f","upgrades":["websocket"],"pingInterval":25000}"#);
         session.is_known_as(id.expect("it has one"));
-        assert!(sessions.traffic("AAAAAH9f").is_some() && sessions.traffic("other").is_none());
+        assert!(sessions.known("AAAAAH9f").is_some() && sessions.known("other").is_none());
         drop(session);
-        assert!(sessions.lock().traffic.is_empty());
+        assert!(sessions.lock().known.is_empty());
         assert_eq!(opened_id(b"{\"code\":0}"), None, "it was not opened");
     }
 }

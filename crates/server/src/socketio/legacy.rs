@@ -82,7 +82,7 @@ async fn listen(socket: SocketRef) -> Result<(), Infallible> {
     on(&socket, "hook:sessions:list", list_sessions);
     on(&socket, "hook:session:info", session_info);
     on(&socket, "hook:replay:start", replay::start);
-    on(&socket, "pong", async || {});
+    on(&socket, "pong", async |_: Ack| {});
     entrance::on_fallback(&socket, not_offered);
     socket.on_disconnect(disconnect);
     Ok(())

@@ -17,10 +17,10 @@ mod turns;
 use std::time::Duration;
 
 use serde_json::json;
-use socketioxide::SocketIo;
 use socketioxide::extract::SocketRef;
 use socketioxide::layer::SocketIoLayer;
 use socketioxide::socket::DisconnectReason;
+use socketioxide::{ParserConfig, SocketIo};
 
 use crate::clients::Client;
 use crate::state::AppState;
@@ -43,6 +43,8 @@ pub(crate) fn layer(state: &AppState) -> (SocketIoLayer, SocketIo) {
         .max_payload(state.config.body_bytes_max as u64)
         .ws_max_message_size(state.config.body_bytes_max)
         .ws_max_frame_size(state.config.body_bytes_max)
+        // Nothing of ours has any, and a message that waits for them would be kept meanwhile.
+        .with_parser(ParserConfig::common().max_incoming_binaries(0))
         .with_state(state.clone())
         .build_layer();
     legacy::open(&io, state);

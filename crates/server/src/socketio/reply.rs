@@ -6,17 +6,27 @@ use std::sync::Arc;
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::value::RawValue;
 use socketioxide::adapter::LocalAdapter;
 use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::handler::{self, FromMessageParts};
 use socketioxide::socket::Socket;
 
+use super::traffic::Traffic;
 use crate::clients::short;
+use crate::connections::{Handling, Watched};
+use crate::hub::to_raw;
+
+/// Bytes that a client may not have taken when it is given a small answer: more than when it is given a large one, so that it
+/// can ask something while that is on its way. An answer beyond is lost, as it is when too many packets wait.
+const UNREAD_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// The acknowledgement of an emit, if its client asked for one.
 pub(super) struct Ack {
     socket: Arc<Socket<LocalAdapter>>,
     id: Option<i64>,
+    /// Whoever handles an emit holds this until it is handled.
+    _handling: Option<Handling>,
 }
 
 impl Ack {
@@ -26,7 +36,13 @@ impl Ack {
     }
 
     /// A client that is gone or does not read is not waited for; false when it gets nothing now.
-    pub(super) fn send<T: Serialize + ?Sized>(&self, data: &T) -> bool {
+    pub(super) fn send(&self, data: &impl Serialize) -> bool {
+        let data = to_raw(data);
+        self.is_wanted() && give(&self.socket, data.get().len(), || self.put(&data))
+    }
+
+    /// The same for what is counted by who sends it.
+    pub(super) fn put(&self, data: &RawValue) -> bool {
         let Ok(sender) = AckSender::from_message_parts(&self.socket, &mut no_message(), &self.id);
         sender.send(data).is_ok()
     }
@@ -45,7 +61,8 @@ impl FromMessageParts<LocalAdapter> for Ack {
         _: &mut handler::Value,
         id: &Option<i64>,
     ) -> Result<Self, Infallible> {
-        Ok(Self { socket: socket.clone(), id: *id })
+        let handling = Traffic::of(socket).and_then(|traffic| traffic.websocket().map(Watched::handling));
+        Ok(Self { socket: socket.clone(), id: *id, _handling: handling })
     }
 }
 
@@ -66,7 +83,22 @@ pub(super) fn told(value: &Value) -> Value {
 
 /// A client that is gone or does not read is not waited for.
 pub(super) fn emit(socket: &SocketRef, event: &str, data: &Value) {
-    if let Err(error) = socket.emit(event, data) {
-        tracing::debug!(%error, event, "could not answer a client");
+    let data = to_raw(data);
+    if !give(socket, data.get().len(), || socket.emit(event, &data).is_ok()) {
+        tracing::debug!(event, "could not answer a client");
     }
+}
+
+/// Sends so many bytes, unless too many are on their way; whether they are now.
+fn give(socket: &Socket<LocalAdapter>, bytes: usize, send: impl FnOnce() -> bool) -> bool {
+    let Some(traffic) = Traffic::of(socket) else { return send() };
+    if traffic.unread() > UNREAD_BYTES_MAX {
+        return false;
+    }
+    traffic.note_sent(bytes);
+    let is_sent = send();
+    if !is_sent {
+        traffic.note_unsent(bytes);
+    }
+    is_sent
 }

@@ -4,7 +4,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use socketioxide::extract::SocketRef;
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::socket::Socket;
 
 use super::handshake::Session;
 use crate::connections::Watched;
@@ -21,7 +22,7 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn of(socket: &SocketRef) -> Option<Arc<Self>> {
+    pub(super) fn of(socket: &Socket<LocalAdapter>) -> Option<Arc<Self>> {
         socket.req_parts().extensions.get::<Arc<Session>>().map(|session| session.traffic())
     }
 
@@ -44,6 +45,11 @@ impl Traffic {
     /// From now on it takes what it gets by this connection.
     pub(super) fn note_websocket(&self, connection: &Watched) {
         self.websocket.get_or_init(|| connection.clone());
+    }
+
+    /// Where its WebSocket is, once it has one.
+    pub(super) fn websocket(&self) -> Option<&Watched> {
+        self.websocket.get()
     }
 
     /// What it has taken.

@@ -71,7 +71,7 @@ impl LargeTurn {
             self.outlet.send_encoded(event, &data).await?;
         }
         if ack.is_wanted() {
-            self.outlet.deliver(data.get().len(), |_| ack.send(&*data)).await?;
+            self.outlet.deliver(data.get().len(), |_| ack.put(&data)).await?;
         }
         Some(())
     }

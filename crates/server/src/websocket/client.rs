@@ -21,6 +21,7 @@ use super::status::{self, Status};
 use super::{Open, Stage, encoded, history};
 use crate::Ended;
 use crate::clients::Client;
+use crate::connections::Cut;
 use crate::hub::{Delivery, Published, Subscriber};
 use crate::ingest::Rejected;
 use crate::state::AppState;
@@ -39,6 +40,8 @@ enum Gone {
     Stuck,
     #[error("a message was larger than this monitor takes")]
     TooLarge,
+    #[error("too much was on its way at a time, and this client had the largest part of it")]
+    GivenUp,
     #[error("the connection broke: {0}")]
     Broken(axum::Error),
     #[error("the token is another one now")]
@@ -60,7 +63,8 @@ pub(super) async fn serve(socket: WebSocket, client: Client, has_token: bool, ap
         () = reached(&mut stage, |stage| stage == Stage::Cut) => Gone::Ended,
     };
     tracing::debug!(client = connection.presence.id, %gone, "a WebSocket client is gone");
-    let is_trouble = matches!(gone, Gone::Silent | Gone::Stuck | Gone::TooLarge | Gone::Broken(_));
+    let is_trouble =
+        matches!(gone, Gone::Silent | Gone::Stuck | Gone::TooLarge | Gone::GivenUp | Gone::Broken(_));
     connection.presence.trouble = is_trouble.then(|| gone.to_string());
 }
 
@@ -141,10 +145,14 @@ impl Connection {
     async fn run(&mut self) -> Gone {
         let result = self.serve().await;
         let gone = result.err().unwrap_or(Gone::Ended);
-        if matches!(gone, Gone::TooLarge) {
-            let frame = CloseFrame { code: close_code::SIZE, reason: "send events one by one".into() };
+        let told = match gone {
+            Gone::TooLarge => Some((close_code::SIZE, "send events one by one")),
+            Gone::GivenUp => Some((close_code::AGAIN, "too much is on its way; send it again in a moment")),
+            _ => None,
+        };
+        if let Some((code, reason)) = told {
             // It may be too busy sending to read this.
-            let _ = self.send(Message::Close(Some(frame))).await;
+            let _ = self.send(Message::Close(Some(CloseFrame { code, reason: reason.into() }))).await;
         }
         gone
     }
@@ -329,6 +337,11 @@ fn broken(error: axum::Error) -> Gone {
     let cause = error.into_inner();
     match cause.downcast_ref() {
         Some(tungstenite::Error::Capacity(_)) => Gone::TooLarge,
+        Some(tungstenite::Error::Io(error)) => match Cut::of(error) {
+            Some(Cut::GivenUp) => Gone::GivenUp,
+            Some(Cut::Stuck) => Gone::Stuck,
+            _ => Gone::Broken(axum::Error::new(cause)),
+        },
         // It has said goodbye, also when we had something more to say.
         Some(
             tungstenite::Error::ConnectionClosed

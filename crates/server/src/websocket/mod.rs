@@ -30,6 +30,9 @@ pub(crate) use encoded::Encoded;
 /// How long clients may take to hear why the server ends. One that does not read is cut off then.
 const FAREWELL: Duration = Duration::from_secs(1);
 
+/// How much of a connection is read at once. Commands and events fit in it, and each connection keeps it.
+const READ_BYTES: usize = 16 * 1024;
+
 /// What all open connections share; clones share it.
 #[derive(Clone)]
 pub(crate) struct WebSockets {
@@ -97,7 +100,7 @@ pub(crate) fn open(upgrade: WebSocketUpgrade, request: &Parts, app: AppState) ->
     let has_token = request.extensions.get::<Peer>().is_some_and(|peer| peer.user == User::Other);
     let has_token = has_token || app.config.needs_token();
     let limit = app.config.body_bytes_max;
-    let upgrade = upgrade.max_message_size(limit).max_frame_size(limit);
+    let upgrade = upgrade.max_message_size(limit).max_frame_size(limit).read_buffer_size(READ_BYTES);
     upgrade.on_upgrade(move |socket| client::serve(socket, client, has_token, app))
 }
 
