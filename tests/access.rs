@@ -157,6 +157,21 @@ fn a_login_link_logs_one_browser_in_by_a_cookie_that_no_script_and_no_other_site
 }
 
 #[test]
+fn a_login_link_is_used_up_by_opening_it_and_by_nothing_else() {
+    let monitor = open_to_all(&[]);
+    let path = monitor.login_path();
+    for method in ["HEAD", "OPTIONS", "POST", "PUT", "PATCH", "DELETE", "TRACE", "QUERY"] {
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        let reply = raw(monitor.port(), head).unwrap_or_else(|| panic!("no answer to {method}"));
+        assert!(!reply.headers.contains("set-cookie"), "{method}: {reply:?}");
+    }
+    let looked = format!("HEAD {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+    assert_eq!(raw(monitor.port(), looked).expect("an answer").status, 200, "a look is no mistake");
+    assert!(!monitor.get(&path).cookie().is_empty(), "it is still good");
+    assert_eq!(monitor.get(&path).status, 401, "and then it is used up");
+}
+
+#[test]
 fn a_rotation_ends_everything_that_the_old_token_opened() {
     let monitor = open_to_all(&[]);
     let old = monitor.token();

@@ -180,6 +180,97 @@ fn a_request_to_another_host_name_is_refused() {
 }
 
 #[test]
+fn a_request_whose_host_can_be_read_in_two_ways_is_refused() {
+    let monitor = Monitor::start();
+    let port = monitor.port();
+    let local = "host: localhost\r\n";
+    for host in [
+        "[::1].evil.example",
+        "[::1]evil.example",
+        "[::1",
+        "::1",
+        "[localhost]",
+        "localhost@evil.example",
+        "evil.example@localhost",
+        "localhost,evil.example",
+        "localhost/evil.example",
+        "localhost#.evil.example",
+        "localhost:80:80",
+        "localhost:x",
+        "localhost:",
+        "localhost:99999",
+        "127.0.0.1\\@evil.example",
+    ] {
+        let reply = answer(&monitor, request("GET /health", &format!("host: {host}\r\n")), host);
+        reply.assert_refused(host);
+    }
+    for other in ["evil.example", "localhost", "127.0.0.1"] {
+        let twice = format!("{local}host: {other}\r\n");
+        answer(&monitor, request("GET /health", &twice), other).assert_refused(&twice);
+    }
+    for line in [
+        "GET http://evil.example/health",
+        "GET http://127.0.0.1/health",
+        "GET http://localhost:1/health",
+        "GET http://user@localhost/health",
+        "GET http://[::1].evil.example/health",
+    ] {
+        answer(&monitor, request(line, local), line).assert_refused(line);
+    }
+    let whole = format!("GET http://localhost:{port}/health");
+    for host in [format!("host: localhost:{port}\r\n"), format!("host: LOCALHOST:{port}\r\n")] {
+        let reply = answer(&monitor, request(&whole, &host), &whole);
+        assert_eq!(reply.status, 200, "both name one place, as by a proxy: {reply:?}");
+    }
+    let refused = &monitor.get("/stats").json()["refused"]["counts"]["ambiguous_host"];
+    assert_eq!(refused.as_u64(), Some(8), "each is noted");
+}
+
+#[test]
+fn only_pages_of_the_web_have_an_origin_and_it_is_written_in_one_way() {
+    let monitor = Monitor::start();
+    let event = prompt("evil", "injected");
+    let port = monitor.port();
+    for origin in [
+        "tauri://localhost",
+        "app://localhost",
+        "file://localhost",
+        "javascript://localhost",
+        "data://127.0.0.1",
+        "ws://localhost",
+        "chrome-extension://localhost",
+        "://localhost",
+        "http://user@localhost",
+        "http://user:word@127.0.0.1",
+        "http://localhost@evil.example",
+        "http://localhost/",
+        "http://localhost/path",
+        "http://localhost?",
+        "http://localhost#",
+        "http://localhost:",
+        "http://localhost:80:80",
+        "http://[::1].evil.example",
+        "http://[::1",
+        "http://localhost, http://evil.example",
+        "localhost",
+        "",
+    ] {
+        let headers = [("origin", origin), ("content-type", "text/plain")];
+        monitor.post_with("/api/events", &headers, &event).assert_refused(origin);
+        let twice =
+            format!("host: localhost:{port}\r\norigin: http://localhost:{port}\r\norigin: {origin}\r\n");
+        answer(&monitor, request("GET /api/events", &twice), origin).assert_refused("two origins");
+    }
+    for origin in [&format!("tauri://localhost:{port}"), &format!("app://localhost:{port}")] {
+        let headers = [("origin", origin.as_str())];
+        monitor.post_with("/api/capture", &headers, r#"{"paused":true}"#).assert_refused(origin);
+    }
+    assert!(monitor.events("duplicates=true").events.is_empty(), "nothing was stored");
+    let headers = [("origin", "HTTPS://LocalHost:1")];
+    assert_eq!(monitor.post_with("/api/events", &headers, &event).status, 204, "the case does not matter");
+}
+
+#[test]
 fn a_page_of_another_origin_can_change_and_see_nothing() {
     let monitor = Monitor::start();
     let event = prompt("evil", "injected");

@@ -420,6 +420,46 @@ fn every_answer_tells_browsers_to_keep_our_page_to_itself() {
 }
 
 #[test]
+fn no_cache_keeps_what_is_answered_but_the_files_of_the_dashboard() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "hello"));
+    let lists =
+        ["/api/events", "/api/events/1", "/api/sessions", "/api/sessions/s-1", "/api/figures", "/api/hooks"];
+    let states =
+        ["/health", "/api/health", "/status", "/stats", "/metrics", "/version", "/version.json", "/login"];
+    let others = ["/api/settings", "/api/instances", "/api/config", "/api/working-directory", "/api/legacy"];
+    let errors =
+        ["/nothing", "/api/events?x=1", "/api/events/99", "/instances/1/health", "/ws", "/assets/none.js"];
+    for path in
+        [lists.as_slice(), &states, &others, &errors, &["/socket.io/?EIO=4&transport=polling"]].concat()
+    {
+        let reply = monitor.get(path);
+        assert!(reply.headers.contains("cache-control: no-store"), "{path}: {reply:?}");
+    }
+    for (path, body) in [
+        ("/api/events", prompt("s-1", "hello")),
+        ("/api/events", format!("[{}]", prompt("s-1", "hello"))),
+        ("/api/events", "no event".to_owned()),
+        ("/compatibility", "{}".to_owned()),
+        ("/api/login-link", String::new()),
+        ("/api/shutdown", String::new()),
+        ("/api/sessions/s-1/read", String::new()),
+    ] {
+        let reply = monitor.post(path, body);
+        assert!(reply.headers.contains("cache-control: no-store"), "POST {path}: {reply:?}");
+    }
+    let foreign = monitor.get_with("/api/events", &[("host", "evil.example")]);
+    assert!(foreign.headers.contains("cache-control: no-store"), "{foreign:?}");
+    let page = monitor.get("/");
+    let asset = page.body.split('"').find(|part| part.starts_with("/assets/") && part.ends_with(".js"));
+    if let Some(asset) = asset {
+        let asset = monitor.get(asset);
+        assert!(asset.headers.contains("immutable"), "its name changes with its content: {}", asset.headers);
+        assert!(page.headers.contains("cache-control: no-cache"), "{}", page.headers);
+    }
+}
+
+#[test]
 fn every_refusal_is_counted_and_told_with_its_reason() {
     let monitor = Monitor::start();
     monitor.get_with("/health?secret=1", &[("host", "evil.example")]).assert_refused("a foreign host");

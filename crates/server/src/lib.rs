@@ -3,6 +3,7 @@
 //! `websocket`). The caller decides address, files and end.
 
 mod accept;
+mod allowed;
 mod audit;
 mod budget;
 mod capture;
@@ -22,6 +23,7 @@ mod listen;
 mod metrics;
 mod own;
 mod peer;
+mod place;
 mod rate;
 mod security;
 mod sessions;

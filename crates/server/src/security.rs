@@ -2,20 +2,20 @@
 //! against everybody whom the connection itself does not prove to be this server's user, and headers that keep our
 //! own page to itself.
 
-use std::net::IpAddr;
 use std::time::{Duration, Instant, SystemTime};
 
 use axum::Json;
-use axum::http::uri::{Authority, Uri};
+use axum::http::uri::Uri;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use protocol::names;
 use serde_json::json;
 
-use crate::config::Config;
+use crate::allowed::Allowed;
 use crate::connections::Watched;
 use crate::http::{ApiError, Code, OVERLOADED, TOO_LARGE, login_page};
 use crate::peer::{Peer, User};
+use crate::place::{NoPlace, Several, addressed, only};
 use crate::rate::Exhausted;
 use crate::state::AppState;
 use crate::token::{Login, Tokens};
@@ -30,66 +30,6 @@ const PERMISSIONS_POLICY: &str =
 
 /// Socket.IO's own route: its clients may bring their token after the connection, as `auth` of the namespace.
 const SOCKET_IO_OWN: &str = "/socket.io/";
-
-/// The names under which this server may be addressed and called.
-#[derive(Debug)]
-pub(crate) struct Allowed {
-    hosts: Vec<String>,
-    origins: Vec<String>,
-    any_origin: bool,
-    /// Whether other machines reach it by addresses that we need not know, such as that of a container's host. No
-    /// name was made to point at us where there is no name.
-    any_address: bool,
-}
-
-impl Allowed {
-    pub(crate) fn of(config: &Config) -> Self {
-        let mut hosts: Vec<String> = config.allowed_hosts.iter().map(|host| host.to_lowercase()).collect();
-        hosts.push(config.host.to_lowercase());
-        let origins =
-            config.cors_allowed_origins.iter().map(|origin| origin.trim_end_matches('/').to_lowercase());
-        Self {
-            hosts,
-            origins: origins.collect(),
-            any_origin: config.cors_allowed_origins.iter().any(|o| o == "*"),
-            any_address: !config.is_loopback(),
-        }
-    }
-
-    /// Whether a request was addressed to us. A page of another site whose name was made to point here is
-    /// known by its name.
-    fn host(&self, host: &str) -> bool {
-        let Ok(authority) = host.parse::<Authority>() else { return false };
-        let name = authority.host().to_lowercase();
-        is_loopback(&name)
-            || self.hosts.contains(&name)
-            || self.any_address && without_brackets(&name).parse::<IpAddr>().is_ok()
-    }
-
-    /// Whether a page of this origin may change or read things at this host, whose name is known to be ours.
-    fn origin(&self, origin: &str, host: &str) -> bool {
-        if self.any_origin {
-            return true;
-        }
-        let origin = origin.to_lowercase();
-        let Some((_, place)) = origin.split_once("://") else { return false };
-        let Ok(authority) = place.parse::<Authority>() else { return false };
-        place == host.to_lowercase()
-            || is_loopback(authority.host())
-            || self.hosts.iter().any(|host| host == authority.host())
-            || self.origins.contains(&origin)
-    }
-}
-
-fn is_loopback(name: &str) -> bool {
-    name == "localhost"
-        || name.ends_with(".localhost")
-        || without_brackets(name).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn without_brackets(name: &str) -> &str {
-    name.trim_start_matches('[').trim_end_matches(']')
-}
 
 /// What a request has proved when it reaches a door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,18 +68,22 @@ impl Guard {
             let message = format!("too many requests from {address}; wait {} s", wait.as_secs() + 1);
             ApiError::too_many("too_many_requests", message)
         })?;
-        let host = host(request);
-        self.check_host(host)?;
+        let host = self.check_host(request)?;
         self.check_origin(request, host)?;
         if self.needs_token(peer) { self.check_token(request, peer) } else { Ok(Proof::Given) }
     }
 
-    fn check_host(&self, host: &str) -> Result<(), ApiError> {
-        if host.is_empty() {
-            return Err(ApiError::bad_request("missing_host", "the request has no Host header"));
-        }
+    /// The name under which we are addressed, if it is one of ours.
+    fn check_host<'r, B>(&self, request: &'r Request<B>) -> Result<&'r str, ApiError> {
+        let host = addressed(request).map_err(|reason| match reason {
+            NoPlace::Missing => ApiError::bad_request("missing_host", "the request has no Host header"),
+            NoPlace::Ambiguous => ApiError::bad_request(
+                "ambiguous_host",
+                "the request names two hosts; send one Host header, and none but that in the first line",
+            ),
+        })?;
         if self.allowed.host(host) {
-            return Ok(());
+            return Ok(host);
         }
         let message = format!(
             "this monitor is not reachable as {host:?}; use localhost, or add the name to allowed_hosts in its \
@@ -152,10 +96,12 @@ impl Guard {
         let headers = request.headers();
         // Both headers are sent by browsers only. They name no origin where they keep the answer from the page, which
         // then could still see how long it took.
-        let Some(origin) = headers.get(header::ORIGIN) else {
-            return if is_foreign(headers) && !is_visit(headers) { Err(cross_site()) } else { Ok(()) };
+        let origin = match only(headers, &header::ORIGIN) {
+            Ok(Some(origin)) => origin,
+            Ok(None) if is_foreign(headers) && !is_visit(headers) => return Err(cross_site()),
+            Ok(None) => return Ok(()),
+            Err(Several) => "",
         };
-        let origin = origin.to_str().unwrap_or_default();
         if self.allowed.origin(origin, host) {
             return Ok(());
         }
@@ -225,17 +171,15 @@ impl Guard {
         let proof = self.proof(request, &peer).map_err(|refused| {
             let mut response = self.refuse(refused, request, &peer);
             restrict_content(response.headers_mut());
+            keep_nowhere(response.headers_mut());
             Box::new(response)
         })?;
         match proof {
             Proof::Given => connection.owes_nothing(),
             Proof::Owed => connection.owes_for(self.patience),
         }
-        let origin = request
-            .headers()
-            .get(header::ORIGIN)
-            .filter(|origin| origin.to_str().is_ok_and(|origin| self.allowed.origin(origin, host(request))))
-            .cloned();
+        // It passed, so it may read the answer.
+        let origin = request.headers().get(header::ORIGIN).cloned();
         Ok(Passed { proof, peer, method: request.method().clone(), uri: request.uri().clone(), origin })
     }
 
@@ -261,6 +205,7 @@ impl Guard {
         if response.status() != StatusCode::NO_CONTENT {
             restrict_content(response.headers_mut());
         }
+        keep_nowhere(response.headers_mut());
         allow_origin(response.headers_mut(), origin, is_preflight);
         response
     }
@@ -321,13 +266,6 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-fn host<B>(request: &Request<B>) -> &str {
-    match request.headers().get(header::HOST) {
-        Some(host) => host.to_str().unwrap_or_default(),
-        None => request.uri().authority().map_or("", |authority| authority.as_str()),
-    }
-}
-
 fn is_preflight(method: &Method) -> bool {
     *method == Method::OPTIONS
 }
@@ -362,6 +300,11 @@ fn restrict_content(headers: &mut HeaderMap) {
     set(headers, HeaderName::from_static("permissions-policy"), PERMISSIONS_POLICY);
 }
 
+/// What we answer is the user's; no cache keeps it, but for the dashboard's files, which say so themselves.
+fn keep_nowhere(headers: &mut HeaderMap) {
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+}
+
 fn allow_origin(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflight: bool) {
     set(headers, header::VARY, "origin");
     if is_preflight {
@@ -377,54 +320,4 @@ fn allow_origin(headers: &mut HeaderMap, origin: Option<HeaderValue>, is_preflig
 
 fn set(headers: &mut HeaderMap, name: HeaderName, value: &'static str) {
     headers.insert(name, HeaderValue::from_static(value));
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn allowed(host: &str, origins: &[&str]) -> Allowed {
-        let cors_allowed_origins = origins.iter().map(|&origin| origin.to_owned()).collect();
-        Allowed::of(&Config { host: host.to_owned(), cors_allowed_origins, ..Config::default() })
-    }
-
-    #[test]
-    fn only_our_own_names_are_hosts() {
-        let names = vec!["Monitor.lan".to_owned()];
-        let allowed = Allowed::of(&Config { allowed_hosts: names, ..Config::default() });
-        for host in ["localhost:8765", "127.0.0.1", "[::1]:9", "LOCALHOST", "monitor.lan:80", "app.localhost"]
-        {
-            assert!(allowed.host(host), "{host}");
-        }
-        for host in ["evil.example", "localhost.evil.example:8765", "10.0.0.1", "", "a b"] {
-            assert!(!allowed.host(host), "{host}");
-        }
-    }
-
-    #[test]
-    fn only_loopback_and_configured_pages_are_origins() {
-        let strict = allowed("localhost", &["https://tools.example"]);
-        for origin in ["http://localhost:3000", "http://127.0.0.1", "http://[::1]:5", "https://tools.example"]
-        {
-            assert!(strict.origin(origin, "localhost:8765"), "{origin}");
-        }
-        for origin in
-            ["null", "", "http://evil.example", "http://localhost.evil.example", "https://tools.example.evil"]
-        {
-            assert!(!strict.origin(origin, "localhost:8765"), "{origin}");
-        }
-        assert!(allowed("localhost", &["*"]).origin("http://evil.example", "localhost"), "the user wrote it");
-    }
-
-    #[test]
-    fn a_server_for_other_machines_has_any_address_but_no_other_name_and_its_own_pages_only() {
-        let open = allowed("0.0.0.0", &[]);
-        for host in ["192.0.2.7:8765", "[2001:db8::1]:8765", "127.0.0.1", "0.0.0.0"] {
-            assert!(open.host(host), "{host}");
-        }
-        assert!(!open.host("evil.example") && !open.host("192.0.2.7.evil.example"));
-        assert!(open.origin("http://192.0.2.7:8765", "192.0.2.7:8765"), "its own page");
-        assert!(!open.origin("http://192.0.2.8:8765", "192.0.2.7:8765"), "another machine's");
-        assert!(!open.origin("http://192.0.2.7:80", "192.0.2.7:8765"), "another program's");
-    }
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use protocol::Timestamp;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::ApiError;
 use crate::Ended;
 use crate::peer::Peer;
+use crate::place::is_own_page;
 use crate::security::{bearer, is_this_user};
 use crate::state::AppState;
 
@@ -128,11 +129,7 @@ pub(super) fn authorise_order(app: &AppState, peer: &Peer, headers: &HeaderMap) 
     if has_control_token(app, headers) {
         return Ok(());
     }
-    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let is_own = text(header::ORIGIN)
-        .split_once("://")
-        .is_some_and(|(_, place)| place.eq_ignore_ascii_case(text(header::HOST)));
-    if !is_own {
+    if !is_own_page(headers) {
         let message = "only the dashboard's own pages may order this, and programs that send the control token of \
                        the server's runfile as a Bearer token";
         return Err(ApiError::forbidden("origin_not_allowed", message));

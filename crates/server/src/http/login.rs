@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 
 use axum::extract::rejection::FormRejection;
 use axum::extract::{Extension, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Response};
 use axum::{Form, Json};
 use protocol::names;
@@ -46,16 +46,17 @@ pub(super) struct Typed {
     token: String,
 }
 
-/// `GET /login?code=…`: uses the link up.
+/// `GET /login?code=…`: uses the link up. Who only asks what is there (`HEAD`) is shown the form's head.
 pub(super) async fn by_link(
     State(app): State<AppState>,
+    method: Method,
     Extension(peer): Extension<Peer>,
     Query(Link { code }): Query<Link>,
 ) -> Result<Response, ApiError> {
     if !app.config.needs_token() {
         return Ok(Html(WELCOME).into_response());
     }
-    if code.is_empty() {
+    if code.is_empty() || method != Method::GET {
         return Ok(page(StatusCode::OK));
     }
     match app.tokens.redeem(&code, Instant::now()) {
@@ -94,7 +95,7 @@ pub(super) async fn new_link(
 
 /// The page that asks for the token.
 pub(crate) fn page(status: StatusCode) -> Response {
-    let mut page = (status, [(header::CACHE_CONTROL, "no-store")], Html(FORM)).into_response();
+    let mut page = (status, Html(FORM)).into_response();
     if status == StatusCode::UNAUTHORIZED {
         let challenge = HeaderValue::from_static(super::error::CHALLENGE);
         page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -114,6 +115,5 @@ fn log_in(app: &AppState, peer: Peer, login: Login) -> Result<Response, ApiError
     let no_token =
         || ApiError::conflict("no_token", "this monitor has no token, so there is nothing to log in to");
     let cookie = app.tokens.set_cookie(login, peer.is_https, SystemTime::now()).ok_or_else(no_token)?;
-    Ok(([(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, "no-store".to_owned())], Html(WELCOME))
-        .into_response())
+    Ok(([(header::SET_COOKIE, cookie)], Html(WELCOME)).into_response())
 }
