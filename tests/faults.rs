@@ -353,6 +353,28 @@ fn a_clock_that_jumps_changes_times_and_nothing_else() {
 }
 
 #[test]
+fn while_the_clock_shows_a_time_that_http_cannot_write_that_is_said_and_nothing_is_lost() {
+    const YEAR: i64 = 365 * 24 * 3600;
+    let faults = Faults::none();
+    let monitor = started(&json!({}), &faults);
+    let mut viewer = WebSocket::connect(&monitor);
+    for years in [-100, 9_000] {
+        faults.set_clock(years * YEAR);
+        let refused = monitor.get("/health");
+        assert_eq!((refused.status, refused.json()["code"].as_str()), (503, Some("impossible_date")));
+        monitor.hook(&prompt(&format!("{years} years"), "hello"));
+        // Live connections write no dates.
+        let status = viewer.ask(&json!({"command": "get_status"}), "system.status");
+        assert_eq!(status["connected_clients"], 1, "{status}");
+        faults.set_clock(0);
+        assert_eq!(monitor.get("/health").status, 200, "it serves as soon as the clock is right");
+        monitor.wait_for_spool();
+    }
+    assert_eq!(monitor.events("").sessions(), ["-100 years", "9000 years"]);
+    assert!(!monitor.log().contains("panicked"), "{}", monitor.log());
+}
+
+#[test]
 fn a_pause_of_capture_lasts_when_the_clock_jumps_back_and_ends_when_it_is_ended() {
     let faults = Faults::none();
     let monitor = started(&json!({}), &faults);

@@ -46,7 +46,7 @@ pub(crate) fn run(demo: &Demo, context: &mut Context<'_, '_>) -> anyhow::Result<
         Ok(running) => running,
         Err(exit) => return Ok(exit),
     };
-    let run = uuid::Uuid::now_v7().simple().to_string();
+    let run = uuid::Uuid::new_v4().simple().to_string();
     let events = recording(&RECORDING.replace(RUN, &run[run.len() - RUN.len()..]))?;
     context.terminal.say(format_args!("Replaying a recorded session to {}", running.url()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();

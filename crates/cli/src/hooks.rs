@@ -175,7 +175,7 @@ impl Desk {
         monitors: &[Monitor],
         context: &mut Context<'_, '_>,
     ) -> anyhow::Result<bool> {
-        let session = format!("hooks-test-{}", uuid::Uuid::now_v7());
+        let session = format!("hooks-test-{}", uuid::Uuid::new_v4());
         let started = Instant::now();
         for (event, field, value) in
             [("SessionStart", "source", "startup"), ("SessionEnd", "reason", "other")]

@@ -1,10 +1,11 @@
 //! The event: one normalised fact about a Claude Code session, as stored and as sent to viewers.
 
 use std::fmt;
+use std::sync::Mutex;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use uuid::Uuid;
+use uuid::{ContextV7, Uuid};
 
 use crate::{Incoming, Kind, Timestamp};
 
@@ -25,6 +26,18 @@ impl fmt::Display for Seq {
 #[serde(transparent)]
 #[cfg_attr(test, derive(ts_rs::TS), ts(type = "string"))]
 pub struct EventId(pub Uuid);
+
+/// Orders the ids of one millisecond.
+static WITHIN_MS: Mutex<ContextV7> = Mutex::new(ContextV7::new());
+
+impl EventId {
+    /// A new one, which sorts by that time. Times before 1970 have no number there and count as its beginning.
+    pub fn new(at: Timestamp) -> Self {
+        let ms = at.0.max(0).unsigned_abs();
+        let nanos = u32::try_from(ms % 1000).unwrap_or_default() * 1_000_000;
+        Self(Uuid::new_v7(uuid::Timestamp::from_unix(&WITHIN_MS, ms / 1000, nanos)))
+    }
+}
 
 /// A string newtype: text that means one thing and is never mixed up with another.
 macro_rules! text_id {

@@ -2,10 +2,13 @@
 //! time to say what they want.
 
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::io;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use axum::http::Request;
 use axum::response::Response;
@@ -13,7 +16,7 @@ use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -44,6 +47,12 @@ const TOO_MANY: &str =
 
 /// Said to who speaks plain HTTP from another machine where HTTPS is served.
 const USE_HTTPS: &str = r#"{"code":"https_required","message":"this monitor is served over https:// only"}"#;
+
+/// Said while the clock shows a time that no answer can bear.
+const NO_DATE: &str = r#"{"code":"impossible_date","message":"the clock of this machine stands before 1970 or after 9999; set it"}"#;
+
+/// The first second of the year 10000: HTTP writes a year with four digits.
+const DATES_END: Duration = Duration::from_secs(253_402_300_800);
 
 /// What all listeners of a server share.
 pub(crate) struct Door {
@@ -112,6 +121,9 @@ fn admit(door: &Arc<Door>, stream: TcpStream, address: SocketAddr, open: &mut Jo
 async fn connection(door: Arc<Door>, stream: TcpStream, peer: Peer, local: SocketAddr, held: Held) {
     let watched = held.watched();
     let work = async {
+        if !has_date(SystemTime::now()) {
+            return refuse_undated(&door, stream, peer).await;
+        }
         let Some(tls) = &door.tls else { return http(&door, stream, peer, held).await };
         let mut first = [0];
         if !matches!(timeout(door.head_limit, stream.peek(&mut first)).await, Ok(Ok(1))) {
@@ -156,10 +168,10 @@ where
     let mut connection = std::pin::pin!(builder.serve_connection(stream, service).with_upgrades());
     let mut ended = door.ended.clone();
     let served = tokio::select! {
-        served = connection.as_mut() => served,
+        served = while_dated(connection.as_mut()) => served,
         () = end(&mut ended) => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            while_dated(connection).await
         }
     };
     match served {
@@ -185,9 +197,36 @@ async fn respond(
     Ok(busy.until_sent(doors.answer(request, peer, watched).await))
 }
 
+/// Says that the clock is wrong, to who has begun to ask.
+async fn refuse_undated(door: &Door, mut stream: TcpStream, peer: Peer) {
+    door.audit.refused("impossible_date", peer.address.ip(), "a connection");
+    let mut head = [0; 1024];
+    let _ = timeout(door.head_limit, stream.read(&mut head)).await;
+    // Whether it can be told is not worth another wait.
+    let _ = stream.try_write(answer("503 Service Unavailable", NO_DATE).as_bytes());
+}
+
+/// Goes on with a connection while the clock lets it: hyper notes the date whenever it does, and panics at one that
+/// HTTP has no form for.
+async fn while_dated<F, E>(mut connection: Pin<&mut F>) -> Result<(), E>
+where
+    F: Future<Output = Result<(), E>>,
+{
+    poll_fn(|context| match has_date(SystemTime::now()) {
+        true => connection.as_mut().poll(context),
+        false => Poll::Ready(Ok(())),
+    })
+    .await
+}
+
+/// Whether HTTP has a form for this time.
+fn has_date(now: SystemTime) -> bool {
+    now.duration_since(UNIX_EPOCH).is_ok_and(|since| since < DATES_END)
+}
+
 fn answer(status: &str, body: &str) -> String {
     let length = body.len();
     format!(
-        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncache-control: no-store\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     )
 }

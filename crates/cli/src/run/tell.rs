@@ -4,9 +4,8 @@ use std::ffi::OsString;
 use std::time::SystemTime;
 
 use client::{Monitor, Running};
-use protocol::{Source, Timestamp};
+use protocol::{EventId, Source, Timestamp};
 use serde_json::{Value, json};
-use uuid::Uuid;
 
 use crate::args::LaunchMethod;
 
@@ -40,7 +39,7 @@ impl Session {
         let runfile = &running.runfile;
         Self {
             monitor: running.monitor(),
-            id: Uuid::now_v7().to_string(),
+            id: EventId::new(now()).0.to_string(),
             started_at: now(),
             launch_method: match method {
                 LaunchMethod::Exec => "exec",
@@ -103,7 +102,7 @@ impl Session {
         data["cwd"] = self.folder.clone().into();
         data["instance_info"] = self.instance.clone();
         json!({
-            "id": Uuid::now_v7(),
+            "id": EventId::new(now()),
             "occurred_at": now().0,
             "source": Source::Run.as_str(),
             "kind": kind,

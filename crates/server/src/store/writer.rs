@@ -10,7 +10,6 @@ use protocol::{Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
-use uuid::Uuid;
 
 use super::census::Census;
 use super::condition::Condition;
@@ -114,7 +113,7 @@ pub(super) struct Prepared {
 impl Prepared {
     pub(super) fn of(mut incoming: Incoming, received_at: Timestamp) -> Self {
         let may_repeat = incoming.id.is_some();
-        let id = incoming.id.unwrap_or_else(|| EventId(Uuid::now_v7()));
+        let id = incoming.id.unwrap_or_else(|| EventId::new(received_at));
         Self {
             key: incoming.duplicate_key.take(),
             payload: std::mem::replace(&mut incoming.payload, RawValue::NULL.to_owned()),
