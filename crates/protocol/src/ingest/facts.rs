@@ -246,7 +246,7 @@ impl Facts {
             model: session_name("model"),
             branch: branch.or_else(|| branch_of(data.raw("tool_response")?)),
             permission_mode: hook_name("permission_mode"),
-            correlation: name_of(data, "correlation_id").or_else(|| name_of(outer, "correlation_id")),
+            correlation: id_of(data, "correlation_id").or_else(|| id_of(outer, "correlation_id")),
             told: Told::of(kind, data),
         }
     }
@@ -364,7 +364,7 @@ fn input_of(data: &Object<'_>) -> (u64, Usage) {
 
 fn file(input: &Object<'_>, how: FileUse) -> Usage {
     match input.first_text(&["file_path", "notebook_path"]) {
-        Some(path) => Usage::File { path: cut(&path, NAME_BYTES_MAX), how },
+        Some(path) => Usage::File { path: masked(&path), how },
         None => Usage::Other,
     }
 }
@@ -395,7 +395,8 @@ fn task_update(input: &Object<'_>) -> Usage {
 
 fn plan(input: &Object<'_>) -> Usage {
     let plan = input.text("plan").unwrap_or_default();
-    let text = mask::text(&cut(&plan, PLAN_BYTES_MAX)).into_owned();
+    let mut text = cut(&plan, PLAN_BYTES_MAX);
+    mask::in_place(&mut text);
     Usage::Plan { text, path: name_of(input, "planFilePath") }
 }
 
@@ -406,7 +407,7 @@ fn agent(input: &Object<'_>, response: &Object<'_>) -> Usage {
     Usage::Agent {
         agent_type: name_of(input, "subagent_type"),
         description: line_in(input, "description"),
-        started: name_of(response, "agentId").map(AgentId),
+        started: id_of(response, "agentId").map(AgentId),
         is_background: is_launched || (!is_finished && input.is_true("run_in_background")),
     }
 }
@@ -419,7 +420,7 @@ fn question(input: &Object<'_>) -> String {
 
 fn batch(data: &Object<'_>) -> Vec<ToolUseId> {
     let calls = data.array("tool_calls");
-    let ids = calls.iter().filter_map(|raw| name_of(&Object::of(raw)?, "tool_use_id"));
+    let ids = calls.iter().filter_map(|raw| id_of(&Object::of(raw)?, "tool_use_id"));
     ids.take(LIST_MAX).map(ToolUseId).collect()
 }
 
@@ -488,7 +489,7 @@ fn background(data: &Object<'_>) -> Option<Background> {
 fn agent_of_transcript(path: &str) -> Option<AgentId> {
     let name = path.rsplit(['/', '\\']).next()?;
     let id = name.strip_prefix("agent-")?.strip_suffix(".jsonl")?;
-    (!id.is_empty()).then(|| AgentId(cut(id, NAME_BYTES_MAX)))
+    (!id.is_empty()).then(|| AgentId(masked_id(id)))
 }
 
 /// The branch that a git command of the shell tool or a worktree tool worked on.
@@ -502,14 +503,32 @@ fn branch_of(response: &RawValue) -> Option<String> {
 }
 
 fn name_of(object: &Object<'_>, field: &str) -> Option<String> {
-    object.text(field).map(|text| cut(&text, NAME_BYTES_MAX))
+    object.text(field).map(|text| masked(&text))
 }
 
-/// A field that is a text or a number, as a text.
+/// An id, in the form in which rows have it.
+fn id_of(object: &Object<'_>, field: &str) -> Option<String> {
+    object.text(field).map(|text| masked_id(&text))
+}
+
+/// A name or a path, without secrets.
+fn masked(text: &str) -> String {
+    let mut text = cut(text, NAME_BYTES_MAX);
+    mask::in_place(&mut text);
+    text
+}
+
+fn masked_id(text: &str) -> String {
+    let mut id = cut(text, NAME_BYTES_MAX);
+    mask::id_in_place(&mut id);
+    id
+}
+
+/// An id that is a text or a number, as a text.
 fn scalar(object: &Object<'_>, field: &str) -> Option<String> {
     let raw = object.raw(field)?;
     match text(raw) {
-        Some(text) => (!text.is_empty()).then(|| cut(&text, NAME_BYTES_MAX)),
+        Some(text) => (!text.is_empty()).then(|| masked_id(&text)),
         None => raw.get().starts_with(|c: char| c.is_ascii_digit()).then(|| cut(raw.get(), NAME_BYTES_MAX)),
     }
 }

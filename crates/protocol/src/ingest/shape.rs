@@ -7,12 +7,35 @@ use uuid::Uuid;
 
 use super::{Deliverer, DuplicateKey, Facts, Incoming, Object, Refusal, summary};
 use crate::kind::{HookEvent, MpmEvent};
-use crate::{AgentId, EventId, Kind, SessionId, Source, Timestamp, ToolUseId};
+use crate::{AgentId, EventId, Kind, SessionId, Source, Timestamp, ToolUseId, mask};
 
 /// Longest text kept in a field beside the payload; ids and paths are far shorter.
 const FIELD_BYTES_MAX: usize = 1024;
 
 pub(super) fn parse(raw: &RawValue, door: Source) -> Result<Incoming, Refusal> {
+    let mut incoming = read(raw, door)?;
+    mask_fields(&mut incoming);
+    Ok(incoming)
+}
+
+/// Takes the secrets out of the fields beside the payload: lists, logs and addresses show them. The summary and the facts
+/// are without any already.
+fn mask_fields(incoming: &mut Incoming) {
+    let Incoming {
+        kind, session_id, agent_id, agent_type, project, tool_use_id, tool_name, prompt_id, ..
+    } = incoming;
+    mask::kind(kind);
+    [agent_type, project, tool_name].into_iter().flatten().for_each(mask::in_place);
+    let ids = [
+        session_id.as_mut().map(|id| &mut id.0),
+        agent_id.as_mut().map(|id| &mut id.0),
+        tool_use_id.as_mut().map(|id| &mut id.0),
+        prompt_id.as_mut(),
+    ];
+    ids.into_iter().flatten().for_each(mask::id_in_place);
+}
+
+fn read(raw: &RawValue, door: Source) -> Result<Incoming, Refusal> {
     let Some(body) = Object::of(raw) else {
         return Err(Refusal::new("not_an_object", "an event is a JSON object"));
     };

@@ -3,8 +3,11 @@
 
 use serde_json::value::RawValue;
 
-use super::names::{is_password, is_secret};
-use super::{MASKED, patterns};
+use super::names::Named;
+use super::plain::Plain;
+use super::table::MASKED;
+use super::text::text as mask_text;
+use super::value;
 use crate::ingest;
 
 /// JSON within a text within JSON: so many levels are looked into as JSON, deeper ones as text.
@@ -24,32 +27,12 @@ fn masked(text: &str, nested: usize) -> Option<String> {
         return Some(format!("\"{MASKED}\""));
     }
     let mut walk = Walk { text, at: 0, copied: 0, out: String::new(), nested };
-    walk.value(Under::Anything);
+    walk.value(Named::Anything);
     if walk.copied == 0 {
         return None;
     }
     walk.out.push_str(&text[walk.copied..]);
     Some(walk.out)
-}
-
-/// Under which name a value stands.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Under {
-    Anything,
-    /// A secret's: every text is one.
-    Secret,
-    /// A password's: every number is one, too.
-    Password,
-}
-
-impl Under {
-    fn name(self, name: &str) -> Self {
-        match self {
-            Self::Anything if is_password(name) => Self::Password,
-            Self::Anything if is_secret(name) => Self::Secret,
-            under => under,
-        }
-    }
 }
 
 /// A walk through valid JSON that copies all but secrets.
@@ -63,7 +46,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn value(&mut self, under: Under) {
+    fn value(&mut self, under: Named) {
         match self.peek() {
             Some(b'{') => self.object(under),
             Some(b'[') => self.array(under),
@@ -73,27 +56,39 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn object(&mut self, under: Under) {
+    fn object(&mut self, under: Named) {
         self.at += 1;
         // `{"name": "TOKEN", "value": "…"}` is a name and its value as well.
-        let mut named = Under::Anything;
+        let mut named = Named::Anything;
         while let Some(b'"') = self.past(b"}") {
             let key = self.key();
             self.past(b":");
-            let below = if key == "value" { under.name(&key).max(named) } else { under.name(&key) };
+            let by_key = Named::by(&Plain::of(&key).text).max(under);
+            let below = if key == "value" { by_key.max(named) } else { by_key };
             let start = self.at;
             self.value(below);
             if matches!(key.as_str(), "name" | "key" | "header") {
-                named = decoded(&self.text[start..self.at]).map_or(named, |name| Under::Anything.name(&name));
+                named = decoded(&self.text[start..self.at]).map_or(named, |name| Named::by(&name));
             }
         }
         self.at += 1;
     }
 
-    fn array(&mut self, under: Under) {
+    fn array(&mut self, under: Named) {
         self.at += 1;
-        while self.past(b"]").is_some() {
-            self.value(under);
+        // In a list of arguments the next one is the value of an option.
+        let mut option = Named::Anything;
+        while let Some(first) = self.past(b"]") {
+            let start = self.at;
+            self.value(under.max(option));
+            option = Named::Anything;
+            if first == b'"'
+                && let Some(name) = decoded(&self.text[start..self.at])
+                && name.starts_with('-')
+                && !name.contains(['=', ' '])
+            {
+                option = Named::by(name.trim_start_matches('-'));
+            }
         }
         self.at += 1;
     }
@@ -102,39 +97,40 @@ impl<'a> Walk<'a> {
     fn key(&mut self) -> String {
         let (start, end) = self.quoted();
         let Some(key) = decoded(&self.text[start..end]) else { return String::new() };
-        if let std::borrow::Cow::Owned(masked) = patterns::text(&key) {
+        if let std::borrow::Cow::Owned(masked) = mask_text(&key) {
             self.replace(start, end, &masked);
         }
         key
     }
 
-    fn string(&mut self, under: Under) {
+    fn string(&mut self, under: Named) {
         let (start, end) = self.quoted();
-        if under != Under::Anything {
+        let text = decoded(&self.text[start..end]);
+        if under >= Named::Secret || under == Named::Basic && text.as_deref().is_some_and(value::is_basic) {
             if end - start > 2 {
                 self.replace(start, end, MASKED);
             }
             return;
         }
-        let Some(text) = decoded(&self.text[start..end]) else { return };
+        let Some(text) = text else { return };
         let is_json = self.nested > 0 && text.trim_start().starts_with(['{', '[']);
         if is_json && serde_json::from_str::<&RawValue>(&text).is_ok() {
             if let Some(masked) = masked(&text, self.nested - 1) {
                 self.replace(start, end, &masked);
             }
-        } else if let std::borrow::Cow::Owned(masked) = patterns::text(&text) {
+        } else if let std::borrow::Cow::Owned(masked) = mask_text(&text) {
             self.replace(start, end, &masked);
         }
     }
 
     /// A number, `true`, `false` or `null`.
-    fn scalar(&mut self, under: Under) {
+    fn scalar(&mut self, under: Named) {
         let start = self.at;
         let rest = &self.text.as_bytes()[start..];
         let length =
             rest.iter().position(|byte| matches!(byte, b',' | b'}' | b']' | b' ' | b'\n' | b'\r' | b'\t'));
         self.at = start + length.unwrap_or(rest.len());
-        if under == Under::Password
+        if under == Named::Password
             && !rest.starts_with(b"n")
             && !rest.starts_with(b"t")
             && !rest.starts_with(b"f")

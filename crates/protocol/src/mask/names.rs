@@ -1,120 +1,67 @@
-//! Which names are those of secrets: `DB_PASSWORD`, `apiKey`, `x-auth-token`, but neither `max_tokens` nor
+//! Which names are those of secrets: `DB_PASSWORD`, `apiKey`, `x-auth-token`, `密码`, but neither `max_tokens` nor
 //! `password_file`.
 
-/// Words that make a secret of whatever they name.
-const SECRETS: &[&str] = &[
-    "password",
-    "passwords",
-    "passwd",
-    "passphrase",
-    "passcode",
-    "pwd",
-    "secret",
-    "secrets",
-    "credential",
-    "credentials",
-    "apikey",
-    "apisecret",
-    "authtoken",
-    "accesstoken",
-    "authorization",
-    "cookie",
-    "cookies",
-];
+use super::look::may_be_secret;
+use super::table::{ABOUT, ABOUT_FIRST, ABROAD, LAST_WORDS, PAIRS, WHOLE_WORDS, WORDS};
 
-/// Words that make one as the last word.
-const LAST: &[&str] = &["token", "pass", "pat", "jwt"];
-
-/// Words that make one before `key`.
-const BEFORE_KEY: &[&str] = &[
-    "api",
-    "access",
-    "private",
-    "secret",
-    "auth",
-    "encryption",
-    "signing",
-    "service",
-    "account",
-    "master",
-    "deploy",
-    "ssh",
-    "license",
-    "shared",
-    "storage",
-    "app",
-    "admin",
-    "write",
-    "read",
-    "ingest",
-];
-
-/// Last words that speak about a secret and are none.
-const ABOUT: &[&str] = &[
-    "count",
-    "counts",
-    "type",
-    "types",
-    "file",
-    "files",
-    "path",
-    "dir",
-    "name",
-    "names",
-    "id",
-    "ids",
-    "length",
-    "policy",
-    "expires",
-    "expiry",
-    "expiration",
-    "hint",
-    "field",
-    "label",
-    "ttl",
-    "at",
-    "in",
-    "location",
-    "algorithm",
-    "enabled",
-    "required",
-    "manager",
-    "usage",
-    "limit",
-    "max",
-    "min",
-    "version",
-    "url",
-    "uri",
-    "endpoint",
-    "store",
-    "provider",
-    "env",
-    "var",
-    "scanner",
-    "scanning",
-    "rotation",
-    "reset",
-];
-
-/// Whether a field, variable, header or option of that name holds a secret.
-pub(super) fn is_secret(name: &str) -> bool {
-    let words = words(name);
-    let Some(last) = words.last() else { return false };
-    let is = |word: &String, list: &[&str]| list.contains(&word.as_str());
-    if is(last, ABOUT) {
-        return false;
-    }
-    let before_last = words.len().checked_sub(2).map(|at| &words[at]);
-    words.iter().any(|word| is(word, SECRETS))
-        || is(last, LAST)
-        || (last == "key" && before_last.is_some_and(|word| is(word, BEFORE_KEY)))
+/// What stands under a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Named {
+    /// Anything.
+    Anything,
+    /// A secret if it is a user and a password in base64.
+    Basic,
+    /// A secret if it is a text.
+    Secret,
+    /// A secret, whatever it is: counts of tokens are none, but numbers are passwords.
+    Password,
 }
 
-/// Whether even a number under that name is a secret: counts of tokens are none.
-pub(super) fn is_password(name: &str) -> bool {
-    is_secret(name)
-        && words(name).iter().any(|word| word.starts_with("pass") && word != "pass" || word == "pwd")
+impl Named {
+    /// What a field, variable, header or option of that name holds.
+    pub(super) fn by(name: &str) -> Self {
+        if !may_be_secret(name) {
+            return Self::Anything;
+        }
+        if is_abroad(name) {
+            return Self::Password;
+        }
+        let words = words(name);
+        let Some(last) = words.last().map(String::as_str) else { return Self::Anything };
+        if last == "auth" && words.len() == 1 {
+            return if name.starts_with('_') { Self::Secret } else { Self::Basic };
+        }
+        if ABOUT.contains(&last) || words.len() > 1 && ABOUT_FIRST.contains(&words[0].as_str()) {
+            return Self::Anything;
+        }
+        let before_last = words.len().checked_sub(2).map_or("", |at| &words[at]);
+        let is_secret = words.iter().any(|word| is_word(word))
+            || LAST_WORDS.contains(&last)
+            || PAIRS.contains(&(before_last, last));
+        match is_secret {
+            false => Self::Anything,
+            true if words.iter().any(|word| is_password(word)) => Self::Password,
+            true => Self::Secret,
+        }
+    }
+}
+
+fn is_word(word: &str) -> bool {
+    WHOLE_WORDS.contains(&word) || WORDS.iter().any(|end| word.ends_with(end))
+}
+
+fn is_password(word: &str) -> bool {
+    word == "pwd"
+        || word == "pw"
+        || word.contains("passw")
+        || word.contains("passphrase")
+        || word.contains("passcode")
+}
+
+fn is_abroad(name: &str) -> bool {
+    let is_known = |name: &str| ABROAD.iter().any(|word| name.contains(word));
+    // Most names are ASCII, as few of these words are.
+    if name.is_ascii() { is_known(&name.to_ascii_lowercase()) } else { is_known(&name.to_lowercase()) }
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.
@@ -151,6 +98,7 @@ mod tests {
             "dbPassword",
             "user-password",
             "DB_PASS",
+            "PGPASSWORD",
             "client_secret",
             "AWS_SECRET_ACCESS_KEY",
             "apiKey",
@@ -165,9 +113,15 @@ mod tests {
             "Authorization",
             "Set-Cookie",
             "privateKey",
+            "client-key-data",
+            "REDISCLI_AUTH",
             "_authToken",
+            "_auth",
             "credentials",
             "SECRET",
+            "我的密码",
+            "Contraseña",
+            "ПАРОЛЬ",
         ];
         let others = [
             "max_tokens",
@@ -182,6 +136,7 @@ mod tests {
             "public_key",
             "keyboard",
             "passed",
+            "bypass",
             "monkey",
             "author",
             "cookie_path",
@@ -190,13 +145,16 @@ mod tests {
             "session_id",
             "tool_use_id",
             "AWS_ACCESS_KEY_ID",
+            "secretary",
+            "passwordless",
         ];
         for name in secrets {
-            assert!(is_secret(name), "{name}");
+            assert!(Named::by(name) >= Named::Secret, "{name}");
         }
         for name in others {
-            assert!(!is_secret(name), "{name}");
+            assert_eq!(Named::by(name), Named::Anything, "{name}");
         }
-        assert!(is_password("DB_PASSWORD") && !is_password("api_token"));
+        assert_eq!(Named::by("auth"), Named::Basic);
+        assert_eq!((Named::by("DB_PASSWORD"), Named::by("api_token")), (Named::Password, Named::Secret));
     }
 }

@@ -6,6 +6,7 @@ use std::fmt::Write;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::corpus::{Case, cases};
 use super::*;
 
 /// Letters and digits enough for any secret.
@@ -214,4 +215,30 @@ fn masking_twice_changes_nothing_more() {
     assert!(!once.get().contains(FILL));
     let twice = super::json(&once).map_or_else(|| once.get().to_owned(), |masked| masked.get().to_owned());
     assert_eq!(twice, once.get());
+}
+
+/// What became of the cases that did not become what was expected.
+fn failures(cases: &[Case]) -> Vec<String> {
+    let became = |case: &Case| {
+        let kept = text(&case.given);
+        (kept != case.expected)
+            .then(|| format!("{:?}\n  became   {kept:?}\n  and not  {:?}", case.given, case.expected))
+    };
+    cases.iter().filter_map(became).collect()
+}
+
+#[test]
+fn secrets_are_masked_where_they_usually_stand_and_nothing_around_them() {
+    let cases = cases("secrets.txt");
+    assert!(cases.len() >= 200, "{}", cases.len());
+    let failures = failures(&cases);
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+#[test]
+fn what_looks_like_a_secret_stays() {
+    let cases = cases("look-alikes.txt");
+    assert!(cases.len() >= 200, "{}", cases.len());
+    let failures = failures(&cases);
+    assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
 }

@@ -116,14 +116,17 @@ pub(super) fn asked(pairs: &[(String, String)]) -> Result<Asked, ApiError> {
     let mut masked = false;
     for (name, value) in pairs.iter().filter(|(_, value)| !value.is_empty()) {
         let text = || Some(value.clone());
+        // As what it is compared with was stored.
+        let plain = |value: &str| mask::text(value).into_owned();
+        let masked_id = |value: &str| mask::id(value).into_owned();
         match name.as_str() {
             "after" => query.after = Some(Seq(number(name, value)?)),
             "before" => query.before = Some(Seq(number(name, value)?)),
             "limit" => query.limit = usize::try_from(number(name, value)?).unwrap_or(usize::MAX),
-            "session" => query.session = text(),
-            "project" => query.project = text(),
-            "kind" => query.kinds.extend(value.split(',').map(str::to_owned)),
-            "tool" => query.tool = text(),
+            "session" => query.session = Some(masked_id(value)),
+            "project" => query.project = Some(plain(value)),
+            "kind" => query.kinds.extend(value.split(',').map(plain)),
+            "tool" => query.tool = Some(plain(value)),
             "agent" => query.agent = text(),
             "error" => query.error = Some(boolean(name, value)?),
             "from" => query.from = Some(time(name, value)?),

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, Query as QueryString, State};
 use protocol::session::{SessionCounts, State as SessionStatus};
-use protocol::{Seq, Session, SessionDetail, SessionId};
+use protocol::{Seq, Session, SessionDetail, SessionId, mask};
 use serde::Serialize;
 
 use super::ApiError;
@@ -66,7 +66,7 @@ pub(super) async fn one(
             _ => return Err(unknown_parameter(name)),
         }
     }
-    let wanted = id.clone();
+    let wanted = mask::id(&id).into_owned();
     let look = move |store: &Store| match at {
         Some(at) => store.session_at(&wanted, at),
         None => store.session(&wanted),
@@ -80,7 +80,7 @@ pub(super) async fn read(
     State(app): State<AppState>,
     Path(id): Path<String>,
 ) -> Result<axum::http::StatusCode, ApiError> {
-    if app.store.mark_read(SessionId(id.clone())).await? {
+    if app.store.mark_read(SessionId(mask::id(&id).into_owned())).await? {
         return Ok(axum::http::StatusCode::NO_CONTENT);
     }
     Err(unknown(&id))

@@ -1,0 +1,76 @@
+//! Secrets that are known by what stands around them: in URLs, headers, statements and sentences.
+
+use std::ops::Range;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::names::Named;
+use super::table::{PLACES, compiled};
+use super::value::{is_basic, is_reference, is_secret};
+
+/// The shortest that is taken for a token where a URL names a user.
+const TOKEN_CHARS_MIN: usize = 20;
+
+static PATTERNS: LazyLock<Vec<Regex>> =
+    LazyLock::new(|| PLACES.iter().map(|(_, pattern)| compiled(pattern)).collect());
+
+static BASIC: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\bbasic\s+(?P<s>[\w+/-]{6,}=*)"));
+
+/// Finds those of these places.
+pub(super) fn find(text: &str, places: u64, secrets: &mut Vec<Range<usize>>) {
+    for (place, pattern) in PATTERNS.iter().enumerate().filter(|(place, _)| places >> place & 1 == 1) {
+        for found in pattern.captures_iter(text) {
+            let Some(secret) = found.name("s") else { continue };
+            let named = found.name("name").map_or(Named::Secret, |name| Named::by(name.as_str()));
+            let is_token = PLACES[place].0 != "bearer" || is_mixed(secret.as_str());
+            if is_token && is_secret(secret.as_str(), named, true) {
+                secrets.push(secret.range());
+            }
+        }
+    }
+}
+
+/// Finds users with passwords as Basic authentication sends them.
+pub(super) fn find_basic(text: &str, secrets: &mut Vec<Range<usize>>) {
+    let found = BASIC.captures_iter(text).filter_map(|found| found.name("s"));
+    secrets.extend(found.filter(|secret| is_basic(secret.as_str())).map(|secret| secret.range()));
+}
+
+/// Finds `://user:password@host`, and tokens in place of a user.
+pub(super) fn find_in_urls(text: &str, secrets: &mut Vec<Range<usize>>) {
+    for (at, separator) in text.match_indices("://") {
+        let start = at + separator.len();
+        let rest = &text[start..];
+        let end = rest.find(|c: char| c.is_whitespace() || "\"'<>`".contains(c)).unwrap_or(rest.len());
+        let Some(secret) = userinfo(&rest[..end]) else { continue };
+        if !is_reference(&rest[secret.clone()]) {
+            secrets.push(start + secret.start..start + secret.end);
+        }
+    }
+}
+
+/// Where the password or the token is in the rest of a URL.
+fn userinfo(url: &str) -> Option<Range<usize>> {
+    // An `@` after a slash is that of a path, unless it is the only one.
+    let mut ends = url.match_indices('@').map(|(at, _)| at).rev();
+    let end = ends.clone().find(|at| !url[..*at].ends_with('/')).or_else(|| ends.next())?;
+    let before = &url[..end];
+    let colon = before.find(':').filter(|colon| !before[..*colon].contains(['/', '?', '#']));
+    let Some(colon) = colon else {
+        let is_token =
+            before.len() >= TOKEN_CHARS_MIN && !before.contains(['/', '?', '#']) && is_mixed(before);
+        return is_token.then_some(0..end);
+    };
+    let password = &before[colon + 1..];
+    let digits = password.len() - password.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let is_port = digits > 0 && password[digits..].starts_with(['/', '?', '#']);
+    (!is_port && !password.is_empty()).then_some(colon + 1..end)
+}
+
+/// Whether it is no word: it has digits, or capitals within.
+fn is_mixed(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+        || text.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
+            && text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
