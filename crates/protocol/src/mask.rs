@@ -21,13 +21,24 @@ pub use text::text;
 
 use crate::{Entry, Kind, Row};
 
+/// The shortest name or id that is looked at: shorter ones, such as those of most tools, have no room for a secret.
+const NAME_BYTES_MIN: usize = 8;
+
 /// An id with its secrets masked. It stays another one than those of other secrets: by a number that follows from it and
 /// is far too short to lead back.
 pub fn id(text: &str) -> Cow<'_, str> {
+    // Nearly all ids are UUIDs.
+    if text.len() < NAME_BYTES_MIN || is_uuid(text) {
+        return Cow::Borrowed(text);
+    }
     match self::text::text(text) {
         Cow::Borrowed(_) => Cow::Borrowed(text),
         Cow::Owned(masked) => Cow::Owned(format!("{masked}-{:06x}", fingerprint(text) & 0xff_ffff)),
     }
+}
+
+fn is_uuid(text: &str) -> bool {
+    text.len() == 36 && text.bytes().all(|byte| byte == b'-' || byte.is_ascii_hexdigit())
 }
 
 /// FNV-1a, which stays the same from version to version: ids are stored.
@@ -49,10 +60,17 @@ pub fn id_in_place(text: &mut String) {
     }
 }
 
+/// Masks a name where it stands.
+pub fn name_in_place(name: &mut String) {
+    if name.len() >= NAME_BYTES_MIN {
+        in_place(name);
+    }
+}
+
 /// Masks the name of a kind that only its sender knows.
 pub fn kind(kind: &mut Kind) {
     if let Kind::Other(name) = kind {
-        in_place(name);
+        name_in_place(name);
     }
 }
 
@@ -79,7 +97,7 @@ pub fn row(row: &mut Row) {
     } = row;
     self::kind(kind);
     in_place(summary);
-    [agent_type, project, tool_name].into_iter().flatten().for_each(in_place);
+    [agent_type, project, tool_name].into_iter().flatten().for_each(name_in_place);
     session_id.iter_mut().for_each(|id| id_in_place(&mut id.0));
     agent_id.iter_mut().for_each(|id| id_in_place(&mut id.0));
     tool_use_id.iter_mut().for_each(|id| id_in_place(&mut id.0));

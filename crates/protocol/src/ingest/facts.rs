@@ -514,7 +514,7 @@ fn id_of(object: &Object<'_>, field: &str) -> Option<String> {
 /// A name or a path, without secrets.
 fn masked(text: &str) -> String {
     let mut text = cut(text, NAME_BYTES_MAX);
-    mask::in_place(&mut text);
+    mask::name_in_place(&mut text);
     text
 }
 

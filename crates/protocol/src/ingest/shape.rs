@@ -25,7 +25,7 @@ fn mask_fields(incoming: &mut Incoming) {
         kind, session_id, agent_id, agent_type, project, tool_use_id, tool_name, prompt_id, ..
     } = incoming;
     mask::kind(kind);
-    [agent_type, project, tool_name].into_iter().flatten().for_each(mask::in_place);
+    [agent_type, project, tool_name].into_iter().flatten().for_each(mask::name_in_place);
     let ids = [
         session_id.as_mut().map(|id| &mut id.0),
         agent_id.as_mut().map(|id| &mut id.0),

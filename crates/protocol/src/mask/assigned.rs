@@ -163,7 +163,8 @@ fn block(text: &str, at: usize) -> Option<Value> {
         line.trim().is_empty() || line.len() - line.trim_start_matches(' ').len() >= indent
     });
     let length: usize = lines.map(str::len).sum();
-    Some(Value { range: start..start - indent + body[..length].trim_end().len(), is_literal: true })
+    let end = start - indent + body[..length].trim_end().len();
+    Some(Value { range: start..end.max(start), is_literal: true })
 }
 
 /// How long a type is that stands before the `=` of a value: `password: &str = "…"`.

@@ -31,7 +31,7 @@ struct Row {
 }
 
 /// The programs of the table, and the rows of each.
-static ROWS: LazyLock<BTreeMap<&'static str, Vec<Row>>> = LazyLock::new(|| {
+static ROWS: LazyLock<Vec<(&'static str, Vec<Row>)>> = LazyLock::new(|| {
     let mut rows: BTreeMap<&str, Vec<Row>> = BTreeMap::new();
     for line in COMMANDS {
         let (is_piped, command) = line.strip_prefix("X | ").map_or((false, *line), |command| (true, command));
@@ -43,7 +43,7 @@ static ROWS: LazyLock<BTreeMap<&'static str, Vec<Row>>> = LazyLock::new(|| {
             rows.entry(program).or_default().push(Row { parts, is_piped, sign });
         }
     }
-    rows
+    rows.into_iter().collect()
 });
 
 /// The longest text that a command of this row must have.
@@ -60,7 +60,7 @@ fn sign_of(parts: &[&'static str]) -> Option<&'static str> {
 
 /// The names of all programs in the table; [`find`] is told which by their order.
 pub(super) fn programs() -> impl Iterator<Item = &'static str> {
-    ROWS.keys().copied()
+    ROWS.iter().map(|(program, _)| *program)
 }
 
 /// The name of a program in a text.
@@ -73,7 +73,7 @@ pub(super) struct Program {
 /// Finds the secrets of the programs whose names stand at these places.
 pub(super) fn find(text: &str, programs: &[Program], secrets: &mut Vec<Range<usize>>) {
     for Program { range, index } in programs {
-        let Some(rows) = ROWS.values().nth(*index) else { continue };
+        let Some((_, rows)) = ROWS.get(*index) else { continue };
         let end = range.end + text[range.end..].find(char::is_whitespace).unwrap_or(0);
         let line = &text[end..text.floor_char_boundary(end.saturating_add(LINE_BYTES_MAX))];
         let is_possible =
@@ -224,7 +224,7 @@ fn words(text: &str, start: usize, quote: Option<char>) -> Vec<Range<usize>> {
         match letter {
             '\n' | '|' | ';' | ')' => break,
             '&' if rest.starts_with("&&") || rest.starts_with("& ") => break,
-            _ if Some(letter) == quote => break,
+            _ if Some(letter) == quote || closes(rest) => break,
             '\\' if rest[1..].starts_with(['\n', ' ']) => at += 1,
             _ if letter.is_whitespace() => at += letter.len_utf8(),
             _ => {
@@ -247,7 +247,7 @@ fn word(rest: &str, outer: Option<char>) -> usize {
             (None, _) if Some(letter) == outer && !is_escaped => return at,
             (None, '|' | ';' | ')') if !is_escaped => return at.max(1),
             (None, _) if letter.is_whitespace() && !is_escaped => return at,
-            // Quotes within a text in quotes have a backslash before them.
+            (None, '"' | '\'' | '\\') if at > 0 && closes(&rest[at..]) => return at,
             (None, '"' | '\'') => open = Some(letter),
             (Some(quote), _) if quote == letter => open = None,
             _ => {}
@@ -255,6 +255,12 @@ fn word(rest: &str, outer: Option<char>) -> usize {
         is_escaped = letter == '\\' && !is_escaped;
     }
     rest.len()
+}
+
+/// Whether a text in quotes ends here that the command stands in, as a value of JSON does.
+fn closes(rest: &str) -> bool {
+    let quote = rest.trim_start_matches('\\');
+    quote.strip_prefix(['"', '\'']).is_some_and(|after| after.starts_with([',', ']', '}', ':']))
 }
 
 /// What `echo` or `printf` prints into the program at this place.

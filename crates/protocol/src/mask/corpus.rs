@@ -8,6 +8,8 @@ const LETTERS: &str = "Zk3vX9qLm2Tt7Rw5Yb8Nc4Hd6Jf1Gs0PaQeUiOxVy";
 pub(super) struct Case {
     pub given: String,
     pub expected: String,
+    /// The letters and digits of what must not be seen any more, however it is written.
+    pub secrets: Vec<String>,
 }
 
 /// The cases of one of the files; what stands between marks is expected to be masked.
@@ -18,14 +20,20 @@ pub(super) fn cases(file: &str) -> Vec<Case> {
     lines
         .map(|line| {
             let case = filled(line);
-            let mut expected = case.clone();
+            let (mut expected, mut secrets) = (case.clone(), Vec::new());
             while let Some((before, rest)) = expected.split_once('«') {
-                let (_, after) = rest.split_once('»').unwrap_or_else(|| panic!("no end: {line}"));
+                let (secret, after) = rest.split_once('»').unwrap_or_else(|| panic!("no end: {line}"));
+                secrets.push(letters(secret));
                 expected = format!("{before}{}{after}", super::MASKED);
             }
-            Case { given: case.replace(['«', '»'], ""), expected }
+            Case { given: case.replace(['«', '»'], ""), expected, secrets }
         })
         .collect()
+}
+
+/// The letters and digits of a text.
+pub(super) fn letters(text: &str) -> String {
+    text.chars().filter(char::is_ascii_alphanumeric).collect()
 }
 
 /// A line with its signs replaced.

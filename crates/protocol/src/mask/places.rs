@@ -1,7 +1,7 @@
 //! Secrets that are known by what stands around them: in URLs, headers, statements and sentences.
 
 use std::ops::Range;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 use regex::Regex;
 
@@ -12,14 +12,16 @@ use super::value::{is_basic, is_reference, is_secret};
 /// The shortest that is taken for a token where a URL names a user.
 const TOKEN_CHARS_MIN: usize = 20;
 
-static PATTERNS: LazyLock<Vec<Regex>> =
-    LazyLock::new(|| PLACES.iter().map(|(_, pattern)| compiled(pattern)).collect());
+/// Each is made when it is first needed: most texts need none.
+static PATTERNS: [OnceLock<Regex>; PLACES.len()] = [const { OnceLock::new() }; PLACES.len()];
 
-static BASIC: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?i)\bbasic\s+(?P<s>[\w+/-]{6,}=*)"));
+static BASIC: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r"(?i)(?-u:\b)basic\s+(?P<s>[A-Za-z0-9_+/-]{6,}=*)"));
 
 /// Finds those of these places.
 pub(super) fn find(text: &str, places: u64, secrets: &mut Vec<Range<usize>>) {
     for (place, pattern) in PATTERNS.iter().enumerate().filter(|(place, _)| places >> place & 1 == 1) {
+        let pattern = pattern.get_or_init(|| compiled(PLACES[place].1));
         for found in pattern.captures_iter(text) {
             let Some(secret) = found.name("s") else { continue };
             let named = found.name("name").map_or(Named::Secret, |name| Named::by(name.as_str()));

@@ -101,8 +101,9 @@ fn is_disguised(text: &str) -> bool {
 
 /// Whether a backslash stands before what it makes another letter, or joins two lines.
 fn has_escape(bytes: &[u8]) -> bool {
-    memchr::memchr_iter(b'\\', bytes)
-        .any(|at| matches!(bytes.get(at + 1), Some(b'u' | b'x' | b'0' | b'e' | b'\n' | b'\r')))
+    memchr::memchr_iter(b'\\', bytes).any(|at| {
+        matches!(bytes.get(at + 1), Some(b'u' | b'x' | b'0' | b'e' | b'n' | b'r' | b't' | b'\n' | b'\r'))
+    })
 }
 
 /// What is shown of the next letter, if anything, and how many bytes say so.
@@ -115,22 +116,28 @@ fn read(rest: &str, letter: char) -> (Option<char>, usize) {
     }
 }
 
-/// An escape that a program would make a letter of.
+/// An escape that a program would make a letter of, with a backslash more for each text that it is in.
 fn escape(rest: &str) -> Option<(Option<char>, usize)> {
+    let after = rest.trim_start_matches('\\');
+    let backslashes = rest.len() - after.len();
     let code = |from: usize, digits: usize, radix: u32| {
-        u32::from_str_radix(rest.get(from..from + digits)?, radix).ok().and_then(char::from_u32)
+        u32::from_str_radix(after.get(from..from + digits)?, radix).ok().and_then(char::from_u32)
     };
-    let (letter, length) = match rest.as_bytes().get(1)? {
-        b'\n' => return Some((None, 2)),
-        b'\r' if rest.as_bytes().get(2) == Some(&b'\n') => return Some((None, 3)),
-        b'u' => (code(2, 4, 16)?, 6),
-        b'x' => (code(2, 2, 16)?, 4),
-        b'0' => (code(1, 3, 8)?, 4),
-        b'e' if rest.as_bytes().get(2) == Some(&b'[') => ('\u{1b}', 2),
+    let (letter, length) = match *after.as_bytes().first()? {
+        b'\n' => return Some((None, backslashes + 1)),
+        b'\r' if after.starts_with("\r\n") => return Some((None, backslashes + 2)),
+        b'n' | b'r' => ('\n', 1),
+        b't' => ('\t', 1),
+        b'u' => (code(1, 4, 16)?, 5),
+        b'x' => (code(1, 2, 16)?, 3),
+        b'0' => (code(0, 3, 8)?, 3),
+        b'e' if after.starts_with("e[") => ('\u{1b}', 1),
         _ => return None,
     };
+    let length = backslashes + length;
     Some(match letter {
         '\u{1b}' => (None, sequence(rest, length)),
+        '\n' | '\t' => (Some(letter), length),
         _ if is_hidden(letter) => (None, length),
         // What ends a text in quotes would end it elsewhere.
         _ if letter.is_ascii_alphanumeric() || "_-:=./+@".contains(letter) => (Some(letter), length),

@@ -647,47 +647,51 @@ pub(super) const NO_SECRETS: &[&str] = &[
 ];
 
 /// What stands before and behind a secret that has no form of its own; the secret is `s`. Where a pattern has a `name`,
-/// that must be one of a secret. One of the first texts is part of every match, in whatever case.
+/// that must be one of a secret. One of the first texts is part of every match, in whatever case. Letters are
+/// those of ASCII: all others would make a pattern a hundred times as large.
 pub(super) const PLACES: &[(&str, &str)] = &[
     (
         "authorization",
         r#"(?i)\bauthorization\\*["']?\s*[:=]\s*\\*["']?(?:[a-z0-9-]+\s+)?(?P<s>[^\s"'\\,;]{4,})"#,
     ),
-    ("bearer", r"(?i)\bbearer\s+(?P<s>[\w.~+/=%-]{12,})"),
-    ("response=", r#"\bresponse=\\*"(?P<s>[0-9a-f]{32,})"#),
-    ("signature=", r"(?i)\bsignature=(?P<s>[\w%+/=-]{16,})"),
-    ("sig=", r"[?&]sig=(?P<s>[\w%+/=-]{10,})"),
+    ("bearer", r"(?i)(?-u:\b)bearer\s+(?P<s>[A-Za-z0-9_.~+/=%-]{12,})"),
+    ("response=", r#"(?-u:\b)response=\\*"(?P<s>[0-9a-f]{32,})"#),
+    ("signature=", r"(?i)(?-u:\b)signature=(?P<s>[A-Za-z0-9_%+/=-]{16,})"),
+    ("sig=", r"[?&]sig=(?P<s>[A-Za-z0-9_%+/=-]{10,})"),
     (
         "cookie",
         r#"(?i)cookie\\*["']?\s*[:=]\s*\\*["'`]?(?P<s>[^\s=;,"'{(]+=[^\s;"'\\]*(?:;\s*[^\s=;,"']+(?:=[^\s;"'\\]*)?)*)"#,
     ),
     (
         "identified",
-        r#"(?i)\bidentified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"](?P<s>[^'"\\]+)"#,
+        r#"(?i)(?-u:\b)identified\s+(?:with\s+\S+\s+)?(?:by|as)\s+(?:password\s+)?\\*['"](?P<s>[^'"\\]+)"#,
     ),
-    ("password", r"(?i)\bpassword\s+\\*'(?P<s>[^'\\\n]+)\\*'"),
-    ("password", r#"(?i)\bpassword\s*\(\s*\\*['"](?P<s>[^'"\\\n]+)\\*['"]"#),
-    ("password", r"(?i)\blogin\s+\S+\s+password\s+(?P<s>\S+)"),
-    ("password", r"(?i)\bpassword\s+(?P<s>\S+)\s+login\s"),
+    ("password", r"(?i)(?-u:\b)password\s+\\*'(?P<s>[^'\\\n]+)\\*'"),
+    ("password", r#"(?i)(?-u:\b)password\s*\(\s*\\*['"](?P<s>[^'"\\\n]+)\\*['"]"#),
+    ("password", r#"(?i)(?-u:\b)login\s+\S+\s+password\s+(?P<s>[^\s"'\\]+)"#),
+    ("password", r"(?i)(?-u:\b)password\s+(?P<s>\S+)\s+login\s"),
     (
         "word is|word was|word to|phrase is|pass is|passwd is|code is",
-        r#"(?i)\bpass(?:word|phrase|wd|code)?\s+(?:is|was|to)\s*:?\s*\\*["'`](?P<s>[^"'`\\\n]+)"#,
+        r#"(?i)(?-u:\b)pass(?:word|phrase|wd|code)?\s+(?:is|was|to)\s*:?\s*\\*["'`](?P<s>[^"'`\\\n]+)"#,
     ),
     (
         "word is|word was|phrase is|pass is|passwd is|code is",
-        r"(?i)\bpass(?:word|phrase|wd|code)?\s+(?:is|was)\s*:?\s*(?P<s>[A-Za-z]{2,}[\w!#$%@-]*\d[\w!#$%@-]*)",
+        r"(?i)(?-u:\b)pass(?:word|phrase|wd|code)?\s+(?:is|was)\s*:?\s*(?P<s>[A-Za-z]{2,}[A-Za-z0-9_!#$%@-]*[0-9][A-Za-z0-9_!#$%@-]*)",
     ),
-    ("requirepass", r"\brequirepass\s+(?P<s>[^\s=:]\S*)"),
-    ("masterauth", r"\bmasterauth\s+(?P<s>[^\s=:]\S*)"),
-    ("setenv", r#"(?i)\bsetenv\s+(?P<name>\w+)\s+["']?(?P<s>[^\s"']+)"#),
-    ("env ", r#"\bENV\s+(?P<name>\w+)\s+["']?(?P<s>[^\s"'=]+)"#),
+    ("requirepass", r#"(?-u:\b)requirepass\s+(?P<s>[^\s=:"'\\][^\s"'\\]*)"#),
+    ("masterauth", r#"(?-u:\b)masterauth\s+(?P<s>[^\s=:"'\\][^\s"'\\]*)"#),
+    ("setenv", r#"(?i)(?-u:\b)setenv\s+(?P<name>[A-Za-z0-9_]+)\s+["']?(?P<s>[^\s"']+)"#),
+    ("env ", r#"(?-u:\b)ENV\s+(?P<name>[A-Za-z0-9_]+)\s+["']?(?P<s>[^\s"'=]+)"#),
     ("</key>", r"<key>(?P<name>[^<]+)</key>\s*<string>(?P<s>[^<]+)"),
     (
         "value=|value\"|value'|value:|content=",
-        r#"(?i)\b(?:key|name|property)\\*["']?\s*[=:]\s*\\*["'](?P<name>[^"'\\]+)\\*["'],?\s*\\*["']?(?:value|content)\\*["']?\s*[=:]\s*\\*["'](?P<s>[^"'\\]+)"#,
+        r#"(?i)(?-u:\b)(?:key|name|property)\\*["']?\s*[=:]\s*\\*["'](?P<name>[^"'\\]+)\\*["'],?\s*\\*["']?(?:value|content)\\*["']?\s*[=:]\s*\\*["'](?P<s>[^"'\\]+)"#,
     ),
-    ("name=", r#"(?i)\bname\s*=\s*["'](?P<name>[^"'\\<>]+)["'][^<>]*>\s*(?P<s>[^<>\s][^<>]*)</"#),
-    (":543|:*:", r"(?m)(?:^|\s)[\w.*-]+:(?:\d{2,5}|\*):[\w*-]+:[\w*.@-]+:(?P<s>[^\s:]+)$"),
+    ("name=", r#"(?i)(?-u:\b)name\s*=\s*\\*["'](?P<name>[^"'\\<>]+)\\*["'][^<>]*>\s*(?P<s>[^<>\s][^<>]*)</"#),
+    (
+        ":543|:*:",
+        r#"(?m)(?:^|[\s"'])[A-Za-z0-9_.*-]+:(?:[0-9]{2,5}|\*):[A-Za-z0-9_*-]+:[A-Za-z0-9_*.@-]+:(?P<s>[^\s:"'\\]+)(?:["'\\]|$)"#,
+    ),
 ];
 
 /// Command lines with a secret: programs, words that must follow, and where the secret (`X`) is. `*` is anything;

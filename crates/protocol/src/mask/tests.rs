@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::corpus::{Case, cases};
+use super::corpus::{Case, cases, letters};
 use super::*;
 
 /// Letters and digits enough for any secret.
@@ -236,9 +236,151 @@ fn secrets_are_masked_where_they_usually_stand_and_nothing_around_them() {
 }
 
 #[test]
-fn what_looks_like_a_secret_stays() {
+fn look_alikes_in_their_usual_places_stay_as_they_are() {
     let cases = cases("look-alikes.txt");
     assert!(cases.len() >= 200, "{}", cases.len());
     let failures = failures(&cases);
     assert!(failures.is_empty(), "{} of {}:\n{}", failures.len(), cases.len(), failures.join("\n"));
+}
+
+#[test]
+fn secrets_are_masked_in_the_line_of_an_event_and_in_json_at_any_depth() {
+    // Fewer letters may be a part of something else.
+    const LETTERS_MIN: usize = 6;
+    let mut seen = Vec::new();
+    for case in cases("secrets.txt") {
+        let given = case.given.as_str();
+        let hook = |more: Value| {
+            let mut hook = json!({ "hook_event_name": "PreToolUse", "tool_name": "Bash", "session_id": "s" });
+            hook.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+            RawValue::from_string(hook.to_string()).expect("JSON")
+        };
+        let line =
+            |hook: Box<RawValue>| crate::ingest::parse(&hook, crate::Source::Hook).expect("an event").summary;
+        let inner = json!({ "stdout": given, "list": [1, given] }).to_string();
+        let shown = [
+            ("line", line(hook(json!({ "tool_input": { "command": given } })))),
+            ("prompt", line(hook(json!({ "hook_event_name": "UserPromptSubmit", "prompt": given })))),
+            ("JSON", masked(&json!({ "a": [{ "b": given }] }))),
+            ("JSON in JSON", masked(&json!({ "out": inner }))),
+            ("JSON in a text in JSON", masked(&json!({ "out": format!("it said: {inner}") }))),
+        ];
+        let secrets = case.secrets.iter().filter(|secret| secret.len() >= LETTERS_MIN);
+        for secret in secrets {
+            let places = shown.iter().filter(|(_, text)| letters(text).contains(secret.as_str()));
+            seen.extend(places.map(|(place, text)| format!("{given:?}\n  in a {place}: {text}")));
+        }
+    }
+    assert!(seen.is_empty(), "{} are seen:\n{}", seen.len(), seen.join("\n"));
+}
+
+#[test]
+fn ids_stay_apart_and_the_same_when_their_secrets_are_masked() {
+    let [first, second] = [secret("ghp_", 36), secret("gho_", 36)];
+    assert_ne!(id(&first), id(&second), "two sessions are two");
+    assert!(id(&first).starts_with(MASKED) && !id(&first).contains(&first[8..16]), "{}", id(&first));
+    assert_eq!(id(&id(&first)), id(&first), "once masked it stays");
+    for ordinary in
+        ["3f0c2b9e-6d1a-4c57-9b0e-2a7d5e8f1c44", "toolu_01A09q90qw90lq917835lq9", "agent-a4d2", "s-1"]
+    {
+        assert_eq!(id(ordinary), ordinary);
+    }
+}
+
+/// What texts are made of that could lead a reader of them astray.
+const PIECES: &[&str] = &[
+    "password",
+    "PASSWORD",
+    "--password",
+    "token",
+    "密码",
+    "пароль",
+    ":",
+    "=",
+    "\u{ff1a}",
+    " ",
+    "   ",
+    "\n",
+    "|",
+    ">-",
+    "\"",
+    "\\",
+    "'",
+    "`",
+    "<",
+    ">",
+    "</",
+    "<![CDATA[",
+    "mysql",
+    " -p",
+    "-p",
+    "curl",
+    " -u ",
+    "bob:",
+    "echo ",
+    " | ",
+    "://",
+    "@",
+    "/",
+    "é",
+    "\u{1b}[",
+    "\u{1b}]",
+    "\u{1b}",
+    "m",
+    "\\u00",
+    "\\u001b[",
+    "\\x1b[",
+    "\\x1",
+    "\\033",
+    "\\n",
+    "\\\\n",
+    "\\e[",
+    "[masked]",
+    "ghp_abcdefghij0",
+    "eyJ",
+    "-----BEGIN PRIVATE KEY-----",
+    "<<<",
+    "--password-stdin",
+    "docker login",
+    "X",
+    "\u{200b}",
+    "\u{201c}",
+    "{",
+    "}",
+    "[",
+    "]",
+    "(",
+    ")",
+    ",",
+    ";",
+    "&",
+    "$",
+    "%",
+    "#",
+    "hunter2",
+    "1234",
+    "Basic Ym9iOng=",
+    "Authorization",
+    "Cookie",
+    "identified by",
+    "value=",
+    "name=",
+    "config set",
+    "login",
+    "auth",
+    "😀",
+    "\r\n",
+    "\t",
+];
+
+proptest::proptest! {
+    #[test]
+    fn any_text_can_be_masked_and_json_stays_json(
+        pieces in proptest::collection::vec(proptest::sample::select(PIECES), 0..24)
+    ) {
+        let given = pieces.concat();
+        proptest::prop_assert!(text(&given).len() <= given.len() + given.len() * MASKED.len());
+        let json = masked(&json!({ "a": &given, &given: [&given] }));
+        proptest::prop_assert!(serde_json::from_str::<Value>(&json).is_ok(), "{}", json);
+    }
 }
