@@ -127,11 +127,15 @@ fn variables_decide_in_their_order_before_any_runfile() {
         ("server", &[(by_server, &c)], &third),
         ("not-a-port", &[(by_port, "auto"), (by_server, &b)], &second),
     ];
-    // A home whose one runfile would say otherwise, and whose spool nobody drains.
+    // A home of which all of them are, whose configuration would say otherwise, and whose spool nobody drains.
     let home = home();
-    let runfile = |folder: &Path| Home::at(folder).runfile(first.port());
     fs::create_dir_all(Home::at(home.path()).run()).expect("a folder can be made");
-    fs::copy(runfile(first.home()), runfile(home.path())).expect("a file can be copied");
+    for monitor in [&first, &second, &third] {
+        let runfile = |folder: &Path| Home::at(folder).runfile(monitor.port());
+        fs::copy(runfile(monitor.home()), runfile(home.path())).expect("a file can be copied");
+    }
+    let config = json!({"port": first.port()}).to_string();
+    fs::write(Home::at(home.path()).config(), config).expect("a file can be written");
     for (session, variables, expected) in cases {
         posted(home.path(), variables, &prompt_in(session, Path::new("/srv")));
         assert!(sessions(expected).contains(&session.to_owned()), "{session}");

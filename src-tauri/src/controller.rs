@@ -323,9 +323,9 @@ impl Controller {
             return;
         };
         let (server_id, events) = (runfile.server_id.clone(), self.events.clone());
+        let monitor = Monitor::of(&self.home, &runfile);
         let task = tokio::spawn(async move {
             let server_id = runfile.server_id;
-            let monitor = Monitor::at(&runfile.host, runfile.port);
             let tell = |news| drop(events.send(Event::Sessions { server_id: server_id.clone(), news }));
             let reason = stream::listen(&monitor, tell).await;
             tracing::info!(%reason, "no longer connected to the server");
@@ -381,8 +381,8 @@ impl Controller {
     /// Pauses or resumes the keeping of events.
     async fn capture(&mut self, pause: bool, minutes: Option<u64>) {
         let Some(runfile) = self.view.server.serving.runfile().cloned() else { return };
+        let monitor = Monitor::of(&self.home, &runfile);
         let ordered = spawn_blocking(move || {
-            let monitor = Monitor::at(&runfile.host, runfile.port);
             if pause {
                 monitor.pause(&runfile.control_token, minutes)
             } else {
@@ -403,7 +403,7 @@ impl Controller {
         let (home, events) = (self.home.clone(), self.events.clone());
         let runfile = self.view.server.serving.runfile().cloned();
         spawn_blocking(move || {
-            let health = runfile.and_then(|runfile| Monitor::at(&runfile.host, runfile.port).health().ok());
+            let health = runfile.and_then(|runfile| Monitor::of(&home, &runfile).health().ok());
             let hooks = hooks::look(&home, &|name| std::env::var_os(name));
             let looked = Looked { number, ports: ports::look(&home), health, hooks };
             // As above.

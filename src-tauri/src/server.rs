@@ -315,7 +315,7 @@ impl Task {
 
     /// Starts the server again, on that port. Its own rules decide: a port that is not to be had is refused.
     async fn restart(&mut self, runfile: Runfile, port: u16) {
-        let monitor = client::Monitor::at(&runfile.host, runfile.port);
+        let monitor = client::Monitor::of(&self.home, &runfile);
         let token = runfile.control_token.clone();
         let ordered = spawn_blocking(move || monitor.restart(&token, port)).await;
         let refused = match ordered {

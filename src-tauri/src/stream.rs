@@ -75,6 +75,7 @@ async fn try_listen(monitor: &Monitor, tell: impl Fn(News)) -> anyhow::Result<st
 async fn connect(monitor: &Monitor) -> anyhow::Result<Socket> {
     let address = monitor.url().replacen("http", "ws", 1);
     let url = format!("{address}/socket.io/?EIO=4&transport=websocket");
+    monitor.prove(&url)?;
     let (mut socket, _) = connect_async(url).await?;
     ensure!(receive(&mut socket).await?.starts_with('0'), "no Socket.IO server");
     send(&mut socket, format!("40{},", names::STREAM)).await?;

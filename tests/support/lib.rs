@@ -12,6 +12,7 @@ mod random;
 mod reply;
 mod senders;
 mod socket;
+mod squatter;
 mod websocket;
 
 use std::time::{Duration, Instant};
@@ -28,6 +29,7 @@ pub use random::{Random, number, seed};
 pub use reply::{Page, Reply, Stored};
 pub use senders::Senders;
 pub use socket::{Library, Options, Socket};
+pub use squatter::Squatter;
 pub use websocket::WebSocket;
 
 /// The longest wait for anything. Generous: it is reached only when something is broken, and machines that

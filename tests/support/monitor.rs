@@ -284,6 +284,11 @@ impl Crashed {
         self.home.path()
     }
 
+    /// The same, for another monitor in it.
+    pub fn shared_home(&self) -> &Arc<TempDir> {
+        &self.home
+    }
+
     /// Starts another one and ends it as a crash would at that moment, whether it answers yet or not.
     pub fn crash_when(self, moment: impl Fn() -> bool) -> Self {
         let mut child = spawn(self.home.path(), self.port, &self.arguments, &self.variables);

@@ -37,7 +37,8 @@ pub(crate) fn run(bare: &Bare, context: &mut Context<'_, '_>) -> anyhow::Result<
             context.terminal.say(format_args!("Send a first event: {}", first_event(runfile)));
             token::report(runfile, context);
             if let Some(port) = dashboard {
-                show(&login(runfile, port), "Opening browser to", bare, context);
+                let page = login(runfile, port, context);
+                show(&page, "Opening browser to", bare, context);
             }
         }
         Place::Moved(runfile) => context.terminal.say(format_args!("Monitor moved to port {}", runfile.port)),
@@ -83,7 +84,8 @@ fn already(
             let url = running.url();
             context.terminal.say(format_args!("Monitor already running at {url}"));
             if let Some(port) = running.health.dashboard_port {
-                show(&login(&running.runfile, port), "Opening browser to existing instance:", bare, context);
+                let page = login(&running.runfile, port, context);
+                show(&page, "Opening browser to existing instance:", bare, context);
             }
             return Ok(Exit::Done);
         }
@@ -113,9 +115,9 @@ fn already(
 }
 
 /// The page to open: where a login is needed, the one that does it.
-fn login(runfile: &Runfile, dashboard_port: u16) -> String {
+fn login(runfile: &Runfile, dashboard_port: u16, context: &Context<'_, '_>) -> String {
     let page = page_on(runfile, dashboard_port);
-    let login = if runfile.access.token { token::login_path(runfile).ok() } else { None };
+    let login = if runfile.access.token { token::login_path(&context.home, runfile).ok() } else { None };
     login.map_or_else(|| page.clone(), |path| format!("{page}{path}"))
 }
 

@@ -2,6 +2,7 @@
 //! whether the WebSocket API of each takes a client.
 
 use client::{Error, Monitor, Stray, WebSocketCheck};
+use protocol::paths::Home;
 use serde_json::{Value, json};
 
 use crate::Exit;
@@ -14,8 +15,10 @@ use crate::units::duration;
 pub(crate) fn run(health: &Health, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let port = health.port.or(health.websocket.flatten());
     let Found { servers, strays, .. } = Found::look(port, context)?;
-    let examined: Vec<Examined<'_>> =
-        servers.iter().map(|server| Examined::new(server, health.websocket.is_some())).collect();
+    let examined: Vec<Examined<'_>> = servers
+        .iter()
+        .map(|server| Examined::new(server, health.websocket.is_some(), &context.home))
+        .collect();
     if health.json {
         let all: Vec<Value> =
             examined.iter().map(Examined::json).chain(strays.iter().map(stray_json)).collect();
@@ -71,9 +74,10 @@ struct Examined<'a> {
 }
 
 impl<'a> Examined<'a> {
-    fn new(server: &'a Server, with_websocket: bool) -> Self {
+    fn new(server: &'a Server, with_websocket: bool, home: &Home) -> Self {
         let answers = server.health.is_some();
-        let websocket = (with_websocket && answers).then(|| Monitor::of(&server.runfile).check_websocket());
+        let check = || Monitor::of(home, &server.runfile).check_websocket();
+        let websocket = (with_websocket && answers).then(check);
         let ill = match (&server.health, &websocket) {
             (None, _) => Some("it does not answer".to_owned()),
             (Some(health), _) if !is_well(health) => Some(format!("its store is {}", health.store)),

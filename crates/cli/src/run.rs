@@ -95,7 +95,8 @@ fn monitor(run: &Run, context: &mut Context<'_, '_>) -> anyhow::Result<Option<Bo
 }
 
 /// What leads the hooks of the program, ours and claude-mpm's, to this very monitor: by plain HTTP, which it takes
-/// from its own machine also when it encrypts for others.
+/// from its own machine also when it encrypts for others. Our hook follows it as long as the runfile proves that it is
+/// there.
 fn variables(running: &Running) -> Vec<(&'static str, String)> {
     let port = running.runfile.port.to_string();
     vec![

@@ -182,7 +182,7 @@ fn answer(runfile: &Runfile, deed: Deed, context: &mut Context<'_, '_>) {
     let mut server = Server::ask(runfile.clone(), context).json();
     server["outcome"] = json!(deed);
     // Who can talk to it no more has no link; that it is gone is seen elsewhere.
-    server["login_url"] = json!(token::login_url(runfile).ok().flatten());
+    server["login_url"] = json!(token::login_url(&context.home, runfile).ok().flatten());
     context.terminal.answer(&server);
 }
 

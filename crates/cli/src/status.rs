@@ -278,7 +278,7 @@ impl Server {
             Probe::Ours(running) => {
                 // Gone since: then nobody is connected to it.
                 let clients = running.monitor().status().map(|status| status.clients).unwrap_or_default();
-                let Running { health, runfile } = *running;
+                let Running { health, runfile, .. } = *running;
                 let supervision = Supervision::read(&context.home, runfile.port);
                 let mut troubles = Trouble::told(&health);
                 troubles.extend(Trouble::with_spool(&context.home.spool()));

@@ -2,6 +2,7 @@
 
 use client::{Monitor, page};
 use protocol::Runfile;
+use protocol::paths::Home;
 use serde_json::json;
 
 use crate::Exit;
@@ -43,14 +44,15 @@ fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit
     }
     if context.terminal.speaks_json() {
         let links = running.iter().map(|runfile| {
-            Ok(json!({ "port": runfile.port, "url": page(runfile), "login_url": login_url(runfile)? }))
+            Ok(json!({ "port": runfile.port, "url": page(runfile), "login_url": login_url(&context.home, runfile)? }))
         });
         context.terminal.answer(&links.collect::<Result<Vec<_>, client::Error>>()?);
         return Ok(Exit::Done);
     }
     let asking: Vec<_> = running.iter().filter(|runfile| runfile.access.token).collect();
     for runfile in &asking {
-        context.terminal.say(login_link(runfile)?);
+        let link = login_link(&context.home, runfile)?;
+        context.terminal.say(link);
     }
     if asking.is_empty() {
         let urls: Vec<_> = running.iter().map(page).collect();
@@ -60,22 +62,22 @@ fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit
 }
 
 /// A link that logs one browser in, where that needs one.
-pub(crate) fn login_url(runfile: &Runfile) -> Result<Option<String>, client::Error> {
-    runfile.access.token.then(|| login_link(runfile)).transpose()
+pub(crate) fn login_url(home: &Home, runfile: &Runfile) -> Result<Option<String>, client::Error> {
+    runfile.access.token.then(|| login_link(home, runfile)).transpose()
 }
 
 /// A link that logs one browser in; for a monitor that asks for no token, its page.
-pub(crate) fn login_link(runfile: &Runfile) -> Result<String, client::Error> {
+pub(crate) fn login_link(home: &Home, runfile: &Runfile) -> Result<String, client::Error> {
     let url = page(runfile);
     if !runfile.access.token {
         return Ok(url);
     }
-    Ok(format!("{url}{}", login_path(runfile)?))
+    Ok(format!("{url}{}", login_path(home, runfile)?))
 }
 
 /// What follows the address in such a link.
-pub(crate) fn login_path(runfile: &Runfile) -> Result<String, client::Error> {
-    Monitor::of(runfile).login_path(&runfile.control_token)
+pub(crate) fn login_path(home: &Home, runfile: &Runfile) -> Result<String, client::Error> {
+    Monitor::of(home, runfile).login_path(&runfile.control_token)
 }
 
 /// Tells how to get into a monitor that has just been started, where that needs more than its address.
@@ -87,7 +89,7 @@ pub(crate) fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
     if !access.token {
         return;
     }
-    match login_link(runfile) {
+    match login_link(&context.home, runfile) {
         Ok(link) => context.terminal.say(format_args!(
             "\nEverybody needs the token of this monitor. This link logs one browser in, within ten minutes:\n  {link}\n\
              From another machine, use this one's name in place of localhost. More links: claude-mpm-monitor token link"

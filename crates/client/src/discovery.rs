@@ -3,16 +3,21 @@
 
 use std::cmp::Reverse;
 use std::ffi::OsString;
+use std::io::ErrorKind;
+use std::net::{SocketAddr, ToSocketAddrs, UdpSocket};
 use std::path::Path;
 use std::thread;
 
 use protocol::paths::Home;
-use protocol::{Health, names};
+use protocol::{Address, Health, names};
 
-use crate::{Monitor, Probe, probe, running};
+use crate::{Monitor, Probe, Running, probe, running};
 
 /// The variable that names a monitor, wherever it is.
 const URL: &str = "CLAUDE_MPM_MONITOR_URL";
+
+/// The token for the monitor that [`URL`] names.
+const TOKEN: &str = "CLAUDE_MPM_MONITOR_TOKEN";
 
 /// A monitor that answers.
 #[derive(Clone, Debug)]
@@ -23,6 +28,13 @@ pub struct Found {
     pub health: Health,
     /// How it was found, and so how far it can be trusted.
     pub by: FoundBy,
+}
+
+impl Found {
+    fn ours(running: Running) -> Self {
+        let monitor = running.monitor();
+        Self { monitor, health: running.health, by: FoundBy::Runfile { project: running.runfile.project } }
+    }
 }
 
 /// How a monitor was found; the first is the strongest reason to choose it.
@@ -41,14 +53,34 @@ pub enum FoundBy {
 
 /// Every monitor that answers: the named one, those of this home, and claude-mpm's own on the usual ports.
 pub fn discover(home: &Home, var: impl Fn(&str) -> Option<OsString>) -> Vec<Found> {
-    let named = var(URL).and_then(|url| url.into_string().ok()).filter(|url| !url.trim().is_empty());
-    let named = named.and_then(|url| found(Monitor::at_url(url.trim()), FoundBy::Environment));
-    let ours = running(home).into_iter().map(|running| Found {
-        monitor: running.monitor(),
-        health: running.health,
-        by: FoundBy::Runfile { project: running.runfile.project },
-    });
+    let set = |name: &str| {
+        let value = var(name)?.into_string().ok()?.trim().to_owned();
+        (!value.is_empty()).then_some(value)
+    };
+    let ours = running(home);
+    let named = set(URL).and_then(|url| named(&url, set(TOKEN), &ours));
+    let ours = ours.into_iter().map(Found::ours);
     named.into_iter().chain(ours).chain(on_usual_ports(home)).collect()
+}
+
+/// This user's own monitors that answer.
+pub fn ours(home: &Home) -> Vec<Found> {
+    running(home).into_iter().map(Found::ours).collect()
+}
+
+/// The monitor at an address that the user named. On this machine it is one of this user's, or one that he gave a token
+/// for, such as a tunnel's to another machine: anybody may listen at any other port.
+fn named(url: &str, token: Option<String>, ours: &[Running]) -> Option<Found> {
+    if let Some(token) = token {
+        return found(Monitor::at_url(url).with_token(token), FoundBy::Environment);
+    }
+    let address = Address::of_url(url);
+    let of_this_user = |address: &Address| ours.iter().find(|running| running.runfile.is_at(address));
+    match address.as_ref().and_then(of_this_user) {
+        Some(running) => found(running.monitor(), FoundBy::Environment),
+        None if address.as_ref().is_some_and(leads_here) => None,
+        None => found(Monitor::at_url(url), FoundBy::Environment),
+    }
 }
 
 /// The best of several for a program that works in `folder`: the named one; else this user's own for the innermost
@@ -66,6 +98,16 @@ pub fn best<'a>(found: &'a [Found], folder: &Path) -> Option<&'a Found> {
     };
     let ranked = found.iter().filter_map(|found| Some((rank(found)?, found)));
     ranked.min_by_key(|(rank, _)| *rank).map(|(_, found)| found)
+}
+
+/// Whether an address is one of this machine's, whatever its name: only then a socket can have it.
+fn leads_here(address: &Address) -> bool {
+    let is_of_this_machine = |mut found: SocketAddr| {
+        found.set_port(0);
+        !matches!(UdpSocket::bind(found), Err(error) if error.kind() == ErrorKind::AddrNotAvailable)
+    };
+    let looked_up = || (address.host.as_str(), address.port).to_socket_addrs();
+    address.names_this_machine() || looked_up().is_ok_and(|mut found| found.any(is_of_this_machine))
 }
 
 /// All at once, because a port that is held by something silent takes a second.

@@ -117,11 +117,13 @@ struct Place {
 }
 
 impl Follow {
-    /// Follows a monitor. When it is gone, it is looked for at its address and at the one that it named.
+    /// Follows a monitor. When it is gone, it is looked for in the home where it was found; one that the caller named
+    /// by its address, at that and at the one that it named itself.
     pub fn new(monitor: Monitor, query: Query, start: Start) -> Self {
+        let home = monitor.home().cloned();
         Self {
             monitor,
-            home: None,
+            home,
             query,
             start,
             place: None,

@@ -128,7 +128,7 @@ impl Monitor {
             parameters.push(("wait", wait.as_secs().to_string()));
         }
         let url = format!("{}{}", self.url(), names::EVENTS);
-        let request = self.getting(&url).query_pairs(parameters);
+        let request = self.getting(&url)?.query_pairs(parameters);
         answer_within(&url, request, wait + ANSWER_LIMIT)
     }
 }

@@ -59,7 +59,7 @@ pub mod token;
 mod websocket;
 
 pub use detached::{Detached, DetachedError, start_detached};
-pub use discovery::{Found, FoundBy, best, discover};
+pub use discovery::{Found, FoundBy, best, discover, ours};
 pub use error::Error;
 pub use follow::{Follow, Reconnection, Start, Update};
 pub use history::{Pages, Part, Query};

@@ -1,9 +1,11 @@
-//! A handle to one running monitor: the questions and orders that HTTP offers.
+//! A handle to one running monitor: the questions and orders that HTTP offers. Each is put to the monitor that is meant
+//! and to nobody who has its port since.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use protocol::health::Status;
+use protocol::paths::Home;
 use protocol::{ErrorBody, Health, Runfile, Session, names};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -12,6 +14,7 @@ use ureq::typestate::{WithBody, WithoutBody};
 use ureq::{Agent, Body, RequestBuilder};
 
 use crate::Error;
+use crate::runfiles::Proof;
 
 /// How long an answer may take; a monitor on this machine needs milliseconds.
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -26,6 +29,8 @@ pub struct Monitor {
     agent: Agent,
     /// What proves to it who asks; none where loopback is proof enough.
     secret: Option<String>,
+    /// What proves that it is there: asked before anything is sent. None where the caller named an address.
+    proof: Option<Proof>,
 }
 
 /// What a monitor thinks of a client's version.
@@ -83,20 +88,23 @@ pub fn page_on(runfile: &Runfile, port: u16) -> String {
 }
 
 impl Monitor {
-    /// The monitor at this host and port; nothing is sent yet.
+    /// The monitor at this host and port; nothing is sent yet. That it is there is the caller's word: whoever listens
+    /// there is asked and told everything.
     pub fn at(host: &str, port: u16) -> Self {
         Self::with_limit(host, port, ANSWER_LIMIT)
     }
 
-    /// The monitor of a runfile, with the right to do there what its user may do.
-    pub fn of(runfile: &Runfile) -> Self {
-        Self::of_with_limit(runfile, ANSWER_LIMIT)
+    /// The monitor of a runfile in this home, with the right to do there what its user may do. Once it has ended,
+    /// nothing is sent any more: its port may be another user's then.
+    pub fn of(home: &Home, runfile: &Runfile) -> Self {
+        Self::of_with_limit(home, runfile, ANSWER_LIMIT)
     }
 
     /// Same, with another limit for each answer.
-    pub fn of_with_limit(runfile: &Runfile, limit: Duration) -> Self {
+    pub fn of_with_limit(home: &Home, runfile: &Runfile, limit: Duration) -> Self {
         let secret = runfile.access.token.then(|| runfile.control_token.clone());
-        Self { secret, ..Self::with_limit(&runfile.host, runfile.port, limit) }
+        let proof = Some(Proof::new(home, runfile));
+        Self { secret, proof, ..Self::with_limit(&runfile.host, runfile.port, limit) }
     }
 
     /// The same monitor, asked with this token.
@@ -114,7 +122,7 @@ impl Monitor {
             .http_status_as_error(false)
             .timeout_global(Some(limit))
             .build();
-        Self { url: url(host, port), agent: config.new_agent(), secret: None }
+        Self { url: url(host, port), agent: config.new_agent(), secret: None, proof: None }
     }
 
     /// The monitor at this `http://host:port`; nothing is sent yet.
@@ -130,6 +138,24 @@ impl Monitor {
     /// Its address.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Where its runfile lies, when it was found by that.
+    pub(crate) fn home(&self) -> Option<&Home> {
+        self.proof.as_ref().map(Proof::home)
+    }
+
+    /// Makes sure that it is still there, as far as that can be known without asking it: before each request, and for
+    /// programs that connect to its address themselves.
+    ///
+    /// # Errors
+    /// When it was found by its runfile and has ended since; the error names `url`.
+    pub fn prove(&self, url: &str) -> Result<(), Error> {
+        if self.proof.as_ref().is_none_or(Proof::holds) {
+            return Ok(());
+        }
+        let reason = "it has ended, and another program may have its port".to_owned();
+        Err(Error::Unreachable { url: url.to_owned(), reason })
     }
 
     /// What proves to it who asks.
@@ -159,7 +185,7 @@ impl Monitor {
     /// When it does not answer, or refuses the event.
     pub fn post_event(&self, body: &str) -> Result<(), Error> {
         let url = format!("{}{}", self.url, names::EVENTS);
-        let request = self.posting(&url, self.secret.as_deref());
+        let request = self.posting(&url, self.secret.as_deref())?;
         accepted(&url, request.header("content-type", "application/json").send(body)).map(drop)
     }
 
@@ -171,7 +197,8 @@ impl Monitor {
         let url = format!("{}{}", self.url, names::EVENTS);
         // A single line would be answered as a single event, without counts.
         let body = if let [only] = events { format!("[{only}]") } else { events.join("\n") };
-        let sent = self.agent.post(&url).header("content-type", "application/x-ndjson").send(&body);
+        let request = self.posting(&url, self.secret.as_deref())?;
+        let sent = request.header("content-type", "application/x-ndjson").send(&body);
         decode(&url, &mut accepted(&url, sent)?)
     }
 
@@ -182,7 +209,8 @@ impl Monitor {
     pub fn compatibility(&self, client_version: &str) -> Result<Compatibility, Error> {
         let url = format!("{}/compatibility", self.url);
         let body = serde_json::json!({ "client_version": client_version }).to_string();
-        decode(&url, &mut accepted(&url, self.agent.post(&url).send(&body))?)
+        let request = self.posting(&url, self.secret.as_deref())?;
+        decode(&url, &mut accepted(&url, request.send(&body))?)
     }
 
     /// What each session is doing, the most recently active first; as many as the monitor lists at once.
@@ -248,7 +276,7 @@ impl Monitor {
     /// When it does not answer within `limit`.
     pub fn answer(&self, route: &str, limit: Duration) -> Result<(u16, Vec<u8>), Error> {
         let url = format!("{}{route}", self.url);
-        let request = self.getting(&url).config().timeout_global(Some(limit)).build();
+        let request = self.getting(&url)?.config().timeout_global(Some(limit)).build();
         bytes(&url, request.call())
     }
 
@@ -258,35 +286,39 @@ impl Monitor {
     /// When it does not answer.
     pub fn post(&self, route: &str) -> Result<(u16, Vec<u8>), Error> {
         let url = format!("{}{route}", self.url);
-        bytes(&url, self.posting(&url, self.secret.as_deref()).send(""))
+        bytes(&url, self.posting(&url, self.secret.as_deref())?.send(""))
     }
 
     fn order(&self, route: &str, control_token: &str, body: &str) -> Result<serde_json::Value, Error> {
         let url = format!("{}{route}", self.url);
-        let request = self.posting(&url, Some(control_token));
+        let request = self.posting(&url, Some(control_token))?;
         decode(&url, &mut accepted(&url, request.send(body))?)
     }
 
-    fn posting(&self, url: &str, secret: Option<&str>) -> RequestBuilder<WithBody> {
+    /// The one way to a `POST`.
+    fn posting(&self, url: &str, secret: Option<&str>) -> Result<RequestBuilder<WithBody>, Error> {
+        self.prove(url)?;
         let request = self.agent.post(url);
-        match secret {
+        Ok(match secret {
             Some(secret) => request.header("authorization", format!("Bearer {secret}")),
             None => request,
-        }
+        })
     }
 
     /// Reads any route as JSON.
     pub(crate) fn get<T: DeserializeOwned>(&self, route: &str) -> Result<T, Error> {
         let url = format!("{}{route}", self.url);
-        decode(&url, &mut accepted(&url, self.getting(&url).call())?)
+        decode(&url, &mut accepted(&url, self.getting(&url)?.call())?)
     }
 
-    pub(crate) fn getting(&self, url: &str) -> RequestBuilder<WithoutBody> {
+    /// The one way to a `GET`.
+    pub(crate) fn getting(&self, url: &str) -> Result<RequestBuilder<WithoutBody>, Error> {
+        self.prove(url)?;
         let request = self.agent.get(url);
-        match &self.secret {
+        Ok(match &self.secret {
             Some(secret) => request.header("authorization", format!("Bearer {secret}")),
             None => request,
-        }
+        })
     }
 }
 

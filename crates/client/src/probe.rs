@@ -46,6 +46,8 @@ pub struct Running {
     pub health: Health,
     /// What it left on disk.
     pub runfile: Runfile,
+    /// Where it left that.
+    pub home: Home,
 }
 
 impl Running {
@@ -61,7 +63,7 @@ impl Running {
 
     /// A handle to talk to it.
     pub fn monitor(&self) -> Monitor {
-        Monitor::of(&self.runfile)
+        Monitor::of(&self.home, &self.runfile)
     }
 }
 
@@ -85,7 +87,7 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     let (mut legacy, mut unknown) = (None, Vec::new());
     for answer in answers {
         let Answer::Health(health) = answer else { continue };
-        match recognise(&health, runfile.as_ref()) {
+        match recognise(home, &health, runfile.as_ref()) {
             Some(Known::Legacy(found)) => legacy = Some(found),
             Some(Known::Ours(running)) => return Probe::Ours(running),
             None => unknown.push(health),
@@ -214,12 +216,12 @@ enum Known {
 }
 
 /// Who answers; `None` when it is neither ours nor claude-mpm's.
-fn recognise(answer: &Value, runfile: Option<&Runfile>) -> Option<Known> {
+fn recognise(home: &Home, answer: &Value, runfile: Option<&Runfile>) -> Option<Known> {
     let service = answer["service"].as_str() == Some(names::SERVICE);
     let server_id = answer["server_id"].as_str();
     if service && let Some(runfile) = runfile.filter(|runfile| server_id == Some(&runfile.server_id)) {
         let health = serde_json::from_value(answer.clone()).ok()?;
-        return Some(Known::Ours(Box::new(Running { health, runfile: runfile.clone() })));
+        return Some(Known::Ours(Box::new(Running { health, runfile: runfile.clone(), home: home.clone() })));
     }
     Legacy::from_health(answer).map(Known::Legacy)
 }
@@ -270,7 +272,7 @@ mod tests {
             (&json!("ok"), Some(runfile()), "nobody"),
         ];
         for (answer, runfile, expected) in cases {
-            let found = match recognise(answer, runfile.as_ref()) {
+            let found = match recognise(&Home::at("/"), answer, runfile.as_ref()) {
                 None => "nobody".to_owned(),
                 Some(Known::Ours(_)) => "ours".to_owned(),
                 Some(Known::Legacy(Legacy { pid, version, style })) => {

@@ -67,6 +67,30 @@ pub fn make_folders(home: &Home) -> io::Result<()> {
     private::folders(home.folder(), &[&home.monitor(), &home.run(), &home.logs()])
 }
 
+/// Knows whether the server of a runfile has its port: as long as its runfile lies there and its lock is held. It takes
+/// the runfile away before it gives up the port, and a crash frees the lock.
+#[derive(Clone, Debug)]
+pub(crate) struct Proof {
+    home: Home,
+    port: u16,
+    server_id: String,
+}
+
+impl Proof {
+    pub(crate) fn new(home: &Home, runfile: &Runfile) -> Self {
+        Self { home: home.clone(), port: runfile.port, server_id: runfile.server_id.clone() }
+    }
+
+    pub(crate) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    pub(crate) fn holds(&self) -> bool {
+        let is_same = |runfile: Runfile| runfile.server_id == self.server_id;
+        Lock::is_held(&self.home, self.port) && read(&self.home, self.port).is_some_and(is_same)
+    }
+}
+
 fn read_file(path: &Path) -> Option<Runfile> {
     serde_json::from_slice(&private::read(path).ok()?).ok()
 }

@@ -109,7 +109,7 @@ fn end(home: &Home, port: u16, force: bool, successor_port: Option<u16>) -> Resu
     let (grace, order_limit) = if force { (FORCED_GRACE, FORCED_GRACE) } else { (GRACE, ORDER_LIMIT) };
     // Looked at once: while it ends, nothing else can have its pid.
     let process = process::of_runfile(&runfile);
-    let clients = order(&runfile, order_limit, successor_port).ok();
+    let clients = order(home, &runfile, order_limit, successor_port).ok();
     if clients.is_none() || !gone_within(home, port, grace)? {
         signal(home, &runfile, process.as_ref(), supervision.as_ref(), grace)?;
     }
@@ -162,8 +162,8 @@ fn stop_between_two_servers(
 }
 
 /// Tells a monitor to stop, after it has shown that it is the one of the runfile: nobody else gets the token.
-fn order(runfile: &Runfile, limit: Duration, successor_port: Option<u16>) -> Result<u64, Error> {
-    let monitor = Monitor::of_with_limit(runfile, limit);
+fn order(home: &Home, runfile: &Runfile, limit: Duration, successor_port: Option<u16>) -> Result<u64, Error> {
+    let monitor = Monitor::of_with_limit(home, runfile, limit);
     let health = monitor.health()?;
     if health.server_id != runfile.server_id {
         let reason = "another server_id than that of the runfile".to_owned();

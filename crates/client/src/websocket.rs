@@ -67,6 +67,7 @@ impl Line {
     fn connect(monitor: &Monitor, deadline: Instant) -> Result<Self, Error> {
         // On this machine a server of ours needs no encryption, also where it offers it.
         let url = format!("{}/ws", monitor.url().replacen("http", "ws", 1));
+        monitor.prove(&url)?;
         let unreachable = |reason: String| Error::Unreachable { url: url.clone(), reason };
         let mut request =
             url.as_str().into_client_request().map_err(|error| unreachable(error.to_string()))?;

@@ -1,11 +1,15 @@
 //! Reads what this user's servers and configuration left on disk. Whatever is missing or broken says nothing.
 
-use std::fs;
-use std::path::PathBuf;
+use std::fs::{self, OpenOptions};
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use protocol::paths::Home;
 use protocol::{Runfile, config_file};
 use serde::Deserialize;
+
+/// The longest configuration that is read. Its own sample, which explains each key, has a tenth of it.
+const CONFIG_BYTES_MAX: u64 = 256 * 1024;
 
 #[derive(Deserialize)]
 struct Config {
@@ -41,13 +45,31 @@ pub fn configured_port(home: &Home) -> Option<u16> {
 /// The first port in these files.
 fn port_in(files: &[PathBuf]) -> Option<u16> {
     let port = |path: &PathBuf| {
-        let Config { port } = config_file::parse(&fs::read_to_string(path).ok()?).ok()?;
+        let Config { port } = config_file::parse(&text(path)?).ok()?;
         match port? {
             Port::Number(port) => Some(port),
             Port::Text(text) => text.trim().parse().ok(),
         }
     };
     files.iter().find_map(port).filter(|port| *port > 0)
+}
+
+/// The text of a configuration file, wherever a link leads to it. Whatever else stands in its place is neither waited
+/// for, as a pipe would be, nor read without end, as a device would.
+fn text(path: &Path) -> Option<String> {
+    let mut options = OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(
+        &mut options,
+        rustix::fs::OFlags::NONBLOCK.bits().cast_signed(),
+    );
+    let file = options.open(path).ok()?;
+    let length = file.metadata().ok().filter(fs::Metadata::is_file)?.len();
+    let mut text = String::new();
+    (length <= CONFIG_BYTES_MAX).then_some(())?;
+    file.take(CONFIG_BYTES_MAX).read_to_string(&mut text).ok()?;
+    Some(text)
 }
 
 /// The secret for servers beyond loopback.
@@ -66,9 +88,9 @@ fn may_be_alive(runfile: &Runfile) -> bool {
         return false;
     }
     let Some(expected) = runfile.process_start_ticks else { return true };
-    // Where the system hides it, the pid must do.
+    // A system that told them to the server tells them of this user's processes to the hook.
     let stat = fs::read_to_string(format!("/proc/{}/stat", runfile.pid)).unwrap_or_default();
-    protocol::runfile::start_ticks(&stat).is_none_or(|started| started == expected)
+    protocol::runfile::start_ticks(&stat) == Some(expected)
 }
 
 #[cfg(not(unix))]

@@ -16,6 +16,7 @@ use std::time::SystemTime;
 use protocol::paths::Home;
 
 use delivery::Delivery;
+use route::Word;
 
 /// Does all the work of one run. Never prints, never fails: what no server takes goes to the spool.
 pub fn run() {
@@ -37,10 +38,10 @@ fn posted(delivery: &Delivery, home: Option<&Home>) -> bool {
         delivery.cwd(),
     );
     let Some(target) = target else { return false };
-    let token = match &target.token {
-        route::Token::None => None,
-        route::Token::Given(token) => Some(token.clone()),
-        route::Token::OfHome => home.and_then(discovery::token),
+    let token = match &target.word {
+        Word::Server { wants_token: true } => home.and_then(discovery::token),
+        Word::Token(given) => Some(given.clone()),
+        Word::Server { wants_token: false } | Word::Host => None,
     };
     post::post(&target, token.as_deref(), delivery).is_ok()
 }

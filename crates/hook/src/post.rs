@@ -1,17 +1,19 @@
-//! Posts one body over HTTP/1.1 and reads no more of the answer than its status, all within a hard limit.
+//! Posts one body over HTTP/1.1 and reads no more of the answer than its status, all within a hard limit. A name that
+//! turns out to lead to this machine is not connected to, unless somebody knows who listens there.
 
 use std::io::{self, IoSlice, Read, Write};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpStream, ToSocketAddrs, UdpSocket};
 use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use protocol::Address;
 use protocol::names::EVENTS;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
 use crate::delivery::Delivery;
-use crate::route::Target;
+use crate::route::{Target, Word};
 
 /// A server on this machine accepts in microseconds; Claude waits for nothing longer than this.
 const CONNECT_LIMIT: Duration = Duration::from_millis(50);
@@ -26,7 +28,10 @@ const STATUS_BYTES: usize = 12;
 /// id makes a second delivery harmless.
 pub fn post(target: &Target, token: Option<&str>, delivery: &Delivery) -> io::Result<()> {
     let deadline = Instant::now() + TOTAL_LIMIT;
-    let address = address(&target.host, target.port, deadline)?;
+    let address = address(&target.address, deadline)?;
+    if target.word == Word::Host && is_of_this_machine(address) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, "nobody knows who listens there"));
+    }
     let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT.min(time_left(deadline)?))?;
     stream.set_nodelay(true)?; // or the end of a long body waits for an acknowledgement
     stream.set_nonblocking(true)?; // so that every wait is ours, with the time that is left
@@ -41,7 +46,7 @@ pub fn post(target: &Target, token: Option<&str>, delivery: &Delivery) -> io::Re
 }
 
 fn head(target: &Target, token: Option<&str>, length: usize) -> String {
-    let Target { path, authority, .. } = target;
+    let Address { path, authority, .. } = &target.address;
     let authorization = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
     format!(
         "POST {path}{EVENTS} HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/json\r\n\
@@ -109,13 +114,23 @@ fn time_left(deadline: Instant) -> io::Result<Duration> {
     if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
-fn address(host: &str, port: u16, deadline: Instant) -> io::Result<SocketAddr> {
+/// Whether programs of this machine listen there: only then a socket can have that address.
+fn is_of_this_machine(mut address: SocketAddr) -> bool {
+    address.set_port(0);
+    match UdpSocket::bind(address) {
+        Err(error) => error.kind() != io::ErrorKind::AddrNotAvailable,
+        Ok(_) => true,
+    }
+}
+
+fn address(Address { host, port, .. }: &Address, deadline: Instant) -> io::Result<SocketAddr> {
+    let port = *port;
     if host.eq_ignore_ascii_case("localhost") {
         return Ok((Ipv4Addr::LOCALHOST, port).into());
     }
     match host.parse::<IpAddr>() {
         Ok(ip) => Ok((ip, port).into()),
-        Err(_) => look_up(host.to_owned(), port, deadline),
+        Err(_) => look_up(host.clone(), port, deadline),
     }
 }
 
@@ -141,7 +156,6 @@ mod tests {
 
     use super::*;
     use crate::payload::Facts;
-    use crate::route::Token;
     use crate::stdin::Input;
 
     /// Posts to a server that does this with its one connection.
@@ -149,13 +163,8 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let server = thread::spawn(move || serve(listener.accept().unwrap().0));
-        let target = Target {
-            host: "127.0.0.1".to_owned(),
-            port,
-            path: String::new(),
-            authority: format!("localhost:{port}"),
-            token: Token::None,
-        };
+        let target =
+            Target { address: Address::at("127.0.0.1", port), word: Word::Server { wants_token: false } };
         let input = Input::Json { bytes: b"{}".to_vec(), facts: Facts { cwd: None } };
         let posted = post(&target, Some("secret"), &Delivery::new(input, UNIX_EPOCH));
         server.join().unwrap();
@@ -229,7 +238,17 @@ mod tests {
             ("LOCALHOST", "127.0.0.1:7"),
             ("::1", "[::1]:7"),
         ] {
-            assert_eq!(address(host, 7, deadline).unwrap().to_string(), expected);
+            assert_eq!(address(&Address::at(host, 7), deadline).unwrap().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_known_whatever_name_led_to_it() {
+        for here in ["127.0.0.1:9", "127.0.9.9:9", "[::1]:9", "0.0.0.0:9", "[::]:9", "[::ffff:127.0.0.1]:9"] {
+            assert!(is_of_this_machine(here.parse().unwrap()), "{here}");
+        }
+        for elsewhere in ["192.0.2.7:9", "[2001:db8::7]:9"] {
+            assert!(!is_of_this_machine(elsewhere.parse().unwrap()), "{elsewhere}");
         }
     }
 }

@@ -1,17 +1,15 @@
-//! Decides where an event goes. Never to a port that this user named nowhere: another user's server may be
-//! listening there.
+//! Decides where an event goes. On this machine only to a port that a living server of this user proves to be its own,
+//! or for which the user gave a token: another user may listen on any other.
 
-use std::net::IpAddr;
 use std::path::Path;
 
-use protocol::Runfile;
 use protocol::names::DEFAULT_PORT;
-use protocol::project;
+use protocol::{Address, Runfile, project};
 
 /// A whole address, set by `claude-mpm-monitor run` or by the user for a server elsewhere.
 const URL: &str = "CLAUDE_MPM_MONITOR_URL";
 
-/// The token for a server that is named by a variable.
+/// The token for a server that a variable names by its whole address.
 const TOKEN: &str = "CLAUDE_MPM_MONITOR_TOKEN";
 
 /// Variables that name a port, first the one that counts most, each with the host that belongs to it. The
@@ -22,38 +20,32 @@ const PORTS: [(&str, &str); 3] = [
     ("CLAUDE_MPM_SERVER_PORT", "CLAUDE_MPM_SERVER_HOST"),
 ];
 
-/// This machine. Not `localhost`, which may be looked up.
-const LOOPBACK: &str = "127.0.0.1";
-
-/// Where to post.
+/// Where to post, and why there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
-    /// An address, or a name to look up; without brackets.
-    pub host: String,
-    /// The port there.
-    pub port: u16,
-    /// What stands in front of the route; empty without a reverse proxy.
-    pub path: String,
-    /// The `Host` header.
-    pub authority: String,
-    /// The secret to send along.
-    pub token: Token,
+    /// The place.
+    pub address: Address,
+    /// Who says that this user's events may go there.
+    pub word: Word,
 }
 
-/// Which secret goes along with an event.
+/// Whose word an address is, and so which secret goes along with an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Token {
-    /// None: loopback needs none.
-    None,
-    /// The one that the environment names.
-    Given(String),
-    /// The one in the user's home, for a server of this user that listens beyond loopback.
-    OfHome,
+pub enum Word {
+    /// A server's of this user that lives there. It is given the token of the user's home where it asks for it.
+    Server {
+        /// Whether it does.
+        wants_token: bool,
+    },
+    /// The user's, who named the address together with this token, such as a tunnel's to another machine.
+    Token(String),
+    /// The user's, who named a host and nothing more: good for any machine but this one.
+    Host,
 }
 
 /// The server for an event, by the first of: the URL variable, a port variable, the runfile of the innermost
 /// project around `cwd`, the runfile of the configured or default port, the only runfile. `None` is the spool.
-/// Files are read only when no variable decides on server and token.
+/// Files are read only when the variables do not decide it.
 pub fn target(
     variable: impl Fn(&str) -> Option<String>,
     runfiles: impl FnOnce() -> Vec<Runfile>,
@@ -61,19 +53,16 @@ pub fn target(
     cwd: Option<&Path>,
 ) -> Option<Target> {
     let set = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    let token = || set(TOKEN).and_then(|token| usable(&token));
     if let Some(url) = set(URL) {
-        return by_url(url.trim(), set(TOKEN).map_or(Token::OfHome, |token| given(&token)));
+        return named(Address::of_url(url.trim())?, token(), runfiles);
     }
-    let named = by_port_variable(&set);
-    let token = set(TOKEN).map(|token| given(&token));
-    if let (Some((host, port)), Some(token)) = (&named, &token) {
-        return Some(at(host.clone(), *port, token.clone()));
+    if let Some(address) = by_port_variable(&set) {
+        // Programs set ports of this machine, and know of no token that the user has for another one.
+        let token = if address.names_this_machine() { None } else { token() };
+        return named(address, token, runfiles);
     }
     let runfiles = runfiles();
-    if let Some((host, port)) = named {
-        let token = of_port(&runfiles, port).map_or(Token::None, token_of);
-        return Some(at(host, port, token));
-    }
     let chosen = cwd
         .and_then(|cwd| project::innermost(&runfiles, |runfile| runfile.project.as_deref(), cwd))
         .or_else(|| of_port(&runfiles, configured_port()?))
@@ -82,34 +71,22 @@ pub fn target(
     chosen.map(of_runfile)
 }
 
-/// `http://host[:port][/path]`. Anything else, such as https, cannot be posted to from here.
-fn by_url(url: &str, token: Token) -> Option<Target> {
-    let scheme = url.get(..7).filter(|scheme| scheme.eq_ignore_ascii_case("http://"))?;
-    let rest = url[scheme.len()..].split(['?', '#']).next()?;
-    if rest.contains(|c: char| !c.is_ascii_graphic() || c == '@') {
-        return None;
+/// The target that variables name. On this machine it is a server of this user or none.
+fn named(address: Address, token: Option<String>, runfiles: impl FnOnce() -> Vec<Runfile>) -> Option<Target> {
+    if let Some(token) = token {
+        return Some(Target { address, word: Word::Token(token) });
     }
-    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
-    let (host, port) = match authority.rsplit_once(':') {
-        Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok()?),
-        _ => (authority, 80),
-    };
-    let host = without_brackets(host);
-    (!host.is_empty()).then(|| Target {
-        host: host.to_owned(),
-        port,
-        path: path.trim_end_matches('/').to_owned(),
-        authority: authority.to_owned(),
-        token,
-    })
+    if let Some(runfile) = runfiles().iter().find(|runfile| runfile.is_at(&address)) {
+        let Target { address: of_server, word } = of_runfile(runfile);
+        return Some(Target { address: Address { path: address.path, ..of_server }, word });
+    }
+    (!address.names_this_machine()).then_some(Target { address, word: Word::Host })
 }
 
-fn by_port_variable(set: &impl Fn(&str) -> Option<String>) -> Option<(String, u16)> {
+fn by_port_variable(set: &impl Fn(&str) -> Option<String>) -> Option<Address> {
     PORTS.iter().find_map(|(port, host)| {
         let port: u16 = set(port)?.trim().parse().ok().filter(|port| *port > 0)?;
-        let host = set(host).map(|host| without_brackets(host.trim()).to_owned());
-        let host = host.filter(|host| is_destination(host)).unwrap_or_else(|| LOOPBACK.to_owned());
-        Some((host, port))
+        Some(Address::at(&set(host).unwrap_or_default(), port))
     })
 }
 
@@ -118,48 +95,13 @@ fn of_port(runfiles: &[Runfile], port: u16) -> Option<&Runfile> {
 }
 
 fn of_runfile(runfile: &Runfile) -> Target {
-    let host = without_brackets(&runfile.host);
-    let host = if is_destination(host) { host } else { LOOPBACK };
-    at(host.to_owned(), runfile.port, token_of(runfile))
-}
-
-/// What a server of this user asks for.
-fn token_of(runfile: &Runfile) -> Token {
-    if runfile.access.token { Token::OfHome } else { Token::None }
-}
-
-fn at(host: String, port: u16, token: Token) -> Target {
-    let authority = match host.as_str() {
-        local if is_loopback(local) => format!("localhost:{port}"),
-        ipv6 if ipv6.contains(':') => format!("[{ipv6}]:{port}"),
-        other => format!("{other}:{port}"),
-    };
-    Target { host, port, path: String::new(), authority, token }
-}
-
-/// Whether one can connect to it; `0.0.0.0` and `::` only mean "listen everywhere".
-fn is_destination(host: &str) -> bool {
-    let is_name =
-        || host.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'));
-    !host.is_empty() && host.parse::<IpAddr>().map_or_else(|_| is_name(), |ip| !ip.is_unspecified())
-}
-
-fn is_loopback(host: &str) -> bool {
-    host.eq_ignore_ascii_case("localhost") || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-fn without_brackets(host: &str) -> &str {
-    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+    Target { address: runfile.address(), word: Word::Server { wants_token: runfile.access.token } }
 }
 
 /// A token that would break the request's head is none.
-fn given(token: &str) -> Token {
+fn usable(token: &str) -> Option<String> {
     let token = token.trim();
-    if token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        Token::Given(token.to_owned())
-    } else {
-        Token::None
-    }
+    token.bytes().all(|byte| byte.is_ascii_graphic()).then(|| token.to_owned())
 }
 
 #[cfg(test)]
@@ -169,6 +111,10 @@ mod tests {
 
     use super::*;
 
+    const ASKED_FOR: Word = Word::Server { wants_token: true };
+    const OPEN: Word = Word::Server { wants_token: false };
+
+    /// A server on that host; beyond loopback it asks for the token.
     fn runfile(port: u16, project: Option<&str>, host: &str) -> Runfile {
         Runfile {
             pid: 1,
@@ -181,9 +127,15 @@ mod tests {
             control_token: "secret".to_owned(),
             project: project.map(str::to_owned),
             mode: "background".to_owned(),
-            access: Access { token: !is_loopback(host), tls_fingerprint: None },
+            access: Access {
+                token: !["127.0.0.1", "::1", "localhost"].contains(&host),
+                tls_fingerprint: None,
+            },
         }
     }
+
+    /// Names of variables, each with its value.
+    type Variables<'a> = &'a [(&'a str, &'a str)];
 
     /// Ports, each with its server's project.
     type Servers = [(u16, Option<&'static str>)];
@@ -200,12 +152,15 @@ mod tests {
     }
 
     fn address(target: Option<Target>) -> String {
-        target.map_or_else(|| "spool".to_owned(), |target| format!("{} {}", target.host, target.port))
+        target.map_or_else(
+            || "spool".to_owned(),
+            |Target { address, .. }| format!("{} {}", address.host, address.port),
+        )
     }
 
     #[test]
     fn a_variable_decides_over_every_runfile() {
-        let cases: &[(&[(&str, &str)], &str)] = &[
+        let cases: &[(Variables<'_>, &str)] = &[
             (&[], "127.0.0.1 8765"),
             (&[("CLAUDE_MPM_SERVER_PORT", "3")], "127.0.0.1 3"),
             (&[("CLAUDE_MPM_SERVER_PORT", "3"), ("CLAUDE_MPM_SOCKETIO_PORT", "2")], "127.0.0.1 2"),
@@ -217,7 +172,7 @@ mod tests {
             (&[("CLAUDE_MPM_MONITOR_PORT", "1"), ("CLAUDE_MPM_MONITOR_HOST", "10.0.0.9")], "10.0.0.9 1"),
             (&[("CLAUDE_MPM_MONITOR_PORT", "1"), ("CLAUDE_MPM_MONITOR_HOST", "0.0.0.0")], "127.0.0.1 1"),
             (&[("CLAUDE_MPM_MONITOR_PORT", "1"), ("CLAUDE_MPM_MONITOR_HOST", "::")], "127.0.0.1 1"),
-            (&[("CLAUDE_MPM_MONITOR_PORT", "1"), ("CLAUDE_MPM_MONITOR_HOST", "[::1]")], "::1 1"),
+            (&[("CLAUDE_MPM_MONITOR_PORT", "7"), ("CLAUDE_MPM_MONITOR_HOST", "[::1]")], "::1 7"),
             (&[("CLAUDE_MPM_MONITOR_PORT", "1"), ("CLAUDE_MPM_MONITOR_HOST", "a b\r\n")], "127.0.0.1 1"),
             (&[("CLAUDE_MPM_MONITOR_PORT", "1"), ("CLAUDE_MPM_SERVER_HOST", "10.0.0.9")], "127.0.0.1 1"),
             (&[("CLAUDE_MPM_MONITOR_URL", "http://h:9"), ("CLAUDE_MPM_MONITOR_PORT", "1")], "h 9"),
@@ -226,32 +181,29 @@ mod tests {
             (&[("CLAUDE_MPM_SUB_AGENT", "1")], "127.0.0.1 8765"),
         ];
         for (variables, expected) in cases {
-            let found = by_variables(variables, runfiles(&[(8765, None)]));
-            assert_eq!(address(found), *expected, "{variables:?}");
+            let mut servers = runfiles(&[(1, None), (2, None), (3, None), (8765, None)]);
+            servers.push(runfile(7, None, "::1"));
+            assert_eq!(address(by_variables(variables, servers)), *expected, "{variables:?}");
         }
     }
 
     #[test]
-    fn a_url_is_taken_apart_or_refused() {
-        // URL, host, port, path, Host header
-        let cases = [
-            ("http://localhost:8765", Some(("localhost", 8765, "", "localhost:8765"))),
-            ("HTTP://10.0.0.9:8765/", Some(("10.0.0.9", 8765, "", "10.0.0.9:8765"))),
-            ("http://box/monitor/?x=1", Some(("box", 80, "/monitor", "box"))),
-            ("http://[::1]:8765", Some(("::1", 8765, "", "[::1]:8765"))),
-            ("http://[::1]", Some(("::1", 80, "", "[::1]"))),
-            ("https://box", None),
-            ("box:8765", None),
-            ("http://", None),
-            ("http://box:port", None),
-            ("http://user:secret@box", None),
-            ("http://box\r\nX: y", None),
+    fn a_port_of_this_machine_that_no_server_of_this_user_has_means_the_spool() {
+        let named: &[Variables<'_>] = &[
+            &[("CLAUDE_MPM_MONITOR_URL", "http://localhost:9")],
+            &[("CLAUDE_MPM_MONITOR_URL", "http://127.0.0.1:9/monitor")],
+            &[("CLAUDE_MPM_MONITOR_URL", "http://[::1]:9")],
+            &[("CLAUDE_MPM_MONITOR_URL", "http://0.0.0.0:9")],
+            &[("CLAUDE_MPM_MONITOR_PORT", "9")],
+            &[("CLAUDE_MPM_MONITOR_PORT", "9"), ("CLAUDE_MPM_MONITOR_HOST", "localhost")],
+            &[("CLAUDE_MPM_MONITOR_PORT", "9"), ("CLAUDE_MPM_MONITOR_TOKEN", "for-a-url")],
+            &[("CLAUDE_MPM_SOCKETIO_PORT", "9")],
+            &[("CLAUDE_MPM_SERVER_PORT", "9")],
         ];
-        for (url, expected) in cases {
-            let found = by_url(url, Token::None);
-            let parts =
-                found.as_ref().map(|t| (t.host.as_str(), t.port, t.path.as_str(), t.authority.as_str()));
-            assert_eq!(parts, expected, "{url:?}");
+        for variables in named {
+            assert_eq!(by_variables(variables, runfiles(&[(8765, None)])), None, "{variables:?}");
+            let found = by_variables(variables, vec![runfile(9, None, "192.168.1.5")]);
+            assert_eq!(address(found), "192.168.1.5 9", "{variables:?}: where the server of that port is");
         }
     }
 
@@ -284,37 +236,53 @@ mod tests {
 
     #[test]
     fn a_server_that_listens_everywhere_is_reached_on_this_machine_and_gets_the_token() {
-        // host of the runfile, address, Host header, token
+        // host of the runfile, address, Host header, word
         let cases = [
-            ("127.0.0.1", "127.0.0.1", "localhost:8765", Token::None),
-            ("localhost", "localhost", "localhost:8765", Token::None),
-            ("::1", "::1", "localhost:8765", Token::None),
-            ("0.0.0.0", "127.0.0.1", "localhost:8765", Token::OfHome),
-            ("::", "127.0.0.1", "localhost:8765", Token::OfHome),
-            ("192.168.1.5", "192.168.1.5", "192.168.1.5:8765", Token::OfHome),
-            ("fd00::5", "fd00::5", "[fd00::5]:8765", Token::OfHome),
+            ("127.0.0.1", "127.0.0.1", "localhost:8765", OPEN),
+            ("localhost", "localhost", "localhost:8765", OPEN),
+            ("::1", "::1", "localhost:8765", OPEN),
+            ("0.0.0.0", "127.0.0.1", "localhost:8765", ASKED_FOR),
+            ("::", "127.0.0.1", "localhost:8765", ASKED_FOR),
+            ("192.168.1.5", "192.168.1.5", "192.168.1.5:8765", ASKED_FOR),
+            ("fd00::5", "fd00::5", "[fd00::5]:8765", ASKED_FOR),
         ];
-        for (host, expected, authority, token) in cases {
+        for (host, expected, authority, word) in cases {
             let target = of_runfile(&runfile(8765, None, host));
-            assert_eq!((target.host.as_str(), target.authority.as_str()), (expected, authority), "{host}");
-            assert_eq!(target.token, token, "{host}");
+            let found = (target.address.host.as_str(), target.address.authority.as_str());
+            assert_eq!(found, (expected, authority), "{host}");
+            assert_eq!(target.word, word, "{host}");
         }
     }
 
     #[test]
-    fn the_environment_s_token_goes_to_the_environment_s_server_only() {
+    fn a_token_goes_where_it_was_named_for_and_the_home_s_where_a_server_of_the_home_asks_for_it() {
         let token = ("CLAUDE_MPM_MONITOR_TOKEN", "secret");
-        let given =
-            |variables: &[_]| by_variables(variables, runfiles(&[(8765, None)])).map(|target| target.token);
-        let secret = Some(Token::Given("secret".to_owned()));
-        assert_eq!(given(&[token, ("CLAUDE_MPM_MONITOR_URL", "http://box:9")]), secret);
-        assert_eq!(given(&[token, ("CLAUDE_MPM_MONITOR_PORT", "9")]), secret);
-        assert_eq!(given(&[token]), Some(Token::None));
-        let url = by_variables(&[("CLAUDE_MPM_MONITOR_URL", "http://box:9")], vec![]);
-        assert_eq!(url.map(|target| target.token), Some(Token::OfHome), "the user's own, then");
-        let port = by_variables(&[("CLAUDE_MPM_MONITOR_PORT", "8765")], vec![runfile(8765, None, "0.0.0.0")]);
-        assert_eq!(port.map(|target| target.token), Some(Token::OfHome), "it is asked for there");
+        let url = |url| ("CLAUDE_MPM_MONITOR_URL", url);
+        let (port, host) = (("CLAUDE_MPM_MONITOR_PORT", "9"), ("CLAUDE_MPM_MONITOR_HOST", "box"));
         let broken = ("CLAUDE_MPM_MONITOR_TOKEN", "a\r\nX: y");
-        assert_eq!(given(&[broken, ("CLAUDE_MPM_MONITOR_PORT", "9")]), Some(Token::None));
+        let secret = Some(Word::Token("secret".to_owned()));
+        // What variables say, on which host a server of this user has port 9, and what comes of it.
+        let cases: &[(Variables<'_>, &str, Option<Word>)] = &[
+            (&[token, url("http://box:9")], "127.0.0.1", secret.clone()),
+            (&[token, url("http://localhost:9")], "0.0.0.0", secret.clone()),
+            (&[token, url("http://localhost:7")], "127.0.0.1", secret.clone()),
+            (&[token, port, host], "127.0.0.1", secret),
+            (&[token, port], "127.0.0.1", Some(OPEN)),
+            (&[token, port], "0.0.0.0", Some(ASKED_FOR)),
+            (&[token], "127.0.0.1", Some(OPEN)),
+            (&[broken, url("http://localhost:7")], "127.0.0.1", None),
+            (&[broken, url("http://box:9")], "127.0.0.1", Some(Word::Host)),
+            (&[url("http://box:9")], "0.0.0.0", Some(Word::Host)),
+            (&[url("http://box:9")], "box", Some(ASKED_FOR)),
+            (&[url("http://BOX:7")], "box", Some(Word::Host)),
+            (&[url("http://localhost:9")], "0.0.0.0", Some(ASKED_FOR)),
+            (&[url("http://192.168.1.5:9")], "192.168.1.5", Some(ASKED_FOR)),
+            (&[port], "0.0.0.0", Some(ASKED_FOR)),
+            (&[port, host], "0.0.0.0", Some(Word::Host)),
+        ];
+        for (variables, server, expected) in cases {
+            let found = by_variables(variables, vec![runfile(9, None, server)]).map(|target| target.word);
+            assert_eq!(found, *expected, "{variables:?} with a server on {server}");
+        }
     }
 }

@@ -50,10 +50,7 @@ impl Connected {
     pub fn monitor(&self) -> Monitor {
         match self {
             Self::Client(found) => found.monitor.clone(),
-            Self::Embedded(host) => {
-                let runfile = host.runfile();
-                Monitor::at(&runfile.host, runfile.port)
-            }
+            Self::Embedded(host) => host.monitor(),
         }
     }
 }

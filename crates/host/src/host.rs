@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use claude::Setup;
 use client::token::TokenError;
-use client::{Lock, Owner, Supervised, Supervision, runfiles};
+use client::{Lock, Monitor, Owner, Supervised, Supervision, runfiles};
 use protocol::configuration::Place;
 use protocol::paths::Home;
 use protocol::runfile::Access;
@@ -27,6 +27,7 @@ const LOCK_LIMIT: Duration = Duration::from_millis(300);
 /// A serving server. Dropping it stops the server as well.
 #[derive(Debug)]
 pub struct Host {
+    home: Home,
     runfile: watch::Receiver<Runfile>,
     stop: watch::Sender<bool>,
     task: JoinHandle<Result<Stopped, server::Error>>,
@@ -109,13 +110,19 @@ impl Host {
         let (server, registration) = plan.occupy(port, lock, Listeners::default()).await?;
         let (announce, runfile) = watch::channel(registration.runfile.clone());
         let (stop, stopped) = watch::channel(false);
+        let home = plan.home.clone();
         let task = tokio::spawn(plan.serve(server, registration, stopped, announce));
-        Ok(Self { runfile, stop, task })
+        Ok(Self { home, runfile, stop, task })
     }
 
     /// What other processes read about it; another one after a restart.
     pub fn runfile(&self) -> Runfile {
         self.runfile.borrow().clone()
+    }
+
+    /// To talk to it. Blocking: not from an async task.
+    pub fn monitor(&self) -> Monitor {
+        Monitor::of(&self.home, &self.runfile())
     }
 
     /// Sees each move to another port, which a restart may bring.
@@ -227,7 +234,9 @@ impl Plan {
             None => Server::bind(config).await,
         };
         let server = server.map_err(start_error)?;
-        let mut server = server.with_instances(Neighbours { home: self.home.clone() });
+        let server = server.with_instances(Neighbours { home: self.home.clone() });
+        let home = self.home.clone();
+        let mut server = server.with_withdrawal(move || runfiles::remove(&home, port));
         if let Some(setup) = Setup::from_env(&self.home, &|name| std::env::var_os(name)) {
             // Without a project nothing more is known than what counts everywhere.
             let folder = PathBuf::from(self.project.clone().unwrap_or_else(|| "/".to_owned()));

@@ -51,7 +51,7 @@ impl Instances for Neighbours {
 
     fn call(&self, port: u16, call: Call) -> Result<Answer, CallError> {
         let runfile = self.runfile(port).ok_or(CallError::Unknown)?;
-        let monitor = Monitor::of(&runfile);
+        let monitor = Monitor::of(&self.home, &runfile);
         let answer = |(status, body)| Answer { status, body };
         let done = |()| Answer { status: 200, body: Vec::new() };
         match call {

@@ -336,7 +336,7 @@ async fn silence(home: Home, port: watch::Receiver<Option<u16>>, interval: Optio
 /// Whether the server of a port's runfile answers. Between two servers there is no runfile, and nobody to ask.
 fn answers(home: &Home, port: u16, limit: Duration) -> bool {
     client::runfiles::read(home, port)
-        .is_none_or(|runfile| client::Monitor::of_with_limit(&runfile, limit).health().is_ok())
+        .is_none_or(|runfile| client::Monitor::of_with_limit(home, &runfile, limit).health().is_ok())
 }
 
 /// This process's record.

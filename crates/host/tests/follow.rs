@@ -172,7 +172,7 @@ async fn a_follower_that_finds_the_runfile_shows_the_token_after_a_restart_too()
     let follower = hears(follower, vec![Said::Lost]).await;
     let host = start(second).await;
     let follower = hears(follower, vec![Said::Back(format!("http://127.0.0.1:{second}"))]).await;
-    let sender = Monitor::of(&host.runfile());
+    let sender = host.monitor();
     blocking(move || sender.post_event(&prompt("two")).unwrap()).await;
     hears(follower, vec![event(2, "two")]).await;
     host.stop().await.unwrap();

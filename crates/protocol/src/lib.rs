@@ -1,6 +1,7 @@
 //! What crosses a process boundary: the event, its kinds and ids, the shapes of every answer, and the names
 //! of routes and events. Pure data and pure functions; no IO, no clock, no runtime.
 
+pub mod address;
 pub mod config_file;
 pub mod configuration;
 pub mod derived;
@@ -27,6 +28,7 @@ pub mod timestamp;
 #[cfg(test)]
 mod typescript;
 
+pub use address::Address;
 pub use detail::SessionDetail;
 pub use error::ErrorBody;
 pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};

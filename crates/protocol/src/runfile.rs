@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Timestamp;
+use crate::{Address, Timestamp};
 
 /// `monitor/run/<port>.json`, mode 0600. A hint, never a proof: who holds the lock beside it is alive, and
 /// `/health` with the same `server_id` says that it serves.
@@ -44,13 +44,27 @@ impl Runfile {
     pub fn is_in_desktop_app(&self) -> bool {
         self.mode == DESKTOP
     }
+
+    /// Where a program on this machine reaches the server.
+    pub fn address(&self) -> Address {
+        Address::at(&self.host, self.port)
+    }
+
+    /// Whether an address that somebody named is the server's: its port on this machine, or on the very host that it
+    /// listens on.
+    pub fn is_at(&self, named: &Address) -> bool {
+        named.port == self.port && (named.names_this_machine() || named.is_same_host(&self.host))
+    }
 }
 
-/// When a process started, in the words of its `/proc/PID/stat`.
+/// When a process started that runs, in the words of its `/proc/PID/stat`. One that has ended, and whose parent has not
+/// asked for its exit code yet, runs no more: its ports may be another's.
 pub fn start_ticks(stat: &str) -> Option<u64> {
     // The name before may hold anything, blanks and brackets too.
     let (_, fields) = stat.rsplit_once(')')?;
-    fields.split_ascii_whitespace().nth(19)?.parse().ok()
+    let mut fields = fields.split_ascii_whitespace();
+    let runs = !matches!(fields.next()?, "Z" | "X" | "x");
+    runs.then(|| fields.nth(18)?.parse().ok()).flatten()
 }
 
 /// What a server asks of its callers.
@@ -76,6 +90,10 @@ mod tests {
         }
         for broken in ["", "4242 (name", "4242 (name) S 1"] {
             assert_eq!(start_ticks(broken), None, "{broken:?}");
+        }
+        for ended in ["Z", "X"] {
+            let stat = format!("4242 (name) {}", rest.replacen('S', ended, 1));
+            assert_eq!(start_ticks(&stat), None, "a process in state {ended} runs no more");
         }
     }
 }

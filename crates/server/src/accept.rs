@@ -70,13 +70,13 @@ pub(crate) struct Door {
     pub ended: watch::Receiver<Option<Ended>>,
 }
 
-/// Serves a listener until the server ends and its connections are done.
-pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>) {
-    let mut ended = door.ended.clone();
+/// Serves a listener until it is to be closed and its connections are done.
+pub(crate) async fn serve(listener: TcpListener, door: Arc<Door>, mut closing: watch::Receiver<bool>) {
     let mut open = JoinSet::new();
     loop {
         tokio::select! {
-            () = end(&mut ended) => break,
+            // Changed once; or its sender is gone, as of a server that was dropped.
+            _ = closing.changed() => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, address)) => admit(&door, stream, canonical(address), &mut open),
                 Err(error) => rest(&error).await,

@@ -74,6 +74,7 @@ pub struct Server {
     control_token: Arc<str>,
     told: own::Told,
     state: Handles,
+    withdraw: Box<dyn FnOnce() + Send>,
 }
 
 /// Why a run ended.
@@ -167,13 +168,21 @@ impl Server {
             ended: watch::Sender::new(None),
             next: Mutex::default(),
         };
-        Ok(Self { listeners, tls, control_token, told, state })
+        Ok(Self { listeners, tls, control_token, told, state, withdraw: Box::new(|| ()) })
     }
 
     /// How this user's other servers are found and reached; without it `/api/instances` knows only this one.
     #[must_use]
     pub fn with_instances(mut self, instances: impl Instances) -> Self {
         self.state.instances = Arc::new(instances);
+        self
+    }
+
+    /// What is done when the server ends, before it gives up its port: whatever leads others there is taken away, for
+    /// the next who listens on that port may be anybody.
+    #[must_use]
+    pub fn with_withdrawal(mut self, withdraw: impl FnOnce() + Send + 'static) -> Self {
+        self.withdraw = Box::new(withdraw);
         self
     }
 
@@ -218,7 +227,7 @@ impl Server {
     /// # Errors
     /// [`Error::Serve`] when a listener fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
-        let Self { listeners, tls, told, state, .. } = self;
+        let Self { listeners, tls, told, state, withdraw, .. } = self;
         let state = AppState::from(state);
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let following = transcripts::Following::start(&state);
@@ -233,14 +242,17 @@ impl Server {
             rotating.spawn(socketio::disconnect_on_rotation(io.clone(), state.clone()));
         }
         let mut serving = JoinSet::new();
+        let (close, closing) = watch::channel(false);
         for listener in listeners {
-            serving.spawn(accept::serve(listener, door.clone()));
+            serving.spawn(accept::serve(listener, door.clone(), closing.clone()));
         }
         let mut ended = state.ended.subscribe();
         tokio::select! {
             () = shutdown => state.end(Ended::Caller),
             _ = ended.wait_for(Option::is_some) => {}
         }
+        withdraw();
+        close.send_replace(true);
         drop(rotating);
         following.end();
         Ok(stop(state, io, serving, draining).await)

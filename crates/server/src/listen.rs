@@ -1,4 +1,5 @@
-//! Taking a port: on both loopback addresses for `localhost`, on one address otherwise.
+//! Taking a port: on both loopback addresses for `localhost` and for a server that listens everywhere, which programs of
+//! this machine reach as `localhost`; on one address otherwise.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
@@ -30,16 +31,23 @@ pub(crate) async fn bind(host: &str, port: u16) -> Result<Listeners, Error> {
 /// Listeners of one port, IPv4 first.
 async fn bind_all(host: &str, port: u16) -> Result<Vec<TcpListener>, Error> {
     let failed = |source| Error::Listen { address: format!("{host}:{port}"), port, source };
-    if host != "localhost" {
-        return Ok(vec![listen_at_one(host, port).await.map_err(failed)?]);
-    }
-    let first = listen((Ipv4Addr::LOCALHOST, port).into()).map_err(failed)?;
-    let port = first.local_addr().map_err(failed)?.port();
-    // Browsers may ask for either address of `localhost`; another program on one of them would get half of our
-    // visitors, so the port counts as taken then.
-    match listen((Ipv6Addr::LOCALHOST, port).into()) {
+    let first = match host {
+        "localhost" => listen((Ipv4Addr::LOCALHOST, port).into()),
+        _ => listen_at_one(host, port).await,
+    };
+    let first = first.map_err(failed)?;
+    let address = first.local_addr().map_err(failed)?;
+    let other: Option<IpAddr> = match address.ip() {
+        IpAddr::V4(ip) if host == "localhost" || ip.is_unspecified() => Some(Ipv6Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => Some(Ipv4Addr::LOCALHOST.into()),
+        _ => None,
+    };
+    let Some(other) = other else { return Ok(vec![first]) };
+    // Programs may ask for either address of `localhost`; another program on one of them would get half of our
+    // visitors, so the port counts as taken then. Where IPv6 brings IPv4 along it is taken by ourselves.
+    match listen((other, address.port()).into()) {
         Ok(second) => Ok(vec![first, second]),
-        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(failed(error)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && other.is_ipv6() => Err(failed(error)),
         Err(_) => Ok(vec![first]),
     }
 }

@@ -18,6 +18,9 @@ use crate::Exit;
 /// What is read at once: as much as a pipe or a terminal holds.
 pub(super) const READ_BYTES: usize = 64 * 1024;
 
+/// The token for a monitor that the user names by its address: with it, a hook takes any address for the user's word.
+const TOKEN: &str = "CLAUDE_MPM_MONITOR_TOKEN";
+
 /// A program to be started.
 pub(super) struct Launch {
     pub(super) program: PathBuf,
@@ -29,16 +32,21 @@ pub(super) struct Launch {
 impl Launch {
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.args(&self.command[1..]).envs(self.variables.iter().map(|(name, value)| (name, value)));
+        self.lead(command.args(&self.command[1..]));
         #[cfg(unix)]
         std::os::unix::process::CommandExt::arg0(&mut command, &self.command[0]);
         command
     }
 
+    /// Gives the program's hooks their variables. A token that the user has for another monitor is none of them.
+    pub(super) fn lead(&self, command: &mut Command) {
+        command.envs(self.variables.iter().map(|(name, value)| (name, value))).env_remove(TOKEN);
+    }
+
     /// Announces the program and becomes it. Returns only when that fails.
     pub(super) fn replace_this_process(&self, session: &Session) -> anyhow::Error {
         // A monitor that has just gone is no reason not to run the program.
-        let tell = |event: String| session.monitor.post_event(&event).is_ok();
+        let tell = |event: String| session.tell(&event).is_ok();
         tell(session.start());
         tell(session.status(Status::Starting, "Starting"));
         tell(session.status(Status::Running(std::process::id()), "Running in place of the launcher"));

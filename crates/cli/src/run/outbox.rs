@@ -161,7 +161,7 @@ fn send_all(shared: &Shared, session: &Session) {
                     if at > 0 {
                         thread::sleep(PAUSE);
                     }
-                    session.monitor.post_event(&event).is_ok()
+                    session.tell(&event).is_ok()
                 });
                 lost += u64::from(!sent);
             }
@@ -180,7 +180,7 @@ fn send_all(shared: &Shared, session: &Session) {
                             .map(|(kind, data, line)| session.event(kind, data, &line)),
                     )
                     .collect();
-                lost = match session.monitor.post_event(&events.join("\n")) {
+                lost = match session.tell(&events.join("\n")) {
                     Ok(()) => 0,
                     Err(_) => lost + skipped + length,
                 };

@@ -146,7 +146,7 @@ fn pass(mut master: &File, changed: &OwnedFd, outbox: &Outbox) -> io::Result<()>
 fn within(launch: &Launch, slave: &File) -> anyhow::Result<Command> {
     let mut command = Command::new(std::env::current_exe().context("could not find this executable")?);
     command.arg("in-terminal").arg(&launch.program).args(&launch.command);
-    command.envs(launch.variables.iter().map(|(name, value)| (name, value)));
+    launch.lead(&mut command);
     command.stdin(slave.try_clone()?).stdout(slave.try_clone()?).stderr(slave.try_clone()?);
     Ok(command)
 }

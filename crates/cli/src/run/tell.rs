@@ -1,9 +1,12 @@
 //! The events of one launched program, in the words of the WebSocket API.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use client::{Monitor, Running};
+use protocol::paths::Home;
 use protocol::{EventId, Source, Timestamp};
 use serde_json::{Value, json};
 
@@ -12,9 +15,34 @@ use crate::args::LaunchMethod;
 /// How much of an output stands in its summary; the server shortens it further.
 const SUMMARY_CHARS: usize = 200;
 
+/// The way to the monitor that is told: the one that the program was started beside; when that has ended, the one of
+/// this user's in its place.
+struct Line {
+    home: Home,
+    /// The port that the first one served.
+    port: u16,
+    folder: PathBuf,
+    monitor: Mutex<Monitor>,
+}
+
+impl Line {
+    /// Tells whoever is proven to be this user's monitor now, and nobody else.
+    fn tell(&self, events: &str) -> Result<(), client::Error> {
+        let mut monitor = self.monitor.lock().unwrap_or_else(PoisonError::into_inner);
+        if monitor.prove(monitor.url()).is_err() {
+            let ours = client::ours(&self.home);
+            let same_port = ours.iter().find(|found| found.health.port == self.port);
+            if let Some(found) = same_port.or_else(|| client::best(&ours, &self.folder)) {
+                *monitor = found.monitor.clone();
+            }
+        }
+        monitor.post_event(events)
+    }
+}
+
 /// One run of a program.
 pub(super) struct Session {
-    pub(super) monitor: Monitor,
+    line: Line,
     id: String,
     folder: String,
     started_at: Timestamp,
@@ -35,10 +63,12 @@ pub(super) enum Status {
 
 impl Session {
     pub(super) fn new(running: &Running, method: LaunchMethod, command: &[OsString]) -> Self {
-        let folder = std::env::current_dir().unwrap_or_default().to_string_lossy().into_owned();
+        let current = std::env::current_dir().unwrap_or_default();
+        let folder = current.to_string_lossy().into_owned();
         let runfile = &running.runfile;
+        let monitor = Mutex::new(running.monitor());
         Self {
-            monitor: running.monitor(),
+            line: Line { home: running.home.clone(), port: runfile.port, folder: current, monitor },
             id: EventId::new(now()).0.to_string(),
             started_at: now(),
             launch_method: match method {
@@ -50,6 +80,11 @@ impl Session {
             port: runfile.port,
             folder,
         }
+    }
+
+    /// Tells an event, or several, one a line. Success means that they are stored.
+    pub(super) fn tell(&self, events: &str) -> Result<(), client::Error> {
+        self.line.tell(events)
     }
 
     pub(super) fn start(&self) -> String {

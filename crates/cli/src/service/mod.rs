@@ -106,7 +106,7 @@ fn install(install: &Install, context: &mut Context<'_, '_>) -> anyhow::Result<E
     if place.mode == ServiceMode::System {
         context
             .terminal
-            .say("Sessions of every user reach it with CLAUDE_MPM_MONITOR_PORT in their environment.");
+            .say("Sessions of other users reach it with CLAUDE_MPM_MONITOR_URL and CLAUDE_MPM_MONITOR_TOKEN in their environment.");
     }
     Ok(Exit::Done)
 }

@@ -29,8 +29,7 @@ impl Sources {
     pub(super) fn follow(&self, running: &Running, tail: &Tail) -> anyhow::Result<()> {
         let monitor = running.monitor();
         let query = Query { payload: tail.payload, ..tail.wanted.query(&monitor)? };
-        let follow = Follow::new(monitor, query, Start::Newest(tail.lines)).in_home(&self.home);
-        let follow = follow.reconnecting(self.reconnection);
+        let follow = Follow::new(monitor, query, Start::Newest(tail.lines)).reconnecting(self.reconnection);
         let (followed, messages, id) =
             (self.followed.clone(), self.messages.clone(), self.followed.add(&follow));
         thread::spawn(move || pass_on(id, follow, &followed, &messages));

@@ -6,13 +6,15 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use crate::support::Desk;
-use client::{Part, Query};
+use client::{Lock, Part, Query};
 use protocol::{Runfile, Timestamp};
 use serde_json::Value;
 
 /// A monitor that only remembers what it was sent.
 struct Recorder {
     events: Arc<Mutex<Vec<Value>>>,
+    /// As a monitor holds it while it lives.
+    _lock: Lock,
 }
 
 impl Recorder {
@@ -32,6 +34,7 @@ impl Recorder {
             mode: "foreground".to_owned(),
             access: Default::default(),
         };
+        let lock = Lock::try_take(&desk.home, desk.port).unwrap().expect("nobody else serves there");
         client::runfiles::write(&desk.home, &runfile).unwrap();
         let events = Arc::new(Mutex::new(Vec::new()));
         let kept = events.clone();
@@ -41,7 +44,7 @@ impl Recorder {
                 std::thread::spawn(move || answer(stream.unwrap(), &kept));
             }
         });
-        Self { events }
+        Self { events, _lock: lock }
     }
 
     fn take(&self) -> Vec<Value> {

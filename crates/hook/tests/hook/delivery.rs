@@ -113,17 +113,59 @@ fn the_project_s_server_gets_its_events_and_the_others_go_to_the_configured_one(
 }
 
 #[test]
-fn a_variable_names_the_server_without_any_runfile() {
-    let server = Server::up();
-    for (variable, value) in [
-        ("CLAUDE_MPM_MONITOR_URL", format!("http://localhost:{}/", server.port)),
-        ("CLAUDE_MPM_MONITOR_PORT", server.port.to_string()),
-        ("CLAUDE_MPM_SOCKETIO_PORT", server.port.to_string()),
-        ("CLAUDE_MPM_SERVER_PORT", server.port.to_string()),
-    ] {
-        let user = User::new().with(variable, value);
+fn a_variable_says_which_of_this_user_s_servers_it_is() {
+    let (server, configured) = (Server::up(), Server::up());
+    for (variable, value) in variables_for(server.port) {
+        let user = User::new().with_runfile(server.port, None).with_runfile(configured.port, None);
+        std::fs::write(user.home().config(), format!(r#"{{"port":{}}}"#, configured.port)).unwrap();
+        let user = user.with(variable, value);
         user.run(b"{}");
         assert_eq!(server.next().payload.get(), "{}", "{variable}");
-        assert!(user.spooled().is_empty());
+        assert!(user.spooled().is_empty() && configured.got_nothing(), "{variable}");
     }
+}
+
+#[test]
+fn a_variable_that_names_a_port_of_this_machine_which_no_server_of_this_user_has_means_the_spool() {
+    let stranger = Server::up();
+    let machine = format!("http://{}:{}", hostname(), stranger.port);
+    let others =
+        ["http://127.0.0.1", "http://[::1]", "http://0.0.0.0", "http://[::ffff:127.0.0.1]", "http://127.1"];
+    let others = others.map(|url| ("CLAUDE_MPM_MONITOR_URL", format!("{url}:{}", stranger.port)));
+    let all = variables_for(stranger.port).into_iter().chain(others);
+    for (variable, value) in all.chain([("CLAUDE_MPM_MONITOR_URL", machine)]) {
+        let user = User::new().with_token().with(variable, value.clone());
+        user.run(b"{}");
+        assert!(stranger.got_nothing(), "{variable}={value}: another user may listen there");
+        assert_eq!(user.spooled().len(), 1, "{variable}={value}");
+    }
+    assert!(!stranger.was_knocked_at(), "nobody as much as connected");
+}
+
+#[test]
+fn a_url_with_a_token_is_the_user_s_word_and_gets_that_token() {
+    let tunnel = Server::up();
+    let user = User::new()
+        .with_token()
+        .with("CLAUDE_MPM_MONITOR_URL", format!("http://localhost:{}", tunnel.port))
+        .with("CLAUDE_MPM_MONITOR_TOKEN", "theirs");
+    user.run(b"{}");
+    assert_eq!(tunnel.next_authorization().as_deref(), Some("Bearer theirs"));
+    assert!(user.spooled().is_empty());
+}
+
+/// Each variable that leads to a port of this machine.
+fn variables_for(port: u16) -> [(&'static str, String); 4] {
+    [
+        ("CLAUDE_MPM_MONITOR_URL", format!("http://localhost:{port}/")),
+        ("CLAUDE_MPM_MONITOR_PORT", port.to_string()),
+        ("CLAUDE_MPM_SOCKETIO_PORT", port.to_string()),
+        ("CLAUDE_MPM_SERVER_PORT", port.to_string()),
+    ]
+}
+
+/// The machine's own name, by which the system finds it.
+fn hostname() -> String {
+    let output = std::process::Command::new("hostname").output().unwrap();
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }

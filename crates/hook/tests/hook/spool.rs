@@ -48,6 +48,36 @@ fn nothing_is_posted_to_the_port_of_a_crashed_server() {
 
 #[cfg(target_os = "linux")]
 #[test]
+fn the_runfile_of_a_server_that_ended_leads_nowhere_before_its_parent_has_asked_how() {
+    let stranger = Server::up();
+    let mut ended = Command::new("true").spawn().unwrap();
+    let pid = rustix::process::Pid::from_child(&ended);
+    let is_over = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+    rustix::process::waitid(rustix::process::WaitId::Pid(pid), is_over).unwrap();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", ended.id())).unwrap();
+    let ticks = stat.rsplit(' ').nth(stat.split(' ').count() - 22).unwrap().parse().unwrap();
+    let user = User::new().with_runfile_of(ended.id(), Some(ticks), stranger.port, None);
+    user.run(b"{}");
+    assert_eq!(user.spooled().len(), 1);
+    assert!(stranger.got_nothing(), "its port is another's by now");
+    ended.wait().unwrap();
+}
+
+#[cfg(unix)]
+#[test]
+fn whatever_stands_in_place_of_the_configuration_is_not_waited_for() {
+    let server = Server::up();
+    for plant in ["mkfifo", "ln -s /dev/zero", "mkdir"] {
+        let user = User::new().with_runfile(server.port, None);
+        let words = format!("{plant} {}", user.home().config().display());
+        assert!(Command::new("sh").args(["-c", &words]).status().unwrap().success());
+        user.run(b"{}");
+        assert_eq!(server.next().payload.get(), "{}", "{plant}");
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
 fn the_runfile_of_a_crashed_server_leads_nowhere_when_another_process_has_its_pid() {
     let (stranger, server) = (Server::up(), Server::up());
     let stat = std::fs::read_to_string("/proc/self/stat").unwrap();

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -59,6 +61,13 @@ impl User {
 
     pub(crate) fn with(mut self, variable: &str, value: impl Into<String>) -> Self {
         self.variables.push((variable.to_owned(), value.into()));
+        self
+    }
+
+    /// Leaves the home's own token.
+    pub(crate) fn with_token(self) -> Self {
+        fs::create_dir_all(self.home().monitor()).unwrap();
+        fs::write(self.home().token(), "the home's own token, which nobody else gets").unwrap();
         self
     }
 
@@ -144,20 +153,30 @@ pub(crate) fn assert_invisible(mut hook: Child) {
 /// A server on a free port that takes one request per connection.
 pub(crate) struct Server {
     pub(crate) port: u16,
-    bodies: Receiver<Vec<u8>>,
+    requests: Receiver<Request>,
+    knocks: Arc<AtomicUsize>,
+}
+
+struct Request {
+    authorization: Option<String>,
+    body: Vec<u8>,
 }
 
 impl Server {
     /// Reads each request and gives this answer; an empty one is silence until the client leaves.
     pub(crate) fn answering(answer: &'static str) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        // At every address of this machine, as far as it has them.
+        let listener = TcpListener::bind("[::]:0").or_else(|_| TcpListener::bind("0.0.0.0:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (sender, bodies) = mpsc::channel();
+        let (sender, requests) = mpsc::channel();
+        let knocks = Arc::new(AtomicUsize::new(0));
+        let theirs = knocks.clone();
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let mut stream = stream.unwrap();
-                let Some(body) = read_body(&mut stream) else { continue };
-                let _ = sender.send(body);
+                theirs.fetch_add(1, Ordering::SeqCst);
+                let Some(request) = read_request(&mut stream) else { continue };
+                let _ = sender.send(request);
                 if answer.is_empty() {
                     let _ = stream.read(&mut [0]);
                 } else {
@@ -165,7 +184,7 @@ impl Server {
                 }
             }
         });
-        Self { port, bodies }
+        Self { port, requests, knocks }
     }
 
     pub(crate) fn up() -> Self {
@@ -177,26 +196,43 @@ impl Server {
     }
 
     pub(crate) fn next_bytes(&self) -> Vec<u8> {
-        self.bodies.recv_timeout(HANG).expect("a body arrives")
+        self.requests.recv_timeout(HANG).expect("a body arrives").body
+    }
+
+    /// What proves to it who posts.
+    pub(crate) fn next_authorization(&self) -> Option<String> {
+        self.requests.recv_timeout(HANG).expect("a body arrives").authorization
     }
 
     pub(crate) fn got_nothing(&self) -> bool {
-        self.bodies.try_recv().is_err()
+        self.requests.try_recv().is_err()
+    }
+
+    /// Whether anybody ever connected: a connection of our own comes after all of theirs.
+    pub(crate) fn was_knocked_at(&self) -> bool {
+        drop(TcpStream::connect(("127.0.0.1", self.port)).unwrap());
+        let started = Instant::now();
+        while self.knocks.load(Ordering::SeqCst) == 0 {
+            assert!(started.elapsed() < HANG, "it takes no connections");
+            thread::sleep(Duration::from_millis(1));
+        }
+        self.knocks.load(Ordering::SeqCst) > 1
     }
 }
 
-/// The body of a request; `None` when the client left before it was complete.
-fn read_body(stream: &mut TcpStream) -> Option<Vec<u8>> {
+/// A request; `None` when the client left before it was complete.
+fn read_request(stream: &mut TcpStream) -> Option<Request> {
     let mut reader = BufReader::new(stream);
-    let mut length = None;
+    let (mut length, mut authorization) = (None, None);
     for line in reader.by_ref().lines() {
         let line = line.ok()?;
         if line.is_empty() {
             break;
         }
         length = length.or_else(|| line.strip_prefix("Content-Length: ")?.parse().ok());
+        authorization = authorization.or_else(|| Some(line.strip_prefix("Authorization: ")?.to_owned()));
     }
     let mut body = vec![0; length?];
     reader.read_exact(&mut body).ok()?;
-    Some(body)
+    Some(Request { authorization, body })
 }
