@@ -252,10 +252,32 @@ fn files(
         let remedy = "correct the file, then restart the monitor; until then the shipped prices apply";
         findings.push(Finding::problem(Area::Files, reason, remedy));
     }
+    findings.extend(spool(context));
     if findings.is_empty() {
         findings.push(Finding::good(Area::Files, "No stale files"));
     }
     Ok(findings)
+}
+
+/// What keeps hooks from keeping their events while no monitor answers, and what they have lost by it.
+fn spool(context: &Context<'_, '_>) -> Vec<Finding> {
+    let home = &context.home;
+    let spool = home.spool();
+    let unusable = Trouble::with_spool(home)
+        .map(|trouble| Finding::problem(Area::Files, trouble.sentence(), trouble.way_out));
+    let lost = client::lost_events(home);
+    let lost = (lost > 0).then(|| {
+        let text =
+            format!("Events that hooks could neither hand over nor keep, ever: {lost}. They are lost.");
+        let [within, beside] = client::counters_of_lost_events(home).map(|path| path.display().to_string());
+        let remedy = format!(
+            "make sure that the disk has room and that hooks can use {}; removing {within} and {beside} \
+             forgets the count",
+            spool.display()
+        );
+        Finding::problem(Area::Files, text, remedy)
+    });
+    unusable.into_iter().chain(lost).collect()
 }
 
 /// Variables that send this terminal's hooks elsewhere.

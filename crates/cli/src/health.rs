@@ -2,17 +2,19 @@
 //! whether the WebSocket API of each takes a client.
 
 use client::{Error, Monitor, Stray, WebSocketCheck};
+use protocol::Health;
 use protocol::paths::Home;
+use protocol::spool::SpoolHealth;
 use serde_json::{Value, json};
 
 use crate::Exit;
-use crate::args::Health;
+use crate::args;
 use crate::context::Context;
 use crate::status::{Found, Server};
-use crate::trouble::{Trouble, is_well};
+use crate::trouble::{Trouble, has_store};
 use crate::units::duration;
 
-pub(crate) fn run(health: &Health, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+pub(crate) fn run(health: &args::Health, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let port = health.port.or(health.websocket.flatten());
     let Found { servers, strays, .. } = Found::look(port, context)?;
     let examined: Vec<Examined<'_>> = servers
@@ -80,7 +82,10 @@ impl<'a> Examined<'a> {
         let websocket = (with_websocket && answers).then(check);
         let ill = match (&server.health, &websocket) {
             (None, _) => Some("it does not answer".to_owned()),
-            (Some(health), _) if !is_well(health) => Some(format!("its store is {}", health.store)),
+            (Some(health), _) if !has_store(health) => Some(format!("its store is {}", health.store)),
+            (Some(Health { spool: SpoolHealth { problem: Some(problem), .. }, .. }), _) => {
+                Some(format!("hooks cannot keep events while it does not answer: {problem}"))
+            }
             (Some(_), Some(Err(error))) => Some(format!("its WebSocket API fails: {error}")),
             (Some(_), _) => None,
         };

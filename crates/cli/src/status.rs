@@ -4,12 +4,13 @@ use std::time::SystemTime;
 
 use client::{Legacy, Probe, Running, Stray, Supervised, Supervision, page, page_on, url};
 use protocol::health::ClientInfo;
+use protocol::spool::SpoolHealth;
 use protocol::{Health, Runfile, Timestamp, names};
 use serde_json::{Value, json};
 
 use crate::args::Status;
 use crate::context::Context;
-use crate::trouble::{Trouble, is_well, paused};
+use crate::trouble::{Trouble, has_store, paused};
 use crate::units::{age, duration, grouped, started};
 use crate::{Exit, show_ports};
 
@@ -281,7 +282,7 @@ impl Server {
                 let Running { health, runfile, .. } = *running;
                 let supervision = Supervision::read(&context.home, runfile.port);
                 let mut troubles = Trouble::told(&health);
-                troubles.extend(Trouble::with_spool(&context.home.spool()));
+                troubles.extend(Trouble::with_spool(&context.home));
                 Self { runfile, health: Some(health), supervision, clients, troubles }
             }
             _ => {
@@ -322,6 +323,7 @@ impl Server {
                 .and_then(more),
             answered(|health| ("Average Event Rate", rate(health))).and_then(more),
             self.health.as_ref().and_then(|health| paused(&health.capture)).map(|text| ("Capture", text)),
+            self.health.as_ref().and_then(|health| lost(&health.spool)).map(|text| ("Spool", text)),
             Some(("Status", self.state(verbose))),
         ]
         .into_iter()
@@ -345,7 +347,7 @@ impl Server {
     fn state(&self, verbose: bool) -> String {
         match &self.health {
             None => "Not responding".to_owned(),
-            Some(health) if !is_well(health) => format!("Running ({})", health.store),
+            Some(health) if !has_store(health) => format!("Running ({})", health.store),
             Some(health) if health.capture.paused => "Running (not keeping events)".to_owned(),
             Some(_) if !self.troubles.is_empty() => "Running (see above)".to_owned(),
             Some(_) if verbose => "Running (Healthy)".to_owned(),
@@ -385,6 +387,7 @@ impl Server {
             "events": health.map(|health| health.health_stats.events_processed),
             "capture": health.map(|health| health.capture),
             "store": health.map(|health| health.store.as_str()),
+            "spool": health.map(|health| &health.spool),
             "troubles": self.troubles,
             "status": health.map_or("not responding", |health| health.status.as_str()),
             "version": self.runfile.version,
@@ -395,6 +398,11 @@ impl Server {
             "stop_command": stop_command(self.runfile.port),
         })
     }
+}
+
+/// What there is to say of events that hooks lost.
+fn lost(spool: &SpoolHealth) -> Option<String> {
+    (spool.refused > 0).then(|| format!("{} events were lost", grouped(spool.refused)))
 }
 
 fn rate(health: &Health) -> String {

@@ -1,13 +1,10 @@
 //! What keeps a server that answers from doing all that it is there for, and what its user can do about it.
 
-use std::fs;
-use std::io::{self, ErrorKind};
-use std::path::Path;
-
 use client::Stray;
 use client::stray::Mode;
 use protocol::Health;
 use protocol::health::CaptureHealth;
+use protocol::paths::Home;
 use serde::Serialize;
 
 use crate::units::{grouped, started};
@@ -25,7 +22,7 @@ impl Trouble {
     /// What a server tells of itself, the worst first.
     pub(crate) fn told(health: &Health) -> Vec<Self> {
         let port = health.port;
-        let store = (!is_well(health)).then(|| Self {
+        let store = (!has_store(health)).then(|| Self {
             what: format!("its store is {}", health.store),
             way_out: format!(
                 "make room on its disk and see that its files can be written; \
@@ -39,19 +36,16 @@ impl Trouble {
         store.into_iter().chain(capture).collect()
     }
 
-    /// What keeps a server from taking what hooks left on disk.
-    pub(crate) fn with_spool(spool: &Path) -> Option<Self> {
-        let error = match fs::symlink_metadata(spool).and_then(|found| readable(spool, &found)) {
-            Ok(()) => return None,
-            // No hook ever left anything.
-            Err(error) if error.kind() == ErrorKind::NotFound => return None,
-            Err(error) => error,
+    /// What keeps hooks from keeping their events while no monitor answers, and a server from taking them.
+    pub(crate) fn with_spool(home: &Home) -> Option<Self> {
+        let folders = [home.monitor(), home.spool()];
+        let reason = folders.iter().find_map(|folder| private::check_folder(folder).err())?.to_string();
+        // Whose text names a way out ends with it.
+        let (what, way_out) = match reason.rsplit_once("; ") {
+            Some((what, way_out)) => (what.to_owned(), way_out.to_owned()),
+            None => (format!("{}: {reason}", home.spool().display()), "let its user write there".to_owned()),
         };
-        let spool = spool.display();
-        Some(Self {
-            what: format!("what hooks left in {spool} cannot be taken from there: {error}"),
-            way_out: format!("let it be a folder of yours that you may use: chmod 700 {spool}"),
-        })
+        Some(Self { what: format!("hooks cannot keep events: {what}"), way_out })
     }
 
     /// A server that nothing on disk tells of any more.
@@ -74,21 +68,20 @@ impl Trouble {
         Self { what, way_out }
     }
 
+    /// What is wrong, at the beginning of a line.
+    pub(crate) fn sentence(&self) -> String {
+        let mut chars = self.what.chars();
+        chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+    }
+
     /// For people, beside the server's name.
     pub(crate) fn lines(&self, port: u16) -> String {
         format!("✗ Server on port {port}: {}\n  Suggestion: {}\n", self.what, self.way_out)
     }
 }
 
-fn readable(spool: &Path, found: &fs::Metadata) -> io::Result<()> {
-    if !found.is_dir() {
-        return Err(io::Error::new(ErrorKind::NotADirectory, "it is no folder"));
-    }
-    fs::read_dir(spool).map(drop)
-}
-
-/// Whether a server that answers can also keep what it gets.
-pub(crate) fn is_well(health: &Health) -> bool {
+/// Whether a server can keep what it gets.
+pub(crate) fn has_store(health: &Health) -> bool {
     health.store.is_empty() || health.store == "ok"
 }
 

@@ -1,28 +1,63 @@
 //! Keeps an event on disk until a server takes it. What cannot be kept is counted.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use protocol::paths::Home;
-use protocol::spool::{BLOCKS_MAX, REFUSED, USAGE, blocks, file_name, unfinished_name};
+use protocol::spool::{BLOCKS_MAX, LOST_BYTES, REFUSED, USAGE, blocks, file_name, lost, unfinished_name};
 
 use crate::delivery::Delivery;
 
-/// Writes the event into the spool, or counts it as refused. Nothing is left to do when that fails as well, or when
-/// another user could read along.
+/// How long other hooks that count a loss at the same moment are waited for; each needs microseconds.
+const LOCK_LIMIT: Duration = Duration::from_millis(50);
+
+/// The pause between two looks at whether they have done so.
+const LOCK_POLL: Duration = Duration::from_millis(1);
+
+/// Writes the event into the spool, or counts it as lost: there, or else beside it. Nothing is left to do when that
+/// fails as well, or when another user could read along.
 pub fn keep(home: &Home, delivery: &Delivery) {
     let spool = home.spool();
-    if private::folders(home.folder(), &[&home.monitor(), &spool]).is_ok() {
-        keep_within(BLOCKS_MAX, &spool, delivery);
+    outlive_limits();
+    let kept = private::folders(home.folder(), &[&home.monitor(), &spool])
+        .and_then(|()| keep_within(BLOCKS_MAX, &spool, delivery));
+    if kept.is_err() {
+        let _ = private::folders(home.folder(), &[&home.monitor()]).and_then(|()| count_lost(&lost(&spool)));
     }
 }
 
-fn keep_within(blocks_max: u64, folder: &Path, delivery: &Delivery) {
+/// Where no file may grow (`ulimit -f`), writing becomes an error instead of the end of this process.
+fn outlive_limits() {
+    #[cfg(unix)]
+    // Without it, the hook would end as it did before.
+    let _ = signal_hook::flag::register(rustix::process::Signal::XFSZ.as_raw(), std::sync::Arc::default());
+}
+
+/// An error means that the event is neither kept nor counted.
+fn keep_within(blocks_max: u64, folder: &Path, delivery: &Delivery) -> io::Result<()> {
     let kept = reserve(blocks_max, folder, delivery).and_then(|()| write(folder, delivery));
-    if kept.is_err() {
-        let _ = open_counter(folder, REFUSED).and_then(|mut refused| refused.write_all(b"."));
+    kept.or_else(|_| open_counter(folder, REFUSED)?.write_all(b"."))
+}
+
+/// Cuts a byte off the file that is shorter for each event that is lost.
+fn count_lost(path: &Path) -> io::Result<()> {
+    let open = || private::open(path, OpenOptions::new().write(true));
+    let file = open().or_else(|error| match error.kind() {
+        // Of two hooks that make it at once, the second takes that of the first.
+        io::ErrorKind::NotFound => {
+            let _ = private::create_zeros(path, LOST_BYTES);
+            open()
+        }
+        _ => Err(error),
+    })?;
+    let started = Instant::now();
+    while matches!(file.try_lock(), Err(TryLockError::WouldBlock)) && started.elapsed() < LOCK_LIMIT {
+        thread::sleep(LOCK_POLL);
     }
+    file.set_len(file.metadata()?.len().saturating_sub(1))
 }
 
 /// Claims the event's blocks by appending a byte for each. Appending needs no lock and looking at the length
@@ -91,7 +126,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let deliveries = [3, 1, 2].map(|at_ms| delivery(10, at_ms));
         for delivery in &deliveries {
-            keep_within(BLOCKS_MAX, folder.path(), delivery);
+            keep_within(BLOCKS_MAX, folder.path(), delivery).unwrap();
         }
         let names = events(folder.path());
         let times: Vec<i64> = names.iter().filter_map(|name| Some(parse_file_name(name)?.0.0)).collect();
@@ -110,13 +145,13 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let two_blocks = BLOCK_BYTES as usize + 1;
         for at_ms in 0..4 {
-            keep_within(5, folder.path(), &delivery(two_blocks, at_ms));
+            keep_within(5, folder.path(), &delivery(two_blocks, at_ms)).unwrap();
         }
         assert_eq!(events(folder.path()).len(), 2);
         assert_eq!(count(folder.path(), USAGE), 4);
         assert_eq!(count(folder.path(), REFUSED), 2);
 
-        keep_within(5, folder.path(), &delivery(1, 9));
+        keep_within(5, folder.path(), &delivery(1, 9)).unwrap();
         assert_eq!(events(folder.path()).len(), 3, "a small event still fits");
     }
 
@@ -126,7 +161,7 @@ mod tests {
         let delivery = delivery(10, 1);
         let name = file_name(delivery.occurred_at, delivery.id);
         fs::create_dir(folder.path().join(&name)).unwrap(); // in the way of the rename
-        keep_within(BLOCKS_MAX, folder.path(), &delivery);
+        keep_within(BLOCKS_MAX, folder.path(), &delivery).unwrap();
         assert_eq!(count(folder.path(), REFUSED), 1);
         assert!(!folder.path().join(unfinished_name(&name)).exists());
     }

@@ -12,6 +12,10 @@ pub(crate) fn close_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
+pub(crate) fn check_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.open(path)
 }

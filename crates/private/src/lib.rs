@@ -42,6 +42,18 @@ pub fn folder(path: &Path) -> io::Result<()> {
     system::close_folder(path)
 }
 
+/// Whether a folder of ours could be used, as [`folder`] would find it. Nothing is made or changed; one that is missing
+/// could be made.
+///
+/// # Errors
+/// As [`folder`].
+pub fn check_folder(path: &Path) -> io::Result<()> {
+    system::check_folder(path).or_else(|error| match error.kind() {
+        io::ErrorKind::NotFound => Ok(()),
+        _ => Err(error),
+    })
+}
+
 /// Makes the home, as [`home`] does, and folders of ours in it, as [`folder`] does: the outer ones first.
 ///
 /// # Errors
@@ -176,6 +188,17 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 pub fn create(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut draft = draft(path)?;
     draft.write_all(content)?;
+    draft.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Puts a file of so many zeros in a place where nothing is. It takes no room on the disk.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_zeros(path: &Path, bytes: u64) -> io::Result<()> {
+    let draft = draft(path)?;
+    draft.as_file().set_len(bytes)?;
     draft.persist_noclobber(path).map_err(|error| error.error)?;
     Ok(())
 }

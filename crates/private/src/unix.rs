@@ -13,6 +13,9 @@ use crate::refusal;
 /// Rights of others than the owner.
 const OTHERS: u32 = 0o077;
 
+/// Rights of the owner.
+const OWN: u32 = 0o700;
+
 /// Rights of others to write.
 const OTHERS_WRITE: u32 = 0o022;
 
@@ -48,17 +51,40 @@ pub(crate) fn close_home(path: &Path) -> io::Result<()> {
 }
 
 pub(crate) fn close_folder(path: &Path) -> io::Result<()> {
+    let (folder, metadata) = own_folder(path)?;
+    if is_open(&metadata) { close(path, &folder, 0o700) } else { Ok(()) }
+}
+
+pub(crate) fn check_folder(path: &Path) -> io::Result<()> {
+    own_folder(path).map(drop)
+}
+
+/// A folder that is this user's, and that he can use.
+fn own_folder(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed());
     let folder = options.open(path).map_err(|error| match errno(&error) {
         Some(Errno::LOOP | Errno::NOTDIR) => refusal(path, "is a link or a file, no folder", "move it away"),
+        Some(Errno::ACCESS) => fs::symlink_metadata(path).map_or(error, |found| unusable(path, &found)),
         _ => error,
     })?;
     let metadata = folder.metadata()?;
-    if metadata.uid() != own() {
-        return Err(refusal(path, &belongs(metadata.uid()), "move it away, or run this as that user"));
+    // Root needs no rights.
+    let lacks_rights = metadata.mode() & OWN != OWN && own() != ROOT;
+    if metadata.uid() != own() || lacks_rights {
+        return Err(unusable(path, &metadata));
     }
-    if is_open(&metadata) { close(path, &folder, 0o700) } else { Ok(()) }
+    Ok((folder, metadata))
+}
+
+/// Why this user has no use of a folder.
+fn unusable(path: &Path, folder: &Metadata) -> io::Error {
+    if folder.uid() != own() {
+        return refusal(path, &belongs(folder.uid()), "move it away, or run this as that user");
+    }
+    let mode = folder.mode() & 0o777;
+    let way_out = format!("give back the rights with 'chmod 700 {}'", path.display());
+    refusal(path, &format!("is closed even to its own user (mode {mode:03o})"), &way_out)
 }
 
 /// Neither waits for whoever is at the other end of a pipe, nor makes a terminal this process's own.

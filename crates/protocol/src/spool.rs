@@ -1,6 +1,8 @@
 //! The spool: how events that no server could take lie on disk. Names and limits only; the hook writes, the
 //! server takes. One file per event, holding the body that would have been posted.
 
+use std::path::{Path, PathBuf};
+
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -13,8 +15,16 @@ pub const EXTENSION: &str = "json";
 /// spool is. Who empties the spool truncates it before listing the folder.
 pub const USAGE: &str = "usage";
 
-/// Beside the events: one byte per event that was refused because the spool was full or the disk was.
+/// Beside the events: one byte per event that was refused because the spool was full or the disk was, as long as there
+/// is room for that byte.
 pub const REFUSED: &str = "refused";
+
+/// Beside the spool: [`LOST_BYTES`] long, and a byte shorter for each event that could be neither kept nor counted within
+/// the spool. To get shorter, a file needs neither room on the disk nor the right to grow, nor the spool itself.
+const LOST: &str = "lost";
+
+/// How long that file is when it is made; it takes no room. More events than that are not told apart.
+pub const LOST_BYTES: u64 = 1024 * 1024;
 
 /// Beside the events: held by the one server that takes events from the spool.
 pub const LOCK: &str = ".lock";
@@ -23,19 +33,34 @@ pub const LOCK: &str = ".lock";
 pub const REJECTED: &str = "rejected";
 
 /// How the spool fares, in `/health`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-#[cfg_attr(test, derive(ts_rs::TS))]
+#[cfg_attr(test, derive(ts_rs::TS), ts(optional_fields))]
 pub struct SpoolHealth {
     /// Events that lie in the spool.
     #[cfg_attr(test, ts(type = "number"))]
     pub waiting: u64,
-    /// Events that hooks could not keep, because the spool was full or the disk was: lost. Ever.
+    /// Events that hooks could not keep, because the spool or the disk was full, or the spool was not to be used: lost.
+    /// Ever.
     #[cfg_attr(test, ts(type = "number"))]
     pub refused: u64,
     /// Spooled files that were no event; moved aside. Since the server's start.
     #[cfg_attr(test, ts(type = "number"))]
     pub rejected: u64,
+    /// Why the spool is not to be used now, and the way out. Events are lost while no server answers their hooks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// Where events are counted that the spool could neither keep nor count.
+pub fn lost(spool: &Path) -> PathBuf {
+    spool.with_file_name(LOST)
+}
+
+/// How many events hooks could not keep, by the lengths of the files that count them.
+pub fn refused(within_spool: Option<u64>, beside_spool: Option<u64>) -> u64 {
+    let beside = beside_spool.map_or(0, |length| LOST_BYTES.saturating_sub(length));
+    within_spool.unwrap_or(0) + beside
 }
 
 /// What a file system gives to a small file; counting in blocks bounds bytes and files by one number.
@@ -107,6 +132,21 @@ mod tests {
             assert_eq!(is_unfinished(&other), other == unfinished_name(&finished), "{other:?}");
         }
         assert!(!is_unfinished(&finished));
+    }
+
+    #[test]
+    fn what_is_lost_is_counted_by_a_file_that_grows_and_one_that_gets_shorter() {
+        let cases = [
+            (None, None, 0),
+            (Some(3), None, 3),
+            (Some(3), Some(LOST_BYTES), 3),
+            (Some(3), Some(LOST_BYTES - 2), 5),
+            (None, Some(0), LOST_BYTES),
+            (None, Some(LOST_BYTES + 9), 0),
+        ];
+        for (within, beside, expected) in cases {
+            assert_eq!(refused(within, beside), expected, "{within:?} and {beside:?}");
+        }
     }
 
     #[test]

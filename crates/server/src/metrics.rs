@@ -93,7 +93,7 @@ fn events(registry: &mut Registry, app: &AppState) {
         "Broadcasts that slow clients missed and can ask for",
         app.clients.not_delivered(),
     );
-    count("spool_refused", "Events that hooks could not keep because the spool was full", spool.refused);
+    count("spool_refused", "Events that hooks could not keep, and lost", spool.refused);
     count("spool_rejected", "Spooled files that were no event", spool.rejected);
     gauge(registry, "spool_waiting", "Spooled events that wait to be stored", spool.waiting);
     gauge(

@@ -5,9 +5,9 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, SystemTime};
 
@@ -56,16 +56,24 @@ pub(crate) struct Tally(Arc<Counters>);
 struct Counters {
     waiting: AtomicU64,
     rejected: AtomicU64,
+    problem: Mutex<Option<String>>,
 }
 
 impl Tally {
     pub(crate) fn health(&self, folder: Option<&Path>) -> SpoolHealth {
-        let refused = folder.and_then(|folder| fs::metadata(folder.join(spool::REFUSED)).ok());
+        let length = |path: PathBuf| fs::symlink_metadata(path).ok().map(|file| file.len());
+        let refused =
+            |folder: &Path| spool::refused(length(folder.join(spool::REFUSED)), length(spool::lost(folder)));
         SpoolHealth {
             waiting: self.0.waiting.load(Ordering::Relaxed),
-            refused: refused.map_or(0, |file| file.len()),
+            refused: folder.map_or(0, refused),
             rejected: self.0.rejected.load(Ordering::Relaxed),
+            problem: self.problem().clone(),
         }
+    }
+
+    fn problem(&self) -> std::sync::MutexGuard<'_, Option<String>> {
+        self.0.problem.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -79,6 +87,12 @@ impl Draining {
     /// Begins to drain the configured spool; does nothing when there is none.
     pub(crate) fn start(state: &AppState) -> io::Result<Self> {
         let Some(folder) = state.config.spool.clone() else { return Ok(Self { end: None, thread: None }) };
+        // While there is room for it: hooks count what they lose when there is none.
+        if let Err(error) = private::create_zeros(&spool::lost(&folder), spool::LOST_BYTES)
+            && error.kind() != io::ErrorKind::AlreadyExists
+        {
+            tracing::warn!(%error, "events that hooks lose could not be counted");
+        }
         let drain = Drain {
             folder,
             state: state.clone(),
@@ -118,7 +132,7 @@ struct Drain {
 enum Trouble {
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("could not read the spool: {0}")]
+    #[error("the spool cannot be used: {0}")]
     Folder(#[from] io::Error),
 }
 
@@ -128,7 +142,9 @@ impl Drain {
     fn run(mut self, ended: Receiver<()>) {
         let mut wait = Duration::ZERO;
         while ended.recv_timeout(wait) == Err(RecvTimeoutError::Timeout) {
-            wait = match self.look(&ended) {
+            let looked = self.look(&ended);
+            self.tell(&looked);
+            wait = match looked {
                 Ok(()) => LOOK_EVERY,
                 Err(trouble) => {
                     tracing::warn!(%trouble, "spooled events wait");
@@ -139,8 +155,22 @@ impl Drain {
         }
     }
 
+    /// Says what keeps the spool from being used. What the store has to say it says itself.
+    fn tell(&self, looked: &Result<(), Trouble>) {
+        let problem = match looked {
+            Err(Trouble::Folder(error)) => {
+                let (reason, folder) = (error.to_string(), self.folder.display().to_string());
+                Some(if reason.contains(&folder) { reason } else { format!("{folder}: {reason}") })
+            }
+            Err(Trouble::Store(_)) | Ok(()) => None,
+        };
+        *self.state.spool.problem() = problem;
+    }
+
     /// Takes what is there, unless nothing changed since the last look.
     fn look(&mut self, ended: &Receiver<()>) -> Result<(), Trouble> {
+        // Hooks need it when nobody is there to say that they cannot use it. Its time does not tell of its rights.
+        private::check_folder(&self.folder)?;
         // No folder: no hook ever spooled.
         let Ok(changed) = fs::metadata(&self.folder).and_then(|folder| folder.modified()) else {
             return Ok(());

@@ -1241,13 +1241,18 @@ export type SpoolHealth = {
  */
 waiting: number, 
 /**
- * Events that hooks could not keep, because the spool was full or the disk was: lost. Ever.
+ * Events that hooks could not keep, because the spool or the disk was full, or the spool was not to be used: lost.
+ * Ever.
  */
 refused: number, 
 /**
  * Spooled files that were no event; moved aside. Since the server's start.
  */
-rejected: number, };
+rejected: number, 
+/**
+ * Why the spool is not to be used now, and the way out. Events are lost while no server answers their hooks.
+ */
+problem?: string, };
 
 /**
  * What the events that match a query have in common.

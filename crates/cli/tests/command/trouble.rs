@@ -87,29 +87,30 @@ fn a_home_that_cannot_be_read_is_an_error_and_never_taken_for_an_empty_one() {
 }
 
 #[test]
-fn a_spool_from_which_nothing_can_be_taken_is_named_by_status_with_the_way_out() {
+fn a_spool_that_cannot_be_used_is_named_by_status_with_the_way_out() {
     let other = Other::new();
     let start = other.run("start");
     assert_eq!(start.code, Some(0), "{start:?}");
     let spool = other.desk.home.spool();
-    let troubles = |named: &str| {
+    let troubles = |named: &str, way_out: &str| {
         let status = other.run("status");
         assert_eq!(status.code, Some(0), "{status:?}");
         let (first, _) = status.out.split_once("\nServer 1:\n").unwrap();
-        let said = format!("✗ Server on port {}: what hooks left in {}", other.desk.port, spool.display());
+        let said =
+            format!("✗ Server on port {}: hooks cannot keep events: {}", other.desk.port, spool.display());
         assert!(first.contains(&said) && first.contains(named), "{status:?}");
-        assert!(first.contains(&format!("chmod 700 {}", spool.display())), "{status:?}");
+        assert!(first.contains(&format!("Suggestion: {way_out}")), "{status:?}");
     };
     assert!(!other.run("status").out.contains('✗'), "no hook ever left anything");
     fs::write(&spool, "").unwrap();
-    troubles("it is no folder");
+    troubles("is a link or a file, no folder", "move it away");
     fs::remove_file(&spool).unwrap();
     fs::create_dir(&spool).unwrap();
     if is_root() {
         chown(&spool, Some(NOBODY), Some(NOBODY)).unwrap();
     }
     other.set_mode(spool.clone(), 0o000);
-    troubles("Permission denied");
+    troubles("is closed even to its own user (mode 000)", &format!("chmod 700 {}", spool.display()));
     other.set_mode(spool.clone(), 0o700);
     assert!(!other.run("status").out.contains('✗'), "it is well again");
     assert_eq!(other.run("stop").code, Some(0));

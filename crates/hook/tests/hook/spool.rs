@@ -1,11 +1,12 @@
 //! The hook without a server that takes its event: nothing is lost and nobody waits.
 
 use std::fs;
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::Command;
 
-use crate::support::{Server, User};
-use protocol::spool::{BLOCKS_MAX, REFUSED, USAGE};
+use crate::support::{Server, User, assert_invisible};
+use protocol::spool::{BLOCKS_MAX, LOST_BYTES, REFUSED, USAGE};
 
 /// A port that refuses connections.
 fn closed_port() -> u16 {
@@ -138,6 +139,21 @@ fn a_full_spool_counts_what_it_refuses() {
     user.run(b"{}");
     assert!(user.spooled().is_empty());
     assert_eq!(fs::metadata(spool.join(REFUSED)).unwrap().len(), 2);
+}
+
+#[test]
+fn what_hooks_lose_at_the_same_moment_is_all_counted() {
+    const AT_ONCE: u64 = 16;
+    let user = User::new();
+    fs::create_dir_all(user.home().monitor()).unwrap();
+    fs::write(user.home().spool(), "a file where a folder should be").unwrap();
+    let hooks: Vec<_> = (0..AT_ONCE).map(|_| user.start()).collect();
+    for mut hook in hooks {
+        hook.stdin.take().unwrap().write_all(b"{}").unwrap();
+        assert_invisible(hook);
+    }
+    let counted = fs::metadata(protocol::spool::lost(&user.home().spool())).unwrap().len();
+    assert_eq!(counted, LOST_BYTES - AT_ONCE);
 }
 
 #[test]

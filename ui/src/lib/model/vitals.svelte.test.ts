@@ -23,6 +23,17 @@ it('tells how many events were lost, and keeps what it knows while nobody answer
   expect(vitals.notSpooled).toBe(3);
 });
 
+it('tells why hooks can keep no events, until they can', async () => {
+  const spool = { waiting: 0, refused: 0, rejected: 0 };
+  const timestamp = new Date().toISOString();
+  const answers = [{ spool: { ...spool, problem: 'spool is a link; move it away' } }, { spool }];
+  const vitals = new Vitals(() => Promise.resolve({ ...answers.shift(), timestamp } as Health));
+  await vitals.refresh();
+  expect(vitals.spoolProblem).toBe('spool is a link; move it away');
+  await vitals.refresh();
+  expect(vitals.spoolProblem).toBeNull();
+});
+
 it('takes a monitor that does not count losses for one without', async () => {
   const vitals = new Vitals(() => Promise.resolve({ timestamp: new Date().toISOString() } as Health));
   await vitals.refresh();

@@ -42,6 +42,11 @@ export class Vitals {
     (this.#health?.rebuild as Rebuild | null | undefined) ?? null,
   );
 
+  /** Why hooks could keep no events now, and the way out; null while they could. */
+  readonly spoolProblem: string | null = $derived(
+    (this.#health?.spool as Health['spool'] | undefined)?.problem ?? null,
+  );
+
   /** The pause in which events are not kept; null while they are. It ends by itself at its time. */
   get pause(): CaptureHealth | null {
     // A monitor of another version may not tell.

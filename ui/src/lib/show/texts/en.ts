@@ -103,7 +103,10 @@ export const en = {
     stored: (seq: number) => `newest is #${integer(seq)}`,
     storeTrouble: (state: string) => `Store ${state}`,
     notSpooled: (count: number) => `${plural(count, 'event', 'events')} could not be spooled`,
-    notSpooledTitle: 'No monitor answered, and the spool or the disk was full: these events are lost',
+    notSpooledTitle:
+      'No monitor answered, and the spool or the disk was full, or not to be used: these events are lost',
+    spoolProblem: (problem: string) => `Hooks cannot keep events: ${problem}`,
+    spoolProblemTitle: 'While no monitor answers, what hooks have to tell is lost',
   },
 
   capture: {

@@ -99,7 +99,9 @@ export const zhCN: Texts = {
     stored: (seq) => `最新为 #${integer(seq)}`,
     storeTrouble: (state) => `存储异常：${state}`,
     notSpooled: (count) => `${of(count, '个事件')}未能暂存`,
-    notSpooledTitle: '当时没有监视器响应，且暂存区或磁盘已满：这些事件已丢失',
+    notSpooledTitle: '当时没有监视器响应，且暂存区或磁盘已满或无法使用：这些事件已丢失',
+    spoolProblem: (problem) => `钩子无法保存事件：${problem}`,
+    spoolProblemTitle: '没有监视器响应时，钩子要报告的内容会丢失',
   },
 
   capture: {
