@@ -1,6 +1,6 @@
 // Claims about the dashboard as a person meets it: in a browser, served by the real monitor.
 import assert from 'node:assert/strict';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'node:test';
 
@@ -263,4 +263,16 @@ test('events that no disk could keep are told', async (t) => {
   const page = await openPage(monitor);
   await at(page, 'not-spooled').waitFor();
   assert.equal(await at(page, 'not-spooled').innerText(), '3 events could not be spooled');
+});
+
+test('what keeps hooks from keeping events is told, and no longer once it is gone', async (t) => {
+  const monitor = await startMonitor(t);
+  const spool = join(monitor.home, 'monitor', 'spool');
+  writeFileSync(spool, 'a file where a folder should be');
+  const page = await openPage(monitor);
+  await at(page, 'spool-problem').waitFor();
+  const told = await at(page, 'spool-problem').innerText();
+  assert.match(told, /^Hooks cannot keep events: .*spool is a link or a file, no folder; move it away$/);
+  rmSync(spool);
+  await at(page, 'spool-problem').waitFor({ state: 'detached' });
 });
