@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test test-interop test-package lint audit bench profile soak package
+.PHONY: run test test-interop test-package test-fresh lint audit bench profile soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -14,6 +14,9 @@ test-interop: # beside the real claude-mpm, installed from its package registry
 
 test-package: # builds the .deb, installs it into an empty folder, and runs the desktop tests with it
 	@scripts/test-package $(ARGS)
+
+test-fresh: # `make run` and the set-up of `make test` in bare Debian 12 and 13; ARGS=--page as CI has it, without Rust
+	@scripts/test-fresh $(ARGS)
 
 lint: # formatting and static checks only
 	@scripts/lint
