@@ -8,7 +8,7 @@ use protocol::configuration::Configuration;
 use protocol::instance::InstanceInfo;
 use protocol::{Timestamp, names};
 
-use crate::tls::Certificate;
+use crate::gate::tls::Certificate;
 use crate::{Capture, Claim};
 
 /// Everything a server needs to know. `Default` is what a user gets without any setting.

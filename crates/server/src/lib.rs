@@ -2,42 +2,18 @@
 //! doors that only translate (`http`, `socketio`,
 //! `websocket`). The caller decides address, files and end.
 
-mod accept;
-mod allowed;
-mod audit;
-mod budget;
-mod capture;
 mod claim;
-mod clients;
-mod compatibility;
 mod config;
-mod connections;
 mod doors;
 mod error;
-mod http;
-mod hub;
-mod ingest;
+mod gate;
 mod instances;
 mod intake;
-mod listen;
 mod metrics;
-mod own;
-mod peer;
-mod place;
-mod rate;
-mod security;
-mod sessions;
-mod socketio;
-mod spool;
+mod record;
 mod state;
-mod store;
 #[cfg(test)]
 mod testing;
-mod tls;
-mod token;
-mod trace;
-mod transcripts;
-mod websocket;
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -51,18 +27,23 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
-pub use capture::Capture;
 pub use claim::Claim;
 pub use config::{Config, Durability, EventNames};
 pub use error::Error;
-use hub::Hub;
+pub use gate::listen::Listeners;
+pub use gate::tls::Certificate;
 pub use instances::{Answer, Call, CallError, Instances};
-pub use listen::Listeners;
+pub use intake::capture::Capture;
+pub use intake::witness::transcripts::check_prices;
 pub use state::HooksError;
 use state::{AppState, Handles};
-use store::Store;
-pub use tls::Certificate;
-pub use transcripts::check_prices;
+
+use doors::{clients, http, socketio, websocket};
+use gate::{accept, audit, bodies, connections, dispatch, listen, peer, rate, tls, token};
+use intake::witness::transcripts;
+use intake::{ingest, own, spool};
+use record::hub::Hub;
+use record::store::Store;
 
 /// How long open requests may take to finish once the server stops. A half-sent request would hang for ever.
 const DRAIN: Duration = Duration::from_secs(2);
@@ -146,7 +127,7 @@ impl Server {
         let (own, told) = own::OwnEvents::new();
         let own = if config.own_events { own } else { own::OwnEvents::default() };
         let state = Handles {
-            intake: intake::Intake::new(config.body_bytes_max),
+            bodies: bodies::Bodies::new(config.body_bytes_max),
             ingest: ingest::Ingest::new(store.clone(), config.capture.clone()),
             tokens: token::Tokens::new(config.token_file.clone(), port, control_token.clone()),
             audit: audit::Audit::default(),
@@ -266,7 +247,7 @@ fn door(
     tls: Option<tls::Tls>,
 ) -> accept::Door {
     accept::Door {
-        doors: doors::Doors::new(state.clone(), layer),
+        doors: dispatch::Doors::new(state.clone(), layer),
         tls,
         connections: connections::Connections::new(),
         users: peer::Users::new(),
@@ -279,8 +260,8 @@ fn door(
                 answer: Duration::from_secs(state.config.request_timeout_s),
                 live: Duration::from_secs(state.config.ping_interval_s + state.config.ping_timeout_s),
             },
-            budget: state.intake.budget.clone(),
-            message_bytes_max: state.intake.bytes_max,
+            budget: state.bodies.budget.clone(),
+            message_bytes_max: state.bodies.bytes_max,
             audit: state.audit.clone(),
         }),
         ended: state.ended.subscribe(),

@@ -14,20 +14,20 @@ use protocol::{Health, Timestamp, names};
 use tokio::sync::{Semaphore, watch};
 
 use crate::Ended;
-use crate::audit::Audit;
-use crate::clients::Clients;
 use crate::config::Config;
-use crate::hub::Hub;
-use crate::ingest::Ingest;
+use crate::doors::clients::Clients;
+use crate::doors::websocket::WebSockets;
+use crate::gate::audit::Audit;
+use crate::gate::bodies::Bodies;
+use crate::gate::listen::Listeners;
+use crate::gate::rate::Rates;
+use crate::gate::token::Tokens;
 use crate::instances::Instances;
-use crate::intake::Intake;
-use crate::listen::Listeners;
-use crate::own::OwnEvents;
-use crate::rate::Rates;
-use crate::spool::Tally;
-use crate::store::{Page, Query, Store, StoreError};
-use crate::token::Tokens;
-use crate::websocket::WebSockets;
+use crate::intake::ingest::Ingest;
+use crate::intake::own::OwnEvents;
+use crate::intake::spool::Tally;
+use crate::record::hub::Hub;
+use crate::record::store::{Page, Query, Store, StoreError};
 
 /// Looks at our hooks in Claude Code's settings and, when ordered, changes them; provided by the host, who knows
 /// where they are. Blocks on the disk.
@@ -53,7 +53,7 @@ pub(crate) struct Handles {
     pub config: Config,
     pub store: Store,
     pub hub: Hub,
-    pub intake: Intake,
+    pub bodies: Bodies,
     pub ingest: Ingest,
     pub clients: Clients,
     pub own: OwnEvents,

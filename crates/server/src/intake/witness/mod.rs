@@ -1,0 +1,3 @@
+//! Who tells of a session besides its hooks.
+
+pub(crate) mod transcripts;
