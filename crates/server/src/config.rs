@@ -8,8 +8,9 @@ use protocol::configuration::Configuration;
 use protocol::instance::InstanceInfo;
 use protocol::{Timestamp, names};
 
+use crate::claim::Claim;
 use crate::gate::tls::Certificate;
-use crate::{Capture, Claim};
+use crate::intake::capture::Capture;
 
 /// Everything a server needs to know. `Default` is what a user gets without any setting.
 #[derive(Clone, Debug)]

@@ -5,6 +5,7 @@
 mod claim;
 mod config;
 mod doors;
+mod ended;
 mod error;
 mod gate;
 mod instances;
@@ -29,6 +30,7 @@ use tokio::task::JoinSet;
 
 pub use claim::Claim;
 pub use config::{Config, Durability, EventNames};
+pub use ended::Ended;
 pub use error::Error;
 pub use gate::listen::Listeners;
 pub use gate::tls::Certificate;
@@ -39,7 +41,7 @@ pub use state::HooksError;
 use state::{AppState, Handles};
 
 use doors::{clients, http, socketio, websocket};
-use gate::{accept, audit, bodies, connections, dispatch, listen, peer, rate, tls, token};
+use gate::{accept, audit, bodies, connections, listen, peer, rate, tls, token};
 use intake::witness::transcripts;
 use intake::{ingest, own, spool};
 use record::hub::Hub;
@@ -56,25 +58,6 @@ pub struct Server {
     told: own::Told,
     state: Handles,
     withdraw: Box<dyn FnOnce() + Send>,
-}
-
-/// Why a run ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Ended {
-    /// The caller's shutdown completed.
-    Caller,
-    /// An authorised `POST /api/shutdown` came.
-    Asked,
-    /// An authorised `POST /api/shutdown` came, for another process to serve on this port instead.
-    Replaced {
-        /// Where the other one will serve.
-        port: u16,
-    },
-    /// An authorised `POST /api/restart` came: start again, on this port.
-    Restart {
-        /// The port to serve next.
-        port: u16,
-    },
 }
 
 /// What a finished run can say of itself.
@@ -213,7 +196,7 @@ impl Server {
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
         let following = transcripts::Following::start(&state);
         own::store(told, state.ingest.clone());
-        state.own.started(&state);
+        state.own.started(&state.health());
         let (layer, io) = socketio::layer(&state);
         let door = Arc::new(door(&state, layer, tls));
         websocket::start(&state).await;
@@ -247,7 +230,7 @@ fn door(
     tls: Option<tls::Tls>,
 ) -> accept::Door {
     accept::Door {
-        doors: dispatch::Doors::new(state.clone(), layer),
+        dispatch: doors::behind_guard(state, layer),
         tls,
         connections: connections::Connections::new(),
         users: peer::Users::new(),

@@ -1,12 +1,10 @@
 //! What the server tells of itself to Prometheus: `GET /metrics`, in the text format of OpenMetrics.
 
-use std::time::Duration;
-
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
-use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
@@ -17,38 +15,6 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 
 /// Every name begins with it but those that all programs share.
 const PREFIX: &str = "claude_mpm_monitor";
-
-/// What storing costs; clones share it. Only the writer observes, so nobody waits for anybody.
-#[derive(Clone, Debug)]
-pub(crate) struct Costs {
-    /// From joining the queue to the commit, for each body.
-    append: Histogram,
-    /// One commit.
-    commit: Histogram,
-    /// Events in one commit.
-    group: Histogram,
-}
-
-impl Default for Costs {
-    fn default() -> Self {
-        Self {
-            append: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
-            commit: Histogram::new(exponential_buckets(0.0001, 2.0, 16)),
-            group: Histogram::new(exponential_buckets(1.0, 4.0, 7)),
-        }
-    }
-}
-
-impl Costs {
-    pub(crate) fn appended(&self, waited: Duration) {
-        self.append.observe(waited.as_secs_f64());
-    }
-
-    pub(crate) fn committed(&self, events: usize, took: Duration) {
-        self.commit.observe(took.as_secs_f64());
-        self.group.observe(events as f64);
-    }
-}
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ByTransport {

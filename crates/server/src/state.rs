@@ -13,10 +13,10 @@ use protocol::instance::{Instance, InstanceInfo};
 use protocol::{Health, Timestamp, names};
 use tokio::sync::{Semaphore, watch};
 
-use crate::Ended;
 use crate::config::Config;
 use crate::doors::clients::Clients;
 use crate::doors::websocket::WebSockets;
+use crate::ended::Ended;
 use crate::gate::audit::Audit;
 use crate::gate::bodies::Bodies;
 use crate::gate::listen::Listeners;

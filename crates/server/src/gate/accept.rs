@@ -22,10 +22,10 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::gate::audit::Audit;
 use crate::gate::connections::{Abort, Bounds, Busy, Connections, Counted, Held, Watched};
-use crate::gate::dispatch::Doors;
+use crate::gate::dispatch::Dispatch;
 use crate::gate::peer::{Peer, User, Users, canonical};
 use crate::gate::tls::Tls;
 
@@ -56,7 +56,7 @@ const DATES_END: Duration = Duration::from_secs(253_402_300_800);
 
 /// What all listeners of a server share.
 pub(crate) struct Door {
-    pub doors: Doors,
+    pub dispatch: Dispatch,
     pub tls: Option<Tls>,
     pub connections: Connections,
     pub users: Users,
@@ -160,7 +160,7 @@ where
     let watched = held.watched();
     let observed = watched.clone();
     // At work from the moment at which its head is there; what comes behind it is read before anybody looks at it.
-    let service = service_fn(|request| respond(&door.doors, request, peer, &watched, watched.busy()));
+    let service = service_fn(|request| respond(&door.dispatch, request, peer, &watched, watched.busy()));
     let mut builder = http1::Builder::new();
     builder.timer(TokioTimer::new()).header_read_timeout(door.head_limit);
     builder.max_buf_size(HEAD_BYTES_MAX).max_headers(HEADERS_MAX);
@@ -188,13 +188,13 @@ where
 }
 
 async fn respond(
-    doors: &Doors,
+    dispatch: &Dispatch,
     request: Request<Incoming>,
     peer: Peer,
     watched: &Watched,
     busy: Busy,
 ) -> Result<Response, Infallible> {
-    Ok(busy.until_sent(doors.answer(request, peer, watched).await))
+    Ok(busy.until_sent(dispatch.answer(request, peer, watched).await))
 }
 
 /// Says that the clock is wrong, to who has begun to ask.

@@ -1,4 +1,7 @@
-//! Every request over HTTP: past the guard, then the way in or a route.
+//! Every request over HTTP: past the guard, then the way in or a route. Which these are, the doors say.
+
+use std::future::Future;
+use std::pin::Pin;
 
 use axum::Router;
 use axum::body::Body;
@@ -6,30 +9,29 @@ use axum::http::{Method, Request, header};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use protocol::names;
-use socketioxide::layer::SocketIoLayer;
 use tower::Service;
 
-use crate::doors::http::ApiError;
-use crate::doors::{http, socketio};
 use crate::gate::connections::Watched;
+use crate::gate::error::ApiError;
 use crate::gate::guard::Guard;
 use crate::gate::peer::Peer;
-use crate::state::AppState;
+
+/// An answer in the making. Boxed: thousands of connections may be idle, and each would keep room for it.
+type Answer<'a> = Pin<Box<dyn Future<Output = Response> + Send + 'a>>;
+
+/// Answers who sends events. They come by the thousand, and each layer around a route costs its every request.
+pub(crate) type WayIn = Box<dyn Fn(Peer, Request<Incoming>) -> Answer<'static> + Send + Sync>;
 
 /// What is behind a listener.
-pub(crate) struct Doors {
-    app: AppState,
+pub(crate) struct Dispatch {
     guard: Guard,
-    /// With Socket.IO, and the count of its sessions, before them.
+    way_in: WayIn,
     routes: Router,
 }
 
-impl Doors {
-    pub(crate) fn new(app: AppState, socket_io: SocketIoLayer) -> Self {
-        let sessions = socketio::Sessions::new(app.bodies.clone());
-        let count = axum::middleware::from_fn_with_state(sessions, socketio::count);
-        let routes = http::router(app.clone()).layer(socket_io).layer(count);
-        Self { guard: Guard::new(app.clone()), app, routes }
+impl Dispatch {
+    pub(crate) fn new(guard: Guard, way_in: WayIn, routes: Router) -> Self {
+        Self { guard, way_in, routes }
     }
 
     /// Answers a request that came from this peer over this connection.
@@ -43,11 +45,8 @@ impl Doors {
             Ok(passed) => passed,
             Err(refusal) => return *refusal,
         };
-        // Boxed, here and below: thousands of connections may be idle, and each would keep room for it.
-        // Events come by the thousand, and each layer around a route costs its every request.
         if request.method() == Method::POST && request.uri().path() == names::EVENTS {
-            let taken = Box::pin(async { http::take(&self.app, &peer, request).await.into_response() });
-            return self.guard.answer(passed, taken).await;
+            return self.guard.answer(passed, (self.way_in)(peer, request)).await;
         }
         if asks_for_websocket(&request) && !connection.may_upgrade() {
             let message =
@@ -59,7 +58,7 @@ impl Doors {
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(passed.proof);
         request.extensions_mut().insert(connection.clone());
-        let routed = Box::pin(self.route(request));
+        let routed: Answer<'_> = Box::pin(self.route(request));
         self.guard.answer(passed, routed).await
     }
 

@@ -11,14 +11,15 @@ use axum::response::{IntoResponse, Response};
 use protocol::names;
 use serde_json::json;
 
-use crate::doors::http::{ApiError, Code, OVERLOADED, TOO_LARGE, login_page};
+use crate::config::Config;
 use crate::gate::allowed::Allowed;
+use crate::gate::audit::Audit;
 use crate::gate::connections::Watched;
+use crate::gate::error::{ApiError, Code, OVERLOADED, TOO_LARGE};
 use crate::gate::peer::{Peer, User};
 use crate::gate::place::{NoPlace, Several, addressed, only};
-use crate::gate::rate::Exhausted;
+use crate::gate::rate::{Exhausted, Rates};
 use crate::gate::token::{Login, Tokens};
-use crate::state::AppState;
 
 /// Only what the server itself delivers runs in the dashboard; it talks only to its own origin.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -47,24 +48,45 @@ pub(crate) struct Guard {
     body_limit: Duration,
     /// How long a client may owe the token.
     patience: Duration,
-    app: AppState,
+    needs_token: bool,
+    tokens: Tokens,
+    rates: Rates,
+    audit: Audit,
+    /// What a person without the token gets in the browser.
+    login_page: LoginPage,
 }
 
+/// The page that asks for the token, with this status.
+pub(crate) type LoginPage = fn(StatusCode) -> Response;
+
 impl Guard {
-    pub(crate) fn new(app: AppState) -> Self {
-        let body_limit = Duration::from_secs(app.config.request_timeout_s);
-        let patience = Duration::from_secs(app.config.connect_timeout_s);
-        Self { allowed: Allowed::of(&app.config), body_limit, patience, app }
+    pub(crate) fn new(
+        config: &Config,
+        tokens: Tokens,
+        rates: Rates,
+        audit: Audit,
+        login_page: LoginPage,
+    ) -> Self {
+        Self {
+            allowed: Allowed::of(config),
+            body_limit: Duration::from_secs(config.request_timeout_s),
+            patience: Duration::from_secs(config.connect_timeout_s),
+            needs_token: config.needs_token(),
+            tokens,
+            rates,
+            audit,
+            login_page,
+        }
     }
 
     /// Whether somebody at the other end of this connection needs a token.
     fn needs_token(&self, peer: &Peer) -> bool {
-        self.app.config.needs_token() || peer.user == User::Other
+        self.needs_token || peer.user == User::Other
     }
 
     fn proof<B>(&self, request: &Request<B>, peer: &Peer) -> Result<Proof, ApiError> {
         let address = peer.address.ip();
-        self.app.rates.request(peer.origin(), Instant::now()).map_err(|Exhausted(wait)| {
+        self.rates.request(peer.origin(), Instant::now()).map_err(|Exhausted(wait)| {
             let message = format!("too many requests from {address}; wait {} s", wait.as_secs() + 1);
             ApiError::too_many("too_many_requests", message)
         })?;
@@ -114,9 +136,9 @@ impl Guard {
     fn check_token<B>(&self, request: &Request<B>, peer: &Peer) -> Result<Proof, ApiError> {
         let (headers, path) = (request.headers(), request.uri().path());
         if let Some(given) = bearer(headers) {
-            return if self.app.tokens.is_token(given) { Ok(Proof::Given) } else { Err(self.mistaken(peer)) };
+            return if self.tokens.is_token(given) { Ok(Proof::Given) } else { Err(self.mistaken(peer)) };
         }
-        if login(&self.app.tokens, headers).is_some() {
+        if login(&self.tokens, headers).is_some() {
             return Ok(Proof::Given);
         }
         let may_owe =
@@ -125,7 +147,7 @@ impl Guard {
         if may_owe && peer.user != User::Other {
             return Ok(Proof::Owed);
         }
-        Err(if self.app.config.needs_token() {
+        Err(if self.needs_token {
             let way_out = "send it as `Authorization: Bearer …`, or open the link that `claude-mpm-monitor token link` prints";
             ApiError::unauthorized(format!("this monitor needs its token; {way_out}"))
         } else {
@@ -135,7 +157,7 @@ impl Guard {
     }
 
     fn mistaken(&self, peer: &Peer) -> ApiError {
-        match self.app.rates.mistake(peer.origin(), Instant::now()) {
+        match self.rates.mistake(peer.origin(), Instant::now()) {
             Ok(()) => {
                 ApiError::unauthorized("this is not the token of this monitor; it may have been rotated")
             }
@@ -200,7 +222,7 @@ impl Guard {
             door.await
         };
         if let Some(code) = refusal(&response) {
-            self.app.audit.refused(code, peer.address.ip(), &format!("{method} {}", uri.path()));
+            self.audit.refused(code, peer.address.ip(), &format!("{method} {}", uri.path()));
         }
         if response.status() != StatusCode::NO_CONTENT {
             restrict_content(response.headers_mut());
@@ -220,11 +242,11 @@ impl Guard {
             });
             return Json(health).into_response();
         }
-        self.app.audit.refused(refused.code, peer.address.ip(), &format!("{method} {path}"));
+        self.audit.refused(refused.code, peer.address.ip(), &format!("{method} {path}"));
         let accepts = request.headers().get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
         let is_person = *method == Method::GET && accepts.is_some_and(|accept| accept.contains("text/html"));
         if refused.is_unauthorized() && is_person && !path.starts_with("/api/") {
-            return login_page(StatusCode::UNAUTHORIZED);
+            return (self.login_page)(StatusCode::UNAUTHORIZED);
         }
         refused.into_response()
     }

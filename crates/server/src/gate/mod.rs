@@ -7,6 +7,7 @@ pub(crate) mod bodies;
 pub(crate) mod budget;
 pub(crate) mod connections;
 pub(crate) mod dispatch;
+pub(crate) mod error;
 pub(crate) mod guard;
 pub(crate) mod listen;
 pub(crate) mod peer;

@@ -1,7 +1,7 @@
 //! How often an address may ask, and how often it may be wrong about its right to ask.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::gate::peer::Origin;
@@ -21,11 +21,11 @@ struct Allowance {
     each_second: f64,
 }
 
-/// What is left to each address.
-#[derive(Default)]
+/// What is left to each address; clones share it.
+#[derive(Clone, Default)]
 pub(crate) struct Rates {
-    requests: Mutex<HashMap<Origin, Bucket>>,
-    mistakes: Mutex<HashMap<Origin, Bucket>>,
+    requests: Arc<Mutex<HashMap<Origin, Bucket>>>,
+    mistakes: Arc<Mutex<HashMap<Origin, Bucket>>>,
 }
 
 #[derive(Clone, Copy)]

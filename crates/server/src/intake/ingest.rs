@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::Semaphore;
 
-use crate::Capture;
+use crate::intake::capture::Capture;
 use crate::intake::trace::{self, Traced};
 use crate::record::store::{Appended, Store, StoreError};
 

@@ -8,15 +8,15 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
+use protocol::Health;
 use protocol::health::ClientInfo;
 use protocol::{Source, Timestamp};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::intake::ingest::{Ingest, Sender};
-use crate::state::AppState;
 
 /// Events that wait to be stored. A storm of connections beyond that is counted in the next event that is told.
 const WAITING_MAX: usize = 1024;
@@ -56,8 +56,7 @@ impl OwnEvents {
         (Self { waiting: Some(waiting), ..Self::default() }, Told(told))
     }
 
-    pub(crate) fn started(&self, app: &AppState) {
-        let health = app.health();
+    pub(crate) fn started(&self, health: &Health) {
         let payload = json!({
             "version": health.version, "host": health.host, "port": health.port, "pid": health.pid,
             "mode": health.mode, "server_id": health.server_id,

@@ -14,13 +14,13 @@ use std::collections::{HashMap, VecDeque};
 use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
 
+use axum::extract::ws::Utf8Bytes;
 use protocol::stream::Gap;
 use protocol::{Event, Seq, Session, SessionId, Timestamp};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{broadcast, watch};
 
-use crate::doors::websocket::Encoded;
 use crate::record::store::{Committed, Publication, lock};
 
 /// Events kept for subscribers that lag: several seconds of a heavy load.
@@ -56,6 +56,13 @@ type Revision = u64;
 struct Latest {
     seq: Seq,
     revision: Revision,
+}
+
+/// One message that a door makes of an event, ready to be sent to any number of its clients.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    pub r#type: String,
+    pub text: Utf8Bytes,
 }
 
 /// A published event, with what several subscribers need of it and only one has to make.

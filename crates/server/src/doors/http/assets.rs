@@ -5,7 +5,7 @@ use axum::http::{Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-use super::ApiError;
+use crate::gate::error::ApiError;
 use crate::state::AppState;
 
 /// The built dashboard. Empty when it was not built before the server.

@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::ApiError;
-use crate::Ended;
+use crate::ended::Ended;
+use crate::gate::error::ApiError;
 use crate::gate::guard::{bearer, is_this_user};
 use crate::gate::peer::Peer;
 use crate::gate::place::is_own_page;

@@ -13,7 +13,8 @@ use protocol::page::WAIT_S_MAX;
 use protocol::{Entry, Page, Seq, Source, Timestamp, mask};
 use serde_json::json;
 
-use super::{ApiError, news};
+use super::news;
+use crate::gate::error::ApiError;
 use crate::gate::peer::Peer;
 use crate::intake::ingest::{Sender, Taken};
 use crate::record::store::{Query, StoreError, Terms};

@@ -4,7 +4,8 @@ use axum::Json;
 use axum::extract::{Query as QueryString, State};
 use protocol::figures::Figures;
 
-use super::{ApiError, events};
+use super::events;
+use crate::gate::error::ApiError;
 use crate::state::AppState;
 
 /// `GET /api/figures`, with the filters of `GET /api/events`.

@@ -8,11 +8,11 @@ use axum::http::HeaderMap;
 use axum::{Extension, Json};
 use protocol::hooks::{Hooks, HooksOrder, PlannedChange};
 
-use super::ApiError;
 use super::control::{NOT_PROVEN, authorise_order, is_proven};
-use crate::HooksError;
+use crate::gate::error::ApiError;
 use crate::gate::peer::Peer;
 use crate::state::AppState;
+use crate::state::HooksError;
 
 /// How the hooks fare, and what an install or uninstall would change. The settings that a difference shows are the
 /// user's alone.

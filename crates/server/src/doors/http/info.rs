@@ -14,8 +14,8 @@ use protocol::health::Status;
 use protocol::{Health, Timestamp};
 use serde_json::{Value, json};
 
-use super::ApiError;
 use crate::doors::compatibility;
+use crate::gate::error::ApiError;
 use crate::metrics;
 use crate::record::store::Store;
 use crate::state::AppState;

@@ -10,10 +10,10 @@ use protocol::instance::{Instance, LegacyServer};
 use serde_json::{Value, json};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::ApiError;
 use super::control::authorise_order;
 use super::events::invalid;
-use crate::Ended;
+use crate::ended::Ended;
+use crate::gate::error::ApiError;
 use crate::gate::peer::Peer;
 use crate::instances::{Answer, Call, CallError};
 use crate::state::AppState;

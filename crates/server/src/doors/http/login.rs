@@ -12,8 +12,8 @@ use protocol::names;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::ApiError;
 use super::control::is_proven;
+use crate::gate::error::{ApiError, CHALLENGE};
 use crate::gate::guard::too_many_mistakes;
 use crate::gate::peer::Peer;
 use crate::gate::token::{CODE_LIFE, Login};
@@ -97,7 +97,7 @@ pub(super) async fn new_link(
 pub(crate) fn page(status: StatusCode) -> Response {
     let mut page = (status, Html(FORM)).into_response();
     if status == StatusCode::UNAUTHORIZED {
-        let challenge = HeaderValue::from_static(super::error::CHALLENGE);
+        let challenge = HeaderValue::from_static(CHALLENGE);
         page.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     }
     page

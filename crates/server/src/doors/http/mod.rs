@@ -20,11 +20,11 @@ use axum::routing::{get, post};
 use protocol::names;
 use tower_http::compression::CompressionLayer;
 
-pub(crate) use error::{ApiError, Code, OVERLOADED, TOO_LARGE};
 pub(crate) use events::take;
 pub(crate) use instances::CALLS_MAX;
 pub(crate) use login::page as login_page;
 
+use crate::gate::error::ApiError;
 use crate::state::AppState;
 
 /// The largest body of an order or a question: a hundred times what any of them needs. Events come by [`take`].

@@ -7,7 +7,7 @@ use protocol::page::Ending;
 use protocol::{Entry, Page, Seq};
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::Ended;
+use crate::ended::Ended;
 use crate::record::store::{Query, StoreError};
 use crate::state::AppState;
 

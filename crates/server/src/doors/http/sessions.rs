@@ -6,8 +6,8 @@ use protocol::session::{SessionCounts, State as SessionStatus};
 use protocol::{Seq, Session, SessionDetail, SessionId, mask};
 use serde::Serialize;
 
-use super::ApiError;
 use super::events::{invalid, number, unknown_parameter};
+use crate::gate::error::ApiError;
 use crate::record::store::Store;
 use crate::state::AppState;
 

@@ -7,7 +7,8 @@ use axum::http::header;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 
-use super::{ApiError, assets};
+use super::assets;
+use crate::gate::error::ApiError;
 use crate::state::AppState;
 
 type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;

@@ -13,9 +13,9 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::traffic::Traffic;
-use crate::doors::http::ApiError;
 use crate::gate::bodies::{Bodies, OWING_BYTES_MAX};
 use crate::gate::connections::Watched;
+use crate::gate::error::ApiError;
 use crate::gate::guard::Proof;
 use crate::gate::peer::{Origin, Peer};
 

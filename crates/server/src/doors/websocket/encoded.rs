@@ -1,22 +1,15 @@
 //! Each event's messages as text, ready to be sent to any number of clients.
 
-use axum::extract::ws::Utf8Bytes;
 use protocol::derived::{self, Message};
 use protocol::{Event, Seq};
 use serde_json::{Map, Value, json};
 
 use super::envelope::Envelope;
+use crate::record::hub::Encoded;
 use crate::state::AppState;
 
 /// The longest message. Common client libraries take one MiB unless told otherwise, and close on more.
 pub(super) const MESSAGE_BYTES_MAX: usize = 1_000_000;
-
-/// One message of an event, ready to be sent.
-#[derive(Debug)]
-pub(crate) struct Encoded {
-    pub(super) r#type: String,
-    pub(super) text: Utf8Bytes,
-}
 
 /// The messages of an event, in their order.
 pub(super) fn encode(event: &Event, app: &AppState) -> Vec<Encoded> {

@@ -19,13 +19,11 @@ use protocol::Timestamp;
 use protocol::instance::InstanceInfo;
 use tokio::sync::watch;
 
-use crate::Ended;
 use crate::doors::clients::{Client, Transport};
+use crate::ended::Ended;
 use crate::gate::peer::{Peer, User};
 use crate::state::AppState;
 use status::Status;
-
-pub(crate) use encoded::Encoded;
 
 /// How long clients may take to hear why the server ends. One that does not read is cut off then.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -40,7 +40,7 @@ use tokio::sync::{Semaphore, TryAcquireError, oneshot};
 
 use crate::config::Config;
 use crate::error::Error;
-use crate::metrics::Costs;
+use crate::record::costs::Costs;
 use crate::record::sessions::SessionState;
 pub(crate) use query::{Page, Query};
 pub(crate) use terms::Terms;

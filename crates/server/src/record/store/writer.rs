@@ -20,7 +20,7 @@ use super::read::Readers;
 use super::sessions::{self, Renewed, Sessions};
 use super::{Appended, Committed, Publication, Publish, StoreError, retention, schema, search};
 use crate::config::Config;
-use crate::metrics::Costs;
+use crate::record::costs::Costs;
 
 /// Most events in one commit: large enough that the commit's cost vanishes, small enough to answer soon.
 const GROUP_EVENTS_MAX: usize = 4096;
