@@ -105,7 +105,7 @@ impl Server {
         let store = Store::open(&config, Box::new(publish))?;
         let hub = publisher.get_or_init(|| Hub::new(store.last_seq())).clone();
         let control_token: Arc<str> = uuid::Uuid::new_v4().simple().to_string().into();
-        let websockets = websocket::WebSockets::new(config.instance_info(port));
+        let websockets = websocket::shared::WebSockets::new(config.instance_info(port));
         let id = format!("{}-{}", config.name, uuid::Uuid::new_v4().simple());
         let (own, told) = own::OwnEvents::new();
         let own = if config.own_events { own } else { own::OwnEvents::default() };
@@ -194,7 +194,11 @@ impl Server {
         let Self { listeners, tls, told, state, withdraw, .. } = self;
         let state = AppState::from(state);
         let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
-        let following = transcripts::Following::start(&state);
+        let following = transcripts::Following::start(
+            state.hub.subscribe(state.store.last_seq()),
+            state.ingest.clone(),
+            state.config.prices.as_deref(),
+        );
         own::store(told, state.ingest.clone());
         state.own.started(&state.health());
         let (layer, io) = socketio::layer(&state);

@@ -8,7 +8,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::state::AppState;
+use protocol::{Health, Timestamp};
+
+use crate::doors::clients::Clients;
+use crate::gate::audit::Audit;
+use crate::record::store::Store;
 
 /// What the answer is, as scrapers want it named.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -26,19 +30,30 @@ struct ByCode {
     code: &'static str,
 }
 
-/// Everything as it is now, and the size of the store, which only who may block can find out.
-pub(crate) fn text(app: &AppState, store_bytes: Option<u64>) -> String {
+/// What is told of.
+pub(crate) struct Sources<'a> {
+    pub health: Health,
+    pub clients: &'a Clients,
+    pub audit: &'a Audit,
+    pub store: &'a Store,
+    /// The store's size, which only who may block can find out.
+    pub store_bytes: Option<u64>,
+    pub process_started_at: Timestamp,
+}
+
+/// Everything as it is now.
+pub(crate) fn text(sources: &Sources<'_>) -> String {
     let mut registry = Registry::with_prefix(PREFIX);
-    events(&mut registry, app);
-    store(&mut registry, app, store_bytes);
-    connections(&mut registry, app);
+    events(&mut registry, sources);
+    store(&mut registry, sources);
+    connections(&mut registry, sources.clients);
     registry.register(
         "build",
         "Which version this is",
         Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]),
     );
     let mut process = Registry::with_prefix("process");
-    self::process(&mut process, app);
+    self::process(&mut process, sources.process_started_at);
     let mut answer = String::with_capacity(8 * 1024);
     for registry in [&registry, &process] {
         text::encode_registry(&mut answer, registry).expect("a String takes every text");
@@ -47,8 +62,7 @@ pub(crate) fn text(app: &AppState, store_bytes: Option<u64>) -> String {
     answer
 }
 
-fn events(registry: &mut Registry, app: &AppState) {
-    let health = app.health();
+fn events(registry: &mut Registry, Sources { health, clients, audit, .. }: &Sources<'_>) {
     let (events, spool) = (&health.health_stats, &health.spool);
     let mut count =
         |name: &str, help: &str, value: u64| registry.register(name, help, ConstCounter::new(value));
@@ -57,7 +71,7 @@ fn events(registry: &mut Registry, app: &AppState) {
     count(
         "broadcasts_not_delivered",
         "Broadcasts that slow clients missed and can ask for",
-        app.clients.not_delivered(),
+        clients.not_delivered(),
     );
     count("spool_refused", "Events that hooks could not keep, and lost", spool.refused);
     count("spool_rejected", "Spooled files that were no event", spool.rejected);
@@ -69,7 +83,7 @@ fn events(registry: &mut Registry, app: &AppState) {
         health.capture.paused.into(),
     );
     let requests = Family::<ByCode, Counter>::default();
-    for (code, count) in app.audit.counts() {
+    for (code, count) in audit.counts() {
         requests.get_or_create(&ByCode { code }).inc_by(count);
     }
     registry.register(
@@ -79,34 +93,33 @@ fn events(registry: &mut Registry, app: &AppState) {
     );
 }
 
-fn store(registry: &mut Registry, app: &AppState, bytes: Option<u64>) {
-    let costs = app.store.costs();
+fn store(registry: &mut Registry, Sources { store, store_bytes, .. }: &Sources<'_>) {
+    let costs = store.costs();
     let seconds = |registry: &mut Registry, name: &str, help: &str, histogram: &Histogram| {
         registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
     };
     seconds(registry, "append_duration", "From the queue to the commit, for each body", &costs.append);
     seconds(registry, "commit_duration", "One commit of the event store", &costs.commit);
     registry.register("commit_events", "Events in one commit", costs.group.clone());
-    gauge(registry, "store_last_position", "Position of the newest stored event", app.store.last_seq().0);
-    gauge(registry, "store_ok", "1 while events can be stored", u64::from(app.store.state() == "ok"));
-    if let Some(bytes) = bytes {
+    gauge(registry, "store_last_position", "Position of the newest stored event", store.last_seq().0);
+    gauge(registry, "store_ok", "1 while events can be stored", u64::from(store.state() == "ok"));
+    if let Some(bytes) = *store_bytes {
         registry.register_with_unit("store_size", "The event store on disk", Unit::Bytes, unsigned(bytes));
     }
 }
 
-fn connections(registry: &mut Registry, app: &AppState) {
-    let clients = Family::<ByTransport, Gauge>::default();
-    for (_, client) in app.clients.all() {
-        clients.get_or_create(&ByTransport { transport: client.transport.name() }).inc();
+fn connections(registry: &mut Registry, clients: &Clients) {
+    let by_transport = Family::<ByTransport, Gauge>::default();
+    for (_, client) in clients.all() {
+        by_transport.get_or_create(&ByTransport { transport: client.transport.name() }).inc();
     }
-    registry.register("clients", "Clients that are connected, by transport", clients);
-    let served = ConstCounter::new(app.clients.served());
+    registry.register("clients", "Clients that are connected, by transport", by_transport);
+    let served = ConstCounter::new(clients.served());
     registry.register("clients_served", "Clients that connected since the start", served);
 }
 
 /// What Prometheus expects of every program, as far as this system tells it.
-fn process(registry: &mut Registry, app: &AppState) {
-    let started = app.config.process_started_at.unwrap_or(app.started_at);
+fn process(registry: &mut Registry, started: Timestamp) {
     let started = ConstGauge::new(started.0 as f64 / 1000.0);
     registry.register_with_unit(
         "start_time",

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 
 use crate::config::Config;
 use crate::doors::clients::Clients;
-use crate::doors::websocket::WebSockets;
+use crate::doors::websocket::shared::WebSockets;
 use crate::ended::Ended;
 use crate::gate::audit::Audit;
 use crate::gate::bodies::Bodies;

@@ -78,7 +78,15 @@ pub(super) async fn stats(State(app): State<AppState>) -> impl IntoResponse {
 pub(super) async fn metrics(State(app): State<AppState>) -> impl IntoResponse {
     // A store that cannot be read has no size, and all the rest is worth knowing then.
     let store_bytes = app.read(Store::bytes).await.ok();
-    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&app, store_bytes))
+    let sources = metrics::Sources {
+        health: app.health(),
+        clients: &app.clients,
+        audit: &app.audit,
+        store: &app.store,
+        store_bytes,
+        process_started_at: app.config.process_started_at.unwrap_or(app.started_at),
+    };
+    ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics::text(&sources))
 }
 
 /// `POST /compatibility {"client_version"}`, whatever the Content-Type.

@@ -17,8 +17,8 @@ use super::channels::Channels;
 use super::command::{Command, Request, parse};
 use super::envelope::message;
 use super::remote::{Order, Remote};
-use super::status::{self, Status};
-use super::{Open, Stage, encoded, history};
+use super::shared::{Open, Stage, Status};
+use super::{encoded, history, status};
 use crate::doors::clients::Client;
 use crate::ended::Ended;
 use crate::gate::connections::Cut;
@@ -52,7 +52,7 @@ enum Gone {
 
 /// Speaks with one client until it goes or the server ends.
 pub(super) async fn serve(socket: WebSocket, client: Client, has_token: bool, app: AppState) {
-    let mut stage = app.websockets.shared.stage.subscribe();
+    let mut stage = app.websockets.stage();
     let mut rotations = app.tokens.rotations();
     let mut connection = Connection::new(socket, client, app);
     let gone = tokio::select! {
@@ -158,8 +158,8 @@ impl Connection {
     }
 
     async fn serve(&mut self) -> Result<(), Gone> {
-        let mut stage = self.app.websockets.shared.stage.subscribe();
-        let mut status = self.app.websockets.shared.status.subscribe();
+        let mut stage = self.app.websockets.stage();
+        let mut status = self.app.websockets.status().subscribe();
         self.tell_status(None).await?;
         loop {
             let silence_ends = self.silent_since.map(|since| since + self.patience);
@@ -289,7 +289,7 @@ impl Connection {
     /// The rest of what is stored, then why there will be no more.
     async fn farewell(&mut self) -> Result<(), Gone> {
         self.catch_up().await?;
-        let stage = *self.app.websockets.shared.stage.borrow();
+        let stage = *self.app.websockets.stage().borrow();
         match stage {
             Stage::Ending(Ended::Restart { port } | Ended::Replaced { port }) => {
                 let restart = json!({ "reason": "restart", "url": self.app.url_at(port) });

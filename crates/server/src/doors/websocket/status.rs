@@ -3,11 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use protocol::instance::InstanceInfo;
 use protocol::session::State;
 use protocol::{Session, SessionId, Timestamp};
-use serde::Serialize;
 
+use super::shared::Status;
 use crate::state::AppState;
 
 /// Between two looks: a storm of clients or events becomes one change.
@@ -25,39 +24,9 @@ const STORED_SESSIONS: usize = 200;
 /// A stored session that was silent for longer does not run any more, although nobody said that it ended.
 const SILENT_MS: i64 = 12 * 60 * 60 * 1000;
 
-/// The data of `system.status`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-pub(super) struct Status {
-    /// The session that started last, of those that run.
-    session_id: Option<SessionId>,
-    session_start: Option<String>,
-    /// `running` while a session does, else `stopped`.
-    claude_status: &'static str,
-    /// Unknown: the processes are not ours.
-    claude_pid: Option<u32>,
-    connected_clients: usize,
-    websocket_port: u16,
-    instance_info: InstanceInfo,
-}
-
-impl Status {
-    /// Nothing runs, nobody watches.
-    pub(super) fn idle(instance: InstanceInfo) -> Self {
-        Self {
-            session_id: None,
-            session_start: None,
-            claude_status: "stopped",
-            claude_pid: None,
-            connected_clients: 0,
-            websocket_port: instance.port,
-            instance_info: instance,
-        }
-    }
-}
-
 /// The status now.
 pub(super) fn current(app: &AppState) -> Status {
-    let known = app.websockets.shared.status.borrow().clone();
+    let known = app.websockets.status().borrow().clone();
     Status { connected_clients: app.clients.count(), ..known }
 }
 
@@ -100,7 +69,7 @@ pub(super) async fn stored(app: &AppState) -> Running {
 
 /// Follows sessions and clients until the server ends.
 pub(super) async fn watch(app: AppState, mut running: Running) {
-    let status = &app.websockets.shared.status;
+    let status = app.websockets.status();
     let mut subscriber = app.hub.subscribe(app.hub.latest());
     let mut clients = app.clients.changes();
     let mut ended = app.ended.subscribe();

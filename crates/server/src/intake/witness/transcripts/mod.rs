@@ -17,8 +17,8 @@ use protocol::ingest::Object;
 use protocol::{Event, HookEvent, Kind, Source};
 use tokio::task::JoinHandle;
 
-use crate::intake::ingest::Sender;
-use crate::state::AppState;
+use crate::intake::ingest::{Ingest, Sender};
+use crate::record::hub::Subscriber;
 use prices::Prices;
 pub use prices::check_prices;
 use tail::Tail;
@@ -53,9 +53,9 @@ const TRANSCRIPT: Sender = Sender { door: Source::Transcript, is_own: false };
 pub(crate) struct Following(JoinHandle<()>);
 
 impl Following {
-    /// Begins with the sessions that are heard of from now on.
-    pub(crate) fn start(state: &AppState) -> Self {
-        Self(tokio::spawn(follow(state.clone())))
+    /// Begins with the sessions that are heard of in `news`; the file of prices stands in for the shipped one.
+    pub(crate) fn start(news: Subscriber, ingest: Ingest, prices: Option<&Path>) -> Self {
+        Self(tokio::spawn(follow(news, ingest, Prices::load(prices))))
     }
 
     /// Ends it. What was not read yet is read when the session is heard of again.
@@ -64,10 +64,8 @@ impl Following {
     }
 }
 
-async fn follow(state: AppState) {
-    let prices = Prices::load(state.config.prices.as_deref());
+async fn follow(mut news: Subscriber, ingest: Ingest, prices: Prices) {
     let mut desk = Desk::new(prices.clone());
-    let mut news = state.hub.subscribe(state.store.last_seq());
     let mut tick = tokio::time::interval(LOOK_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -95,7 +93,7 @@ async fn follow(state: AppState) {
                 };
                 desk = looked;
                 for group in events.chunks(BODY_EVENTS_MAX) {
-                    if let Err(error) = state.ingest.take(group.join("\n").into(), TRANSCRIPT).await {
+                    if let Err(error) = ingest.take(group.join("\n").into(), TRANSCRIPT).await {
                         tracing::warn!("could not keep what a transcript tells: {error:?}");
                     }
                 }
