@@ -254,7 +254,8 @@ fn signals_that_ask_for_no_end_are_outlived_by_server_and_supervisor() {
 fn a_server_in_a_terminal_outlives_what_asks_for_no_end_and_ends_well_by_the_rest() {
     for number in [Signal::INT, Signal::TERM, Signal::QUIT, Signal::HUP] {
         let desk = Desk::new();
-        let (server, _) = desk.serve("start --foreground", desk.port);
+        let server = Foreground::in_terminal(&desk.command("start --foreground"));
+        desk.wait_for_ours(desk.port);
         for harmless in [Signal::USR1, Signal::USR2, Signal::ALARM] {
             server.signal(harmless);
             assert_eq!(desk.wait_for_ours(desk.port).runfile.pid, server.pid(), "{harmless:?}");
@@ -304,8 +305,7 @@ fn stalled(desk: &Desk, seconds: &str) -> (Foreground, u32) {
     };
     loop {
         let mut start = desk.command("start");
-        start.env("CLAUDE_MPM_MONITOR_TIMEOUT", seconds).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let start = Foreground::of(start.spawn().unwrap());
+        let start = Foreground::in_terminal(start.env("CLAUDE_MPM_MONITOR_TIMEOUT", seconds));
         let server = wait_for(|| processes(desk, "--role=server").first().copied()).unwrap();
         signal(server, Signal::STOP);
         wait_for(|| is_stopped(server)).unwrap();

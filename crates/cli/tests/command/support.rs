@@ -124,6 +124,29 @@ impl From<Output> for Ran {
 pub(crate) struct Foreground(Option<Child>);
 
 impl Foreground {
+    /// A command as somebody starts it in a terminal: whoever runs the tests in a shell's background, or to outlive a
+    /// terminal, makes them ignore signals, and what they start as well.
+    pub(crate) fn in_terminal(command: &Command) -> Self {
+        let mut own = if cfg!(target_os = "linux") {
+            let mut env = Command::new("env");
+            env.arg("--default-signal=HUP,INT,QUIT").arg(command.get_program());
+            env
+        } else {
+            Command::new(command.get_program())
+        };
+        own.args(command.get_args()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        for (name, value) in command.get_envs() {
+            match value {
+                Some(value) => own.env(name, value),
+                None => own.env_remove(name),
+            };
+        }
+        if let Some(folder) = command.get_current_dir() {
+            own.current_dir(folder);
+        }
+        Self(Some(own.spawn().expect("the executable starts")))
+    }
+
     /// A command with its outputs piped.
     pub(crate) fn of(child: Child) -> Self {
         Self(Some(child))

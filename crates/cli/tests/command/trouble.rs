@@ -110,7 +110,10 @@ fn a_spool_that_cannot_be_used_is_named_by_status_with_the_way_out() {
         chown(&spool, Some(NOBODY), Some(NOBODY)).unwrap();
     }
     other.set_mode(spool.clone(), 0o000);
-    troubles("is closed even to its own user (mode 000)", &format!("chmod 700 {}", spool.display()));
+    troubles(
+        "is closed even to its own user (mode 000)",
+        &format!("give back the rights with 'chmod 700 {}'", spool.display()),
+    );
     other.set_mode(spool.clone(), 0o700);
     assert!(!other.run("status").out.contains('✗'), "it is well again");
     assert_eq!(other.run("stop").code, Some(0));
