@@ -193,7 +193,8 @@ impl Server {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<Stopped, Error> {
         let Self { listeners, tls, told, state, withdraw, .. } = self;
         let state = AppState::from(state);
-        let draining = spool::Draining::start(&state).map_err(Error::Serve)?;
+        let draining =
+            spool::Draining::start(state.config.spool.clone(), spooler(&state)).map_err(Error::Serve)?;
         let following = transcripts::Following::start(
             state.hub.subscribe(state.store.last_seq()),
             state.ingest.clone(),
@@ -224,6 +225,18 @@ impl Server {
         drop(rotating);
         following.end();
         Ok(stop(state, io, serving, draining).await)
+    }
+}
+
+/// Whose spool is drained.
+fn spooler(state: &AppState) -> spool::Server {
+    let servers = state.clone();
+    spool::Server {
+        id: state.id.clone(),
+        ingest: state.ingest.clone(),
+        tally: state.spool.clone(),
+        body_bytes_max: state.config.body_bytes_max,
+        all: Box::new(move || servers.all_instances()),
     }
 }
 

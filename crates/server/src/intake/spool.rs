@@ -19,9 +19,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use tokio::runtime::Handle;
 
-use crate::intake::ingest::Spooled;
+use crate::intake::ingest::{Ingest, Spooled};
 use crate::record::store::StoreError;
-use crate::state::AppState;
 
 /// How often the folder is looked at: one `stat` while nothing changes.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
@@ -84,9 +83,9 @@ pub(crate) struct Draining {
 }
 
 impl Draining {
-    /// Begins to drain the configured spool; does nothing when there is none.
-    pub(crate) fn start(state: &AppState) -> io::Result<Self> {
-        let Some(folder) = state.config.spool.clone() else { return Ok(Self { end: None, thread: None }) };
+    /// Begins to drain a spool; does nothing when there is none.
+    pub(crate) fn start(folder: Option<PathBuf>, server: Server) -> io::Result<Self> {
+        let Some(folder) = folder else { return Ok(Self { end: None, thread: None }) };
         // While there is room for it: hooks count what they lose when there is none.
         if let Err(error) = private::create_zeros(&spool::lost(&folder), spool::LOST_BYTES)
             && error.kind() != io::ErrorKind::AlreadyExists
@@ -95,7 +94,7 @@ impl Draining {
         }
         let drain = Drain {
             folder,
-            state: state.clone(),
+            server,
             runtime: Handle::current(),
             seen: None,
             servers: Vec::new(),
@@ -115,9 +114,21 @@ impl Draining {
     }
 }
 
+/// Whose spool is drained, as far as that matters.
+pub(crate) struct Server {
+    /// The identity of its run.
+    pub id: Arc<str>,
+    pub ingest: Ingest,
+    pub tally: Tally,
+    /// The largest event that it takes.
+    pub body_bytes_max: usize,
+    /// This user's servers now, this one among them. Blocks on the disk.
+    pub all: Box<dyn Fn() -> Vec<Instance> + Send>,
+}
+
 struct Drain {
     folder: PathBuf,
-    state: AppState,
+    server: Server,
     runtime: Handle,
     /// The folder's time at the last look, when no later change can hide behind it.
     seen: Option<SystemTime>,
@@ -164,7 +175,7 @@ impl Drain {
             }
             Err(Trouble::Store(_)) | Ok(()) => None,
         };
-        *self.state.spool.problem() = problem;
+        *self.server.tally.problem() = problem;
     }
 
     /// Takes what is there, unless nothing changed since the last look.
@@ -176,18 +187,18 @@ impl Drain {
             return Ok(());
         };
         // Who runs decides what of the rest is ours, and can change without any change of the folder.
-        let servers_changed = !self.left.is_empty() && self.servers != self.state.all_instances();
+        let servers_changed = !self.left.is_empty() && self.servers != (self.server.all)();
         if self.seen == Some(changed) && !servers_changed {
             return Ok(());
         }
         let Some(_lock) = lock(&self.folder)? else { return Ok(()) };
         let age = SystemTime::now().duration_since(changed).unwrap_or_default();
         self.seen = (age >= SETTLED_AFTER).then_some(changed);
-        self.meet(self.state.all_instances());
+        self.meet((self.server.all)());
         // Before listing: what hooks spool from now on is counted, seen in this look or not.
         reset_usage(&self.folder)?;
         let mut queue = list(&self.folder)?;
-        self.state.spool.0.waiting.store(queue.len() as u64, Ordering::Relaxed);
+        self.server.tally.0.waiting.store(queue.len() as u64, Ordering::Relaxed);
         self.left.retain(|name| queue.binary_search(name).is_ok());
         queue.retain(|name| !self.left.contains(name));
         let mut queue = VecDeque::from(queue);
@@ -201,7 +212,7 @@ impl Drain {
         while !queue.is_empty() && ended.try_recv() == Err(TryRecvError::Empty) {
             let mut group = self.read_group(queue);
             let spooled = group.iter().filter_map(|(name, body)| Spooled::of(name, body)).collect();
-            let outcomes = match self.runtime.block_on(self.state.ingest.take_spooled(spooled)) {
+            let outcomes = match self.runtime.block_on(self.server.ingest.take_spooled(spooled)) {
                 Ok(outcomes) => outcomes,
                 Err(error) => {
                     // All of it is tried again.
@@ -226,7 +237,7 @@ impl Drain {
         while group.len() < BATCH_FILES_MAX
             && let Some(name) = queue.pop_front()
         {
-            match read(&self.folder.join(&name), self.state.config.body_bytes_max) {
+            match read(&self.folder.join(&name), self.server.body_bytes_max) {
                 Ok(Some(body)) if !group.is_empty() && bytes + body.len() > BATCH_BYTES_MAX => {
                     queue.push_front(name);
                     break;
@@ -260,7 +271,7 @@ impl Drain {
             return true;
         }
         let taker = taker(&self.servers, folder_of(body).as_deref());
-        taker.is_some_and(|server| server.server_id == *self.state.id)
+        taker.is_some_and(|server| server.server_id == *self.server.id)
     }
 
     /// Deletes a file whose event is stored.
@@ -281,7 +292,7 @@ impl Drain {
         match moved {
             Ok(()) => {
                 self.count_taken();
-                self.state.spool.0.rejected.fetch_add(1, Ordering::Relaxed);
+                self.server.tally.0.rejected.fetch_add(1, Ordering::Relaxed);
             }
             Err(error) => self.leave(name, &error),
         }
@@ -294,7 +305,7 @@ impl Drain {
 
     fn count_taken(&self) {
         let less = |waiting: u64| Some(waiting.saturating_sub(1));
-        let _ = self.state.spool.0.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        let _ = self.server.tally.0.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
     }
 }
 

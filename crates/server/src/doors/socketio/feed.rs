@@ -12,6 +12,7 @@ use socketioxide::TransportType;
 use socketioxide::extract::SocketRef;
 use tokio::task::AbortHandle;
 
+use super::handshake;
 use super::traffic::Traffic;
 use crate::record::hub::{Delivery, Subscriber};
 use crate::state::AppState;
@@ -67,7 +68,7 @@ pub(super) struct Outlet {
 
 impl Outlet {
     pub(super) fn of(socket: SocketRef, unread_bytes_max: u64) -> Self {
-        Self { traffic: Traffic::of(&socket), socket, unread_bytes_max, packets: 0 }
+        Self { traffic: handshake::traffic_of(&socket), socket, unread_bytes_max, packets: 0 }
     }
 
     /// The next events for the client, after it was told what it missed. `None` when there will be none.

@@ -11,6 +11,8 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use socketioxide::adapter::LocalAdapter;
+use socketioxide::socket::Socket;
 
 use super::traffic::Traffic;
 use crate::gate::bodies::{Bodies, OWING_BYTES_MAX};
@@ -166,15 +168,17 @@ impl Known {
     }
 }
 
+/// What goes to the client of a socket, when it came by a session that is counted.
+pub(super) fn traffic_of(socket: &Socket<LocalAdapter>) -> Option<Arc<Traffic>> {
+    let session = socket.req_parts().extensions.get::<Arc<Session>>();
+    session.map(|session| session.known.traffic.clone())
+}
+
 impl Session {
     /// Its later requests will name this id.
     fn is_known_as(&self, id: &str) {
         let id = self.id.get_or_init(|| id.to_owned());
         self.sessions.lock().known.insert(id.clone(), self.known.clone());
-    }
-
-    pub(super) fn traffic(&self) -> Arc<Traffic> {
-        self.known.traffic.clone()
     }
 
     /// Its client has named the token.

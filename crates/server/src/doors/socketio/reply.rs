@@ -12,7 +12,7 @@ use socketioxide::extract::{AckSender, SocketRef};
 use socketioxide::handler::{self, FromMessageParts};
 use socketioxide::socket::Socket;
 
-use super::traffic::Traffic;
+use super::handshake;
 use crate::doors::clients::short;
 use crate::gate::connections::{Handling, Watched};
 use crate::record::hub::to_raw;
@@ -61,7 +61,8 @@ impl FromMessageParts<LocalAdapter> for Ack {
         _: &mut handler::Value,
         id: &Option<i64>,
     ) -> Result<Self, Infallible> {
-        let handling = Traffic::of(socket).and_then(|traffic| traffic.websocket().map(Watched::handling));
+        let handling =
+            handshake::traffic_of(socket).and_then(|traffic| traffic.websocket().map(Watched::handling));
         Ok(Self { socket: socket.clone(), id: *id, _handling: handling })
     }
 }
@@ -91,7 +92,7 @@ pub(super) fn emit(socket: &SocketRef, event: &str, data: &Value) {
 
 /// Sends so many bytes, unless too many are on their way; whether they are now.
 fn give(socket: &Socket<LocalAdapter>, bytes: usize, send: impl FnOnce() -> bool) -> bool {
-    let Some(traffic) = Traffic::of(socket) else { return send() };
+    let Some(traffic) = handshake::traffic_of(socket) else { return send() };
     if traffic.unread() > UNREAD_BYTES_MAX {
         return false;
     }

@@ -1,13 +1,9 @@
 //! What was sent to the client of one session and what of it the client has taken, by whichever transport: what waits
 //! for a client that takes nothing is the server's memory.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use socketioxide::adapter::LocalAdapter;
-use socketioxide::socket::Socket;
-
-use super::handshake::Session;
 use crate::gate::connections::Watched;
 
 /// Bytes sent to one session's client and taken by it; what belongs to the protocol counts as taken only.
@@ -22,10 +18,6 @@ pub(super) struct Traffic {
 }
 
 impl Traffic {
-    pub(super) fn of(socket: &Socket<LocalAdapter>) -> Option<Arc<Self>> {
-        socket.req_parts().extensions.get::<Arc<Session>>().map(|session| session.traffic())
-    }
-
     /// Before it is sent: another task may look in between.
     pub(super) fn note_sent(&self, bytes: usize) {
         self.sent.fetch_add(bytes as u64, Ordering::Relaxed);

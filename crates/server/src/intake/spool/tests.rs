@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::*;
 use crate::record::store::Query;
-use crate::{Answer, Call, CallError, Config, Instances, Server};
+use crate::state::AppState;
+use crate::{Answer, Call, CallError, Config, Instances};
 
 type Servers = Arc<Mutex<Vec<Instance>>>;
 
@@ -33,6 +34,7 @@ impl Instances for Known {
 
 /// A server that does not run, and the drain of its spool.
 struct Bench {
+    state: AppState,
     drain: Drain,
     servers: Servers,
     _ended: mpsc::Sender<()>,
@@ -54,18 +56,19 @@ impl Bench {
         set(&mut config);
         let servers: Servers = Arc::default();
         let known = servers.clone();
-        let server = Server::bind(config).await.expect("a free port can be bound");
+        let server = crate::Server::bind(config).await.expect("a free port can be bound");
         let server = server.with_instances(Known(known));
+        let state = AppState::from(server.state);
         let drain = Drain {
             folder,
-            state: server.state.into(),
+            server: crate::spooler(&state),
             runtime: Handle::current(),
             seen: None,
             servers: Vec::new(),
             left: BTreeSet::new(),
         };
         let (end, ended) = mpsc::channel();
-        Self { drain, servers, _ended: end, ended, _home: home }
+        Self { state, drain, servers, _ended: end, ended, _home: home }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -100,7 +103,7 @@ impl Bench {
     /// The stored sessions with the times of their events, in order of position.
     fn stored(&self) -> Vec<(String, i64)> {
         let query = Query { limit: 1000, ..Query::default() };
-        let page = self.drain.state.store.page(&query).expect("the store can be read");
+        let page = self.state.store.page(&query).expect("the store can be read");
         let row = |row: protocol::Row| {
             (row.session_id.map(|id| id.as_str().to_owned()).unwrap_or_default(), row.occurred_at.0)
         };
@@ -117,7 +120,7 @@ impl Bench {
     }
 
     fn health(&self) -> SpoolHealth {
-        self.drain.state.spool.health(Some(&self.drain.folder))
+        self.state.spool.health(Some(&self.drain.folder))
     }
 
     fn usage(&self) -> u64 {
@@ -130,7 +133,7 @@ impl Bench {
             port: *port,
             url: String::new(),
             pid: 1,
-            server_id: if *port == own { self.drain.state.id.to_string() } else { format!("other-{port}") },
+            server_id: if *port == own { self.state.id.to_string() } else { format!("other-{port}") },
             version: String::new(),
             project: project.map(str::to_owned),
             status: "running".to_owned(),
@@ -194,7 +197,7 @@ async fn a_group_is_bounded_in_bytes_too() {
         let body = format!(r#"{{"session_id":"s-{number}","hook_event_name":"Stop","text":"{text}"}}"#);
         bench.put(i64::from(number), number.into(), body);
     }
-    bench.drain.meet(bench.drain.state.all_instances());
+    bench.drain.meet(bench.state.all_instances());
     let mut queue = VecDeque::from(bench.waiting());
     assert_eq!(bench.drain.read_group(&mut queue).len(), 1);
     assert_eq!(queue.len(), 2, "the file that did not fit is read again");
@@ -252,7 +255,7 @@ async fn when_the_store_takes_nothing_the_files_stay_and_still_count() {
     for number in 0..3_u8 {
         bench.hook(number.into(), number.into(), "kept", "/p");
     }
-    let store = bench.drain.state.store.clone();
+    let store = bench.state.store.clone();
     tokio::task::block_in_place(|| store.close());
     let trouble = bench.look().expect_err("the store is closed");
     assert!(matches!(trouble, Trouble::Store(_)), "{trouble}");
@@ -332,5 +335,5 @@ async fn refused_events_are_told() {
     let bench = Bench::new().await;
     fs::write(bench.path(spool::REFUSED), "...").expect("a counter can be written");
     assert_eq!(bench.health().refused, 3);
-    assert_eq!(bench.drain.state.health().spool.refused, 3);
+    assert_eq!(bench.state.health().spool.refused, 3);
 }

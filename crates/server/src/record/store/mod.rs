@@ -22,6 +22,7 @@ mod search;
 mod sessions;
 mod shape;
 mod terms;
+mod unopened;
 mod writer;
 
 use std::future::Future;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use rusqlite::{Connection, OptionalExtension, Transaction};
 
-use super::schema::Unopened;
+use super::unopened::Unopened;
 
 /// Tables from which all others can be computed.
 const KEPT: [&str; 2] = ["events", "payloads"];

@@ -18,7 +18,7 @@ use super::duplicates::{Duplicates, Link};
 use super::log::{self, Log};
 use super::read::Readers;
 use super::sessions::{self, Renewed, Sessions};
-use super::{Appended, Committed, Publication, Publish, StoreError, retention, schema, search};
+use super::{Appended, Committed, Publication, Publish, StoreError, retention, schema, search, unopened};
 use crate::config::Config;
 use crate::record::costs::Costs;
 
@@ -423,7 +423,7 @@ impl Writer {
             self.sessions.forget(&self.database.connection);
             self.duplicates.forget();
             tracing::error!(%error, "could not store events");
-            if schema::is_damage(&error) {
+            if unopened::is_damage(&error) {
                 self.database.mark_damaged();
             }
             self.condition.fails(error.to_string());
