@@ -1,7 +1,7 @@
 # Thin on purpose: every target is a script of the same name, which can be read and run alone.
 # Arguments go through ARGS: make run ARGS="--port 9000"
 
-.PHONY: run test test-interop test-package test-fresh lint audit bench profile soak package
+.PHONY: run test test-interop test-claude test-package test-fresh lint audit bench profile soak package
 
 run: # install what is missing, build, and serve in the foreground
 	@scripts/run $(ARGS)
@@ -11,6 +11,9 @@ test: # every check there is; what CI runs
 
 test-interop: # beside the real claude-mpm, installed from its package registry
 	@scripts/test-interop $(ARGS)
+
+test-claude: # the real Claude Code, offline, against a scripted API; ARGS=2.1.197 for another version
+	@scripts/test-claude $(ARGS)
 
 test-package: # builds the .deb, installs it into an empty folder, and runs the desktop tests with it
 	@scripts/test-package $(ARGS)

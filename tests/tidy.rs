@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("cli", &["private", "protocol", "claude", "client", "host"]),
     ("e2e", &["protocol"]),
     ("desktop-e2e", &["protocol", "e2e"]),
+    ("claude-e2e", &["e2e"]),
     ("faults", &[]),
     ("bench", &["protocol"]),
 ];

@@ -44,9 +44,18 @@ const POLL: Duration = Duration::from_millis(10);
 /// Waits until something is so that nobody tells of.
 #[track_caller]
 pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < PATIENCE, "waited in vain until {what}");
+    eventually(what, || is_so().then_some(()));
+}
+
+/// Waits until there is something.
+#[track_caller]
+pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited in vain until {what}");
         std::thread::sleep(POLL);
     }
 }

@@ -7,33 +7,15 @@ mod driver;
 mod menu;
 mod screen;
 
-use std::time::{Duration, Instant};
-
 pub use app::App;
 pub use bus::{Bus, Notification, TrayHost};
 pub use driver::Driver;
-pub use e2e::PATIENCE;
+pub use e2e::{PATIENCE, eventually};
 pub use menu::{Entry, Tray};
 pub use screen::Screen;
 
 /// The title of the app's window.
 pub const TITLE: &str = "Claude MPM monitor";
-
-/// How long to rest between two looks.
-const POLL: Duration = Duration::from_millis(20);
-
-/// Waits until there is something.
-#[track_caller]
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-    let started = Instant::now();
-    loop {
-        if let Some(found) = look() {
-            return found;
-        }
-        assert!(started.elapsed() < PATIENCE, "waited in vain for {what}");
-        std::thread::sleep(POLL);
-    }
-}
 
 /// Where pictures of windows are left, to be looked at.
 pub fn pictures() -> std::path::PathBuf {
