@@ -104,7 +104,7 @@ impl Answer {
                 let id = format!("toolu_{}{place}", self.id.trim_start_matches("msg_"));
                 json!({ "type": "tool_use", "id": id, "name": name, "input": input })
             }
-            Part::Hold(_) | Part::Stop(_) | Part::CacheRead(_) | Part::Error(_) => return None,
+            Part::Hold(_) | Part::Stop(_) | Part::Error(_) => return None,
         })
     }
 }

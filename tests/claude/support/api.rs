@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::extract::{DefaultBodyLimit, State};
+use axum::http::{HeaderMap, Method, StatusCode};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
@@ -22,7 +22,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 
 use crate::answer::{Answer, Frame};
-use crate::ledger::{Ledger, Progress, Purpose, Told, Usage, sum};
+use crate::ledger::{Ledger, Progress, Purpose, Told, sum};
 use crate::request::Request;
 use crate::script::{self, Part, Refusal, Scripts};
 
@@ -30,7 +30,10 @@ use crate::script::{self, Part, Refusal, Scripts};
 const REQUEST_BYTES_MAX: usize = 32 << 20;
 
 /// The title that a session gets when Claude Code asks for one.
-const TITLE: &str = "A session by script";
+pub const TITLE: &str = "A session by script";
+
+/// The gate that every compaction waits at.
+pub const COMPACTION: &str = "compaction";
 
 /// A running stand-in; it ends with the value.
 pub struct Api {
@@ -93,7 +96,7 @@ impl Api {
         });
     }
 
-    /// The sums of what a session's turns were told, its subagents included; nothing when none was.
+    /// The sums of what was told to a session and its subagents, as far as it counts; nothing when nothing was.
     pub fn used(&self, session: &str, counts: impl Fn(&Told) -> bool) -> Option<Value> {
         let told = self.told();
         sum(told.iter().filter(|told| told.session.as_deref() == Some(session) && counts(told)))
@@ -113,11 +116,11 @@ fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/messages", post(messages))
         .route("/v1/messages/count_tokens", post(count))
         .fallback(nothing)
-        .layer(axum::extract::DefaultBodyLimit::max(REQUEST_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX))
         .with_state(shared)
 }
 
-async fn nothing(method: Method, _: Uri) -> Response {
+async fn nothing(method: Method) -> Response {
     // Claude Code asks this way whether there is anybody.
     if method == Method::HEAD {
         return StatusCode::OK.into_response();
@@ -135,28 +138,18 @@ async fn messages(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: B
     };
     let mut parts = shared.parts(&request);
     let step = format!("{} {}", request.script.as_deref().unwrap_or("-"), request.step);
-    let cache_read = parts.iter().find_map(|part| match part {
-        Part::CacheRead(tokens) => Some(*tokens),
-        _ => None,
-    });
     let refusal = shared.refusal(&request, &mut parts);
-    let number = shared.ledger.note(|number| {
-        let mut usage = Usage::of(number);
-        usage.cache_read = cache_read.unwrap_or(usage.cache_read);
-        Told {
-            session: request.session.clone(),
-            agent: request.agent.clone(),
-            purpose: request.purpose,
-            model: request.model.clone(),
-            step,
-            progress: if refusal.is_some() { Progress::Refused } else { Progress::Asked },
-            usage,
-        }
+    let (number, usage) = shared.ledger.note(|usage| Told {
+        session: request.session.clone(),
+        purpose: request.purpose,
+        model: request.model.clone(),
+        step,
+        progress: if refusal.is_some() { Progress::Refused } else { Progress::Asked },
+        usage,
     });
     if let Some(refusal) = refusal {
         return refuse(&refusal);
     }
-    let usage = shared.ledger.lines()[number].usage;
     let id = format!("msg_script{number:06}");
     let answer = Answer { id, model: request.model, usage, parts };
     if request.is_stream {
@@ -203,9 +196,10 @@ impl Shared {
         let say = |text: String| vec![Part::Text(text)];
         match (request.purpose, script) {
             // The mark stays in the summary, so that the script goes on behind it.
-            (Purpose::Compaction, Some(script)) => {
-                say(format!("<summary>The user asked for SCRIPT:{script} and all is well.</summary>"))
-            }
+            (Purpose::Compaction, Some(script)) => vec![
+                Part::Hold(COMPACTION.to_owned()),
+                Part::Text(format!("<summary>The user asked for SCRIPT:{script} and all is well.</summary>")),
+            ],
             (Purpose::Turn, Some(script)) => {
                 let steps = self.scripts.get(script).map_or(&[][..], Vec::as_slice);
                 let Some(step) = steps.get(request.step) else {

@@ -48,8 +48,6 @@ pub struct Usage {
 pub struct Told {
     /// The session that asked.
     pub session: Option<String>,
-    /// The subagent that asked; none for the main thread.
-    pub agent: Option<String>,
     /// What for.
     pub purpose: Purpose,
     /// The model that was asked.
@@ -61,14 +59,14 @@ pub struct Told {
     pub(crate) usage: Usage,
 }
 
-/// Dollars per million tokens of the models that Claude Code asks here, ten times: input, output, cache writes for five
-/// minutes and for an hour, cache reads. Written down beside the product's table, so that one checks the other.
-const TENTHS: &[(&str, [u64; 5])] =
-    &[("claude-opus-5-5", [40, 200, 50, 80, 2]), ("claude-opus-4-8", [50, 250, 62, 100, 5])];
+/// Hundredths of a dollar per million tokens of the models that Claude Code asks here: input, output, cache writes for
+/// five minutes and for an hour, cache reads. Written down beside the product's table, so that one checks the other.
+const CENTS: &[(&str, [u64; 5])] =
+    &[("claude-opus-5-5", [400, 2000, 500, 800, 20]), ("claude-opus-4-8", [500, 2500, 625, 1000, 50])];
 
 impl Usage {
     /// Numbers that differ from those of every other response, so that a wrong sum is seen.
-    pub(crate) fn of(number: usize) -> Self {
+    fn of(number: usize) -> Self {
         let number = number as u64 + 1;
         Self {
             input: 10 + number,
@@ -101,11 +99,11 @@ impl Usage {
 
     /// What it costs with a model, in millionths of a dollar.
     fn cost_usd_micros(&self, model: &str) -> u64 {
-        let known = TENTHS.iter().find(|(name, _)| model.starts_with(name));
-        let (_, rates) = known.unwrap_or_else(|| panic!("{model} has no price: add one to TENTHS"));
+        let known = CENTS.iter().find(|(name, _)| model.starts_with(name));
+        let (_, rates) = known.unwrap_or_else(|| panic!("{model} has no price: add one to CENTS"));
         let counts = [self.input, self.output, self.cache_write_5m, self.cache_write_1h, self.cache_read];
-        let tenths: u64 = counts.iter().zip(rates).map(|(count, rate)| count * rate).sum();
-        (tenths + 5) / 10
+        let hundredths: u64 = counts.iter().zip(rates).map(|(count, rate)| count * rate).sum();
+        (hundredths + 50) / 100
     }
 }
 
@@ -125,12 +123,12 @@ impl Told {
 pub(crate) struct Ledger(Mutex<Vec<Told>>);
 
 impl Ledger {
-    /// Takes down what is made of the number of a new line, and gives that number.
-    pub(crate) fn note(&self, told: impl FnOnce(usize) -> Told) -> usize {
+    /// Takes a request down; gives the number of its line and the usage that is to be told.
+    pub(crate) fn note(&self, told: impl FnOnce(Usage) -> Told) -> (usize, Usage) {
         let mut all = self.0.lock().expect("nobody panics with the ledger");
-        let number = all.len();
-        all.push(told(number));
-        number
+        let (number, usage) = (all.len(), Usage::of(all.len()));
+        all.push(told(usage));
+        (number, usage)
     }
 
     /// Says how far an answer came.

@@ -71,15 +71,8 @@ impl Stage {
     /// Starts a script as a headless session.
     #[track_caller]
     pub fn start_print(&self, script: &str, how: Print<'_>) -> Printing {
-        let new = Uuid::new_v4().to_string();
-        let (session, begin) = match how.begin {
-            Begin::New => (new.clone(), vec!["--session-id", &new]),
-            Begin::Resumed(session) => (session.to_owned(), vec!["--resume", session]),
-            Begin::Forked(from) => {
-                (new.clone(), vec!["--resume", from, "--fork-session", "--session-id", &new])
-            }
-        };
-        let out = self.home().join(format!("{new}.out"));
+        let (session, begin) = how.begin.arguments();
+        let out = self.home().join(format!("{}.out", Uuid::new_v4()));
         let file = File::create(&out).expect("a file can be made");
         let mut claude = Command::new(self.home().join(".local/bin/claude"));
         claude
@@ -98,6 +91,21 @@ impl Stage {
             .stderr(file);
         let child = claude.spawn().expect("Claude Code can be started");
         Printing { session, script: script.to_owned(), child, out }
+    }
+}
+
+impl Begin<'_> {
+    /// The id of the session, and the arguments that begin it.
+    pub(crate) fn arguments(self) -> (String, Vec<String>) {
+        let new = Uuid::new_v4().to_string();
+        match self {
+            Self::New => (new.clone(), vec!["--session-id".to_owned(), new]),
+            Self::Resumed(session) => (session.to_owned(), vec!["--resume".to_owned(), session.to_owned()]),
+            Self::Forked(from) => {
+                let arguments = ["--resume", from, "--fork-session", "--session-id", &new];
+                (new.clone(), arguments.map(str::to_owned).to_vec())
+            }
+        }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::ledger::Purpose;
 /// What stands in a prompt before the name of its script.
 const MARK: &str = "SCRIPT:";
 
+/// The header that names the session; subagents name that of their parent.
+const SESSION: &str = "x-claude-code-session-id";
+
 /// What Claude Code says when it wants a conversation summed up.
 const COMPACTION: &[&str] =
     &["create a detailed summary", "summary of the conversation", "detailed summary of"];
@@ -22,7 +25,6 @@ pub(crate) struct Request {
     /// How many answers that prompt has had.
     pub(crate) step: usize,
     pub(crate) session: Option<String>,
-    pub(crate) agent: Option<String>,
     /// The file that a plan belongs into, when Claude Code names one.
     pub(crate) plan: Option<String>,
     /// What it says as the system.
@@ -32,7 +34,6 @@ pub(crate) struct Request {
 impl Request {
     /// Reads one; nothing when it is no JSON.
     pub(crate) fn read(headers: &HeaderMap, body: &[u8]) -> Option<Self> {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let value: Value = serde_json::from_slice(body).ok()?;
         let messages = value["messages"].as_array().map_or(&[][..], Vec::as_slice);
         let (script, step) = place(messages);
@@ -50,8 +51,7 @@ impl Request {
             purpose,
             script,
             step,
-            session: header("x-claude-code-session-id"),
-            agent: header("x-claude-code-agent-id"),
+            session: headers.get(SESSION).and_then(|id| id.to_str().ok()).map(str::to_owned),
             plan: plan(&String::from_utf8_lossy(body)),
             system: text(&value["system"]),
         })

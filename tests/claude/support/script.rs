@@ -34,8 +34,6 @@ pub(crate) enum Part {
     Hold(String),
     /// Why the response ends, where it is not by itself.
     Stop(String),
-    /// So many tokens come from a cache, instead of the usual number.
-    CacheRead(u64),
     /// An error instead of all that; it stands first in its step.
     Error(Refusal),
 }

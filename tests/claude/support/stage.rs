@@ -8,13 +8,13 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use e2e::{Monitor, PATIENCE, Stored, output};
+use e2e::{Crashed, Monitor, PATIENCE, Stored, eventually, output};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::control::{self, Control};
 use crate::known::{self, Fault};
-use crate::truth::{Difference, differences};
+use crate::truth::{Difference, differences, nothing};
 use crate::{Api, Purpose};
 
 /// Names the executable of Claude Code; `scripts/test-claude` sets it.
@@ -33,6 +33,14 @@ const POLL: Duration = Duration::from_millis(20);
 /// More events than any scenario has.
 const EVENTS_MAX: usize = 1000;
 
+/// Whether the monitor serves.
+enum Server {
+    Up(Monitor),
+    Down(Crashed),
+    /// The scenario is over.
+    Gone,
+}
+
 /// The world of one scenario.
 pub struct Stage {
     scenario: &'static str,
@@ -40,7 +48,7 @@ pub struct Stage {
     pub api: Api,
     /// What the hooks really were given.
     pub control: Control,
-    monitor: Option<Monitor>,
+    monitor: Server,
     home: Arc<TempDir>,
     /// Known faults that were looked at.
     seen: RefCell<BTreeSet<Fault>>,
@@ -49,6 +57,11 @@ pub struct Stage {
 impl Stage {
     /// Sets it for the scenario of this name.
     pub fn set(scenario: &'static str) -> Self {
+        Self::set_with(scenario, &[])
+    }
+
+    /// The same, with a control hook for these events, too, which no monitor asks for yet: they are missed.
+    pub fn set_with(scenario: &'static str, events: &[&str]) -> Self {
         assert_offline();
         let home = Arc::new(TempDir::new().expect("a temporary folder can be made"));
         let path = home.path();
@@ -71,12 +84,12 @@ impl Stage {
             scenario,
             api: Api::start(&project),
             control,
-            monitor: Some(monitor),
+            monitor: Server::Up(monitor),
             home,
             seen: RefCell::default(),
         };
         let user = stage.home().join(".claude/settings.json");
-        stage.control.write_settings(Path::new(&control_hook()), &user, &stage.settings());
+        stage.control.write_settings(&built("control-hook"), &user, events, &stage.settings());
         stage
     }
 
@@ -93,6 +106,13 @@ impl Stage {
     /// Lets a command of a script go on that waits for a file of this name.
     pub fn let_go(&self, file: &str) {
         std::fs::write(self.project().join(file), "").expect("a file can be written");
+    }
+
+    /// Waits until a command of a script has made this file.
+    #[track_caller]
+    pub fn wait_for_file(&self, file: &str) {
+        let path = self.project().join(file);
+        eventually(&path.display().to_string(), || path.exists().then_some(()));
     }
 
     /// The settings that call the control hook.
@@ -124,7 +144,24 @@ impl Stage {
 
     /// The monitor.
     pub fn monitor(&self) -> &Monitor {
-        self.monitor.as_ref().expect("the monitor runs")
+        match &self.monitor {
+            Server::Up(monitor) => monitor,
+            Server::Down(_) | Server::Gone => panic!("the monitor was stopped"),
+        }
+    }
+
+    /// Stops the monitor, as its user may at any time.
+    pub fn stop_monitor(&mut self) {
+        if let Server::Up(monitor) = std::mem::replace(&mut self.monitor, Server::Gone) {
+            self.monitor = Server::Down(monitor.stop());
+        }
+    }
+
+    /// Starts it again.
+    pub fn start_monitor(&mut self) {
+        if let Server::Down(stopped) = std::mem::replace(&mut self.monitor, Server::Gone) {
+            self.monitor = Server::Up(stopped.restart());
+        }
     }
 
     /// What the monitor says of a session; nothing when it does not know it.
@@ -143,11 +180,12 @@ impl Stage {
     /// Claims that all that the hooks were given is stored, once and unchanged, and nothing else.
     #[track_caller]
     pub fn delivered(&self) {
-        self.compare("deliveries", &json!({ "missing": null, "beyond": null }), || {
-            let kept = self.control.kept().into_iter().map(|kept| (kept.event, kept.raw)).collect::<Vec<_>>();
+        self.compare("deliveries", &nothing(), || {
+            let given =
+                self.control.kept().into_iter().map(|kept| (kept.event, kept.raw)).collect::<Vec<_>>();
             let stored = self.stored().into_iter().filter(|event| event.source == "hook");
             let stored = stored.map(|event| (event.kind.clone(), event.payload().to_owned()));
-            control::unlike(&kept, &stored.collect::<Vec<_>>())
+            control::unlike(&given, &stored.collect::<Vec<_>>())
         });
     }
 
@@ -191,7 +229,7 @@ impl Stage {
         let unseen: Vec<_> =
             known::of(self.scenario).into_iter().filter(|fault| !seen.contains(fault)).collect();
         assert!(unseen.is_empty(), "no such moment: strike these off known-faults.txt: {unseen:#?}");
-        self.monitor.take().expect("the monitor runs").stop();
+        self.stop_monitor();
     }
 
     /// How long each call ran is what Claude Code told the control hook.
@@ -245,6 +283,28 @@ impl Stage {
     }
 }
 
+impl Drop for Stage {
+    /// Nothing is left behind: whatever still runs in this home, which no other program has, is ended.
+    fn drop(&mut self) {
+        let home = format!("HOME={}", self.home().display());
+        for pid in processes_with(&home) {
+            let _ = output(Command::new("kill").args(["-KILL", &pid]), b"");
+        }
+    }
+}
+
+/// The processes whose environment holds this.
+fn processes_with(variable: &str) -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("Linux lists its processes");
+    let has = |path: &Path| {
+        // Another user's is not to be read, and any may end meanwhile.
+        let environment = std::fs::read(path.join("environ")).unwrap_or_default();
+        environment.split(|byte| *byte == 0).any(|each| each == variable.as_bytes())
+    };
+    let paths = entries.filter_map(|entry| Some(entry.ok()?.path())).filter(|path| has(path));
+    paths.filter_map(|path| path.file_name()?.to_str().map(str::to_owned)).collect()
+}
+
 /// Claims that nothing can be reached but this machine's loopback.
 fn assert_offline() {
     let devices = std::fs::read_to_string("/proc/self/net/dev").expect("Linux lists its devices");
@@ -258,10 +318,6 @@ fn claude_code() -> PathBuf {
     path.unwrap_or_else(|| {
         panic!("{CLAUDE} names no Claude Code: start these tests with scripts/test-claude")
     })
-}
-
-fn control_hook() -> PathBuf {
-    built("control-hook")
 }
 
 /// One of this package's programs, which cargo builds beside the tests.

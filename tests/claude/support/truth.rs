@@ -6,6 +6,7 @@ const AT_LEAST: &str = "at least";
 const IN_ANY_ORDER: &str = "in any order";
 const CONTAINING: &str = "containing";
 const WITHOUT: &str = "without";
+const NOTHING: &str = "nothing";
 
 /// A number that is this or more.
 pub fn at_least(number: u64) -> Value {
@@ -25,6 +26,11 @@ pub fn containing(words: &str) -> Value {
 /// Whatever has these words nowhere in it.
 pub fn without(words: &str) -> Value {
     json!({ WITHOUT: words })
+}
+
+/// An object without a field.
+pub(crate) fn nothing() -> Value {
+    json!({ NOTHING: true })
 }
 
 /// Where what is said is not the truth.
@@ -53,6 +59,12 @@ fn compare(path: String, truth: &Value, said: &Value, found: &mut Vec<Difference
         }
         Value::Object(fields) if fields.contains_key(CONTAINING) => has(said, &fields[CONTAINING]),
         Value::Object(fields) if fields.contains_key(WITHOUT) => !has(said, &fields[WITHOUT]),
+        Value::Object(fields) if fields.contains_key(NOTHING) => {
+            for (name, said) in said.as_object().into_iter().flatten() {
+                compare(name.clone(), &Value::Null, said, found);
+            }
+            true
+        }
         Value::Object(fields) if said.is_object() => {
             for (name, truth) in fields {
                 let dot = if path.is_empty() { "" } else { "." };
@@ -123,6 +135,8 @@ mod tests {
         let said = json!({ "turns": [{ "prompt": "do this" }] });
         assert!(paths(&json!({ "turns": containing("this") }), &said).is_empty());
         assert_eq!(paths(&json!({ "turns": without("this") }), &said), ["turns"]);
+        assert_eq!(paths(&nothing(), &said), ["turns"]);
+        assert!(paths(&nothing(), &json!({})).is_empty());
         assert!(paths(&json!({ "turns": without("that"), "none": without("that") }), &said).is_empty());
     }
 }
