@@ -50,6 +50,7 @@ mod monitor;
 pub mod ports;
 mod probe;
 mod process;
+mod proven;
 mod reclaim;
 mod role;
 pub mod runfiles;

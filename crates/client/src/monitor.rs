@@ -9,12 +9,13 @@ use protocol::paths::Home;
 use protocol::{ErrorBody, Health, Runfile, Session, names};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use ureq::config::Config;
 use ureq::http::Response;
 use ureq::typestate::{WithBody, WithoutBody};
 use ureq::{Agent, Body, RequestBuilder};
 
-use crate::Error;
 use crate::runfiles::Proof;
+use crate::{Error, proven};
 
 /// How long an answer may take; a monitor on this machine needs milliseconds.
 pub(crate) const ANSWER_LIMIT: Duration = Duration::from_secs(10);
@@ -102,9 +103,15 @@ impl Monitor {
 
     /// Same, with another limit for each answer.
     pub fn of_with_limit(home: &Home, runfile: &Runfile, limit: Duration) -> Self {
+        Self::of_at(home, runfile, &runfile.host, limit)
+    }
+
+    /// Same, at one of the addresses at which it listens.
+    pub(crate) fn of_at(home: &Home, runfile: &Runfile, host: &str, limit: Duration) -> Self {
         let secret = runfile.access.token.then(|| runfile.control_token.clone());
-        let proof = Some(Proof::new(home, runfile));
-        Self { secret, proof, ..Self::with_limit(&runfile.host, runfile.port, limit) }
+        let proof = Proof::new(home, runfile);
+        let agent = proven::agent(configuration(limit), proof.clone());
+        Self { url: url(host, runfile.port), agent, secret, proof: Some(proof) }
     }
 
     /// The same monitor, asked with this token.
@@ -115,14 +122,8 @@ impl Monitor {
 
     /// Same as [`Monitor::at`], with another limit for each answer.
     pub(crate) fn with_limit(host: &str, port: u16, limit: Duration) -> Self {
-        // No proxy and no redirects: the answer must come from this very address.
-        let config = Agent::config_builder()
-            .proxy(None)
-            .max_redirects(0)
-            .http_status_as_error(false)
-            .timeout_global(Some(limit))
-            .build();
-        Self { url: url(host, port), agent: config.new_agent(), secret: None, proof: None }
+        let agent = configuration(limit).new_agent();
+        Self { url: url(host, port), agent, secret: None, proof: None }
     }
 
     /// The monitor at this `http://host:port`; nothing is sent yet.
@@ -320,6 +321,16 @@ impl Monitor {
             None => request,
         })
     }
+}
+
+/// No proxy and no redirects: the answer must come from this very address.
+fn configuration(limit: Duration) -> Config {
+    Agent::config_builder()
+        .proxy(None)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .timeout_global(Some(limit))
+        .build()
 }
 
 fn bytes(url: &str, sent: Result<Response<Body>, ureq::Error>) -> Result<(u16, Vec<u8>), Error> {

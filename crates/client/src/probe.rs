@@ -76,7 +76,8 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     // All who listen at once, so that silence on two addresses takes no longer than on one. Mostly nobody does, and a
     // start waits for that: it needs no threads.
     let answers: Vec<Answer> = thread::scope(|scope| {
-        let ask = |address| connect(address, port).map(|()| scope.spawn(move || ask(address, port, noted)));
+        let ask =
+            |address| connect(address, port).map(|()| scope.spawn(move || ask(home, address, port, noted)));
         let asked: Vec<_> = addresses.iter().copied().map(ask).collect();
         let heard = |asked: thread::ScopedJoinHandle<'_, _>| asked.join().unwrap_or(Answer::Silence);
         asked.into_iter().map(|asked| asked.map_or_else(|answer| answer, heard)).collect()
@@ -162,14 +163,13 @@ pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Runn
     None
 }
 
-/// What proves to the monitor of a runfile who asks; nothing for whoever else has an address of that port.
-fn secret(noted: Option<&Runfile>, address: IpAddr) -> Option<&str> {
-    let noted = noted.filter(|noted| noted.access.token)?;
-    let is_its_own = match noted.host.parse::<IpAddr>() {
-        Ok(host) => host == address || host.is_unspecified(),
-        Err(_) => address.is_loopback(),
-    };
-    is_its_own.then_some(noted.control_token.as_str())
+/// Whether the monitor of a runfile asks for its token there; whoever else has an address of that port gets none.
+fn is_its_own(noted: &Runfile, address: IpAddr) -> bool {
+    noted.access.token
+        && match noted.host.parse::<IpAddr>() {
+            Ok(host) => host == address || host.is_unspecified(),
+            Err(_) => address.is_loopback(),
+        }
 }
 
 /// Both loopback addresses, and the one that the runfile names.
@@ -201,11 +201,12 @@ fn connect(address: IpAddr, port: u16) -> Result<(), Answer> {
     })
 }
 
-fn ask(address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
-    let mut monitor = Monitor::with_limit(&address.to_string(), port, HEALTH_LIMIT);
-    if let Some(secret) = secret(noted, address) {
-        monitor = monitor.with_token(secret);
-    }
+fn ask(home: &Home, address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
+    let host = address.to_string();
+    let monitor = match noted.filter(|noted| is_its_own(noted, address)) {
+        Some(noted) => Monitor::of_at(home, noted, &host, HEALTH_LIMIT),
+        None => Monitor::with_limit(&host, port, HEALTH_LIMIT),
+    };
     monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
 }
 

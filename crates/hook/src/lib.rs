@@ -43,5 +43,13 @@ fn posted(delivery: &Delivery, home: Option<&Home>) -> bool {
         Word::Token(given) => Some(given.clone()),
         Word::Server { wants_token: false } | Word::Host => None,
     };
-    post::post(&target, token.as_deref(), delivery).is_ok()
+    // Looked at once more when the connection is there: who lives then had the port when it was made.
+    let has_its_port = || match target.word {
+        Word::Server { .. } => {
+            let living = home.map(discovery::runfiles).unwrap_or_default();
+            living.iter().any(|server| server.port == target.address.port)
+        }
+        Word::Token(_) | Word::Host => true,
+    };
+    post::post(&target, token.as_deref(), delivery, has_its_port).is_ok()
 }
