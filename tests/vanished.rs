@@ -44,6 +44,8 @@ fn check(what: &str, happen: impl Fn(&Monitor)) {
     happen(&monitor);
     after.iter().for_each(|session| monitor.event(prompt(session, "after")));
     assert_eq!(monitor.events("").sessions(), sessions, "{what}: as it is read");
+    // The index of the log is looked at only when nobody waits.
+    wait_until(&format!("it says that {what}"), || store(&monitor) != "ok");
     let told = store(&monitor);
     assert!(told.starts_with("degraded: its files were") && told.contains("is back in"), "{what}: {told}");
     let monitor = monitor.crash().restart();

@@ -94,7 +94,7 @@ fn read(tokens: TokenStream, before: &[String], paths: &mut Vec<Vec<String>>) {
         match token {
             TokenTree::Punct(punct) if punct.as_char() == '#' => {
                 let is_for_tests =
-                    matches!(tokens.next(), Some(TokenTree::Group(group)) if is_for_tests(group.stream()));
+                    matches!(tokens.next(), Some(TokenTree::Group(group)) if is_for_tests(&group.stream()));
                 if is_for_tests {
                     skip_item(&mut tokens);
                 }
@@ -134,7 +134,7 @@ fn end(path: &mut Vec<String>, before: &[String], paths: &mut Vec<Vec<String>>) 
 }
 
 /// Whether an attribute says `cfg(test)`.
-fn is_for_tests(attribute: TokenStream) -> bool {
+fn is_for_tests(attribute: &TokenStream) -> bool {
     let text = attribute.to_string().replace(' ', "");
     text.starts_with("cfg(") && text.contains("test") && !text.contains("not(test")
 }
