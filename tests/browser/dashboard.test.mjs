@@ -170,7 +170,10 @@ test('HTML in an event is text and nothing else', async (t) => {
   await at(page, 'details-close').click();
   for (const name of ['overview', 'history', 'activity', 'metrics']) {
     await at(page, `go-${name}`).click();
-    await at(page, 'view', `[data-view="${name}"]`).getByText('<img src=').first().waitFor({ state: 'attached' });
+    await at(page, 'view', `[data-view="${name}"]`)
+      .getByText('<img src=')
+      .first()
+      .waitFor({ state: 'attached' });
     await isText(name);
   }
   await page.goto(`${monitor.url}/#/session/${encodeURIComponent(evil)}`);
@@ -272,7 +275,27 @@ test('what keeps hooks from keeping events is told, and no longer once it is gon
   const page = await openPage(monitor);
   await at(page, 'spool-problem').waitFor();
   const told = await at(page, 'spool-problem').innerText();
-  assert.match(told, /^Hooks cannot keep events: .*spool is a link or a file, no folder; move it away$/);
+  assert.match(
+    told,
+    /^Hooks cannot keep events: .*spool is a link or a file, no folder; move it away\s+While no monitor answers, what hooks/,
+  );
   rmSync(spool);
   await at(page, 'spool-problem').waitFor({ state: 'detached' });
+});
+
+test('what befell the store is told whole, on a phone too', async (t) => {
+  const monitor = await startMonitor(t);
+  await monitor.post(prompt('s-1', 'prompt here'));
+  const page = await openPage(monitor, { hash: '#/', width: 390 });
+  rmSync(join(monitor.home, 'monitor', 'events.db'));
+  const told = at(page, 'store-trouble');
+  await told.waitFor();
+  assert.match(
+    await told.innerText(),
+    /^Store degraded: its files were removed .* back in .*events\.db; stop the monitor/,
+  );
+  const isWhole = (part) => part.scrollWidth <= part.clientWidth && part.scrollHeight <= part.clientHeight;
+  assert.ok(await told.evaluate(isWhole), 'nothing of it is cut off');
+  assert.match(await at(page, 'system-status').innerText(), /^Store degraded\s/);
+  assert.ok(await at(page, 'system-status').evaluate(isWhole));
 });

@@ -557,7 +557,7 @@ Dashboard accessible at: http://localhost:8765";
             );
             let (first, rest) = page.split_once("\nServer 1:\n").unwrap();
             let said = "Active Servers: 1\n\n✗ Server on port 8765: its store is degraded: database or disk is full\n  \
-                Suggestion: make room on its disk";
+                Suggestion: 'claude-mpm-monitor logs --port 8765' tells more";
             assert!(first.contains(said), "{page}");
             assert!(rest.contains("  - Status: Running (degraded: database or disk is full)\n"), "{page}");
         }

@@ -25,8 +25,8 @@ impl Trouble {
         let store = (!has_store(health)).then(|| Self {
             what: format!("its store is {}", health.store),
             way_out: format!(
-                "make room on its disk and see that its files can be written; \
-                 'claude-mpm-monitor logs --port {port}' tells more"
+                "'claude-mpm-monitor logs --port {port}' tells more; while events are refused, make room on its disk \
+                 and see that its files can be written"
             ),
         });
         let capture = paused(&health.capture).map(|paused| Self {

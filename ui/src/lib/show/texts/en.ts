@@ -79,6 +79,9 @@ export const en = {
     rebuild: (done: number, total: number) =>
       `Reading ${integer(done)} of ${plural(total, 'session', 'sessions')} anew…`,
     rebuildWhy: 'The monitor was updated. The newest come first, and nothing is lost.',
+    storeTrouble: (state: string) => `Store ${state}`,
+    spoolProblem: (problem: string) => `Hooks cannot keep events: ${problem}`,
+    spoolProblemWhy: 'While no monitor answers, what hooks have to tell is lost',
     skewed: (difference: string) => `The clocks of this browser and the monitor differ by ${difference}.`,
   },
 
@@ -101,12 +104,9 @@ export const en = {
         : `${integer(shown)} of ${plural(loaded, 'loaded event', 'loaded events')} shown`,
     loadedTitle: (loaded: number) => `${integer(loaded)} events are loaded in this page`,
     stored: (seq: number) => `newest is #${integer(seq)}`,
-    storeTrouble: (state: string) => `Store ${state}`,
     notSpooled: (count: number) => `${plural(count, 'event', 'events')} could not be spooled`,
     notSpooledTitle:
       'No monitor answered, and the spool or the disk was full, or not to be used: these events are lost',
-    spoolProblem: (problem: string) => `Hooks cannot keep events: ${problem}`,
-    spoolProblemTitle: 'While no monitor answers, what hooks have to tell is lost',
   },
 
   capture: {
@@ -154,6 +154,7 @@ export const en = {
     stored: 'Stored events',
     monitor: 'Monitor',
     allWell: 'All is well',
+    storeDegraded: 'Store degraded',
     notConnected: 'Not connected',
     uptime: (time: string) => `up ${time}`,
     showMore: (count: number) => `Show ${plural(count, 'more session', 'more sessions')}`,

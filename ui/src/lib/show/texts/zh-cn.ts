@@ -75,6 +75,9 @@ export const zhCN: Texts = {
     unstored: (count) => `监视器无法写入存储：此处显示的 ${of(count, '个事件')}会随页面关闭而消失。`,
     rebuild: (done, total) => `正在重新读取会话：${integer(done)} / ${integer(total)}…`,
     rebuildWhy: '监视器已更新。最新的会话先读取，不会丢失任何内容。',
+    storeTrouble: (state) => `存储异常：${state}`,
+    spoolProblem: (problem) => `钩子无法保存事件：${problem}`,
+    spoolProblemWhy: '没有监视器响应时，钩子要报告的内容会丢失',
     skewed: (difference) => `此浏览器与监视器的时钟相差 ${difference}。`,
   },
 
@@ -97,11 +100,8 @@ export const zhCN: Texts = {
         : `显示 ${integer(shown)} / 已加载 ${integer(loaded)}`,
     loadedTitle: (loaded) => `此页面已加载 ${of(loaded, '个事件')}`,
     stored: (seq) => `最新为 #${integer(seq)}`,
-    storeTrouble: (state) => `存储异常：${state}`,
     notSpooled: (count) => `${of(count, '个事件')}未能暂存`,
     notSpooledTitle: '当时没有监视器响应，且暂存区或磁盘已满或无法使用：这些事件已丢失',
-    spoolProblem: (problem) => `钩子无法保存事件：${problem}`,
-    spoolProblemTitle: '没有监视器响应时，钩子要报告的内容会丢失',
   },
 
   capture: {
@@ -145,6 +145,7 @@ export const zhCN: Texts = {
     stored: '已存事件',
     monitor: '监视器',
     allWell: '一切正常',
+    storeDegraded: '存储异常',
     notConnected: '未连接',
     uptime: (time) => `已运行 ${time}`,
     newestOf: (loaded, total) =>
