@@ -104,10 +104,14 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("tls_key", "tests/keys.rs", "the_keys_of_tls_choose_the_certificate"),
     ("socketio_event_names", "tests/keys.rs", "the_names_of_broadcasts_are_those_that_were_chosen"),
     ("connection_timeout", "tests/keys.rs", "who_does_not_say_what_he_wants_is_disconnected_in_time"),
-    ("retention_days", "crates/server/src/store/tests.rs", "events_beyond_their_age_go_and_the_newest_stays"),
+    (
+        "retention_days",
+        "crates/server/src/record/store/tests.rs",
+        "events_beyond_their_age_go_and_the_newest_stays",
+    ),
     (
         "retention_mib",
-        "crates/server/src/store/tests.rs",
+        "crates/server/src/record/store/tests.rs",
         "a_store_beyond_its_size_shrinks_to_it_and_keeps_the_newest",
     ),
     (
@@ -117,7 +121,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ),
     (
         "durability",
-        "crates/server/src/store/tests.rs",
+        "crates/server/src/record/store/tests.rs",
         "durability_decides_whether_a_commit_waits_for_the_disk",
     ),
     ("log_file_path", "crates/cli/tests/command/logs.rs", "a_log_goes_where_the_user_wants_it"),

@@ -144,7 +144,7 @@ fn hooks_that_send_elsewhere_are_named_and_those_that_send_here_are_well() {
 fn a_table_of_prices_that_cannot_be_read_is_named() {
     let desk = Desk::new();
     fs::create_dir_all(desk.home.folder()).unwrap();
-    let shipped = fs::read_to_string("../server/src/transcripts/prices.json").unwrap();
+    let shipped = fs::read_to_string("../server/src/intake/witness/transcripts/prices.json").unwrap();
     fs::write(desk.home.prices(), &shipped).unwrap();
     let reason = "could not read the prices in ";
     assert!(!has_problem(&diagnosed(&desk), reason, ""));
