@@ -109,9 +109,13 @@ struct Desk {
     files: HashMap<String, Vec<Followed>>,
     /// How far files that gave way were read.
     parked: HashMap<PathBuf, Tail>,
+    /// How many files were followed so far.
+    named: u64,
 }
 
 struct Followed {
+    /// Which of all files that were ever followed it is.
+    number: u64,
     tail: Tail,
     origin: Origin,
     /// Until when it is followed without news.
@@ -122,7 +126,7 @@ struct Followed {
 
 impl Desk {
     fn new(prices: Prices) -> Self {
-        Self { teller: Teller::new(prices), files: HashMap::new(), parked: HashMap::new() }
+        Self { teller: Teller::new(prices), files: HashMap::new(), parked: HashMap::new(), named: 0 }
     }
 
     fn has_work(&self) -> bool {
@@ -178,7 +182,8 @@ impl Desk {
         let subagents = origin.agent.is_none().then(|| path.with_extension("").join("subagents"));
         let session = self.files.entry(origin.session.clone()).or_default();
         let tail = self.parked.remove(&path).unwrap_or_else(|| Tail::new(path));
-        session.push(Followed { tail, origin, until, subagents });
+        session.push(Followed { number: self.named, tail, origin, until, subagents });
+        self.named += 1;
     }
 
     /// Lets the file give way that was quiet for longest; `None` when all were heard of later than what wants its place.
@@ -204,9 +209,10 @@ impl Desk {
     fn look(&mut self, now: Instant) -> Vec<String> {
         self.find_subagents();
         let mut events = Vec::new();
-        // Subagents last: what they repeat of the main thread is the main thread's.
+        // Subagents last: what they repeat of the main thread is the main thread's. And what a fork repeats is of the
+        // session that was there before it.
         let mut files: Vec<&mut Followed> = self.files.values_mut().flatten().collect();
-        files.sort_by_key(|file| file.origin.agent.is_some());
+        files.sort_by_key(|file| (file.origin.agent.is_some(), file.number));
         for file in files {
             let mut is_read = false;
             let looked = file.tail.look(|line| {
@@ -260,7 +266,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     /// Reads the recorded transcripts and gives the events.
     fn told() -> Vec<Value> {
@@ -325,6 +331,26 @@ mod tests {
         let agents: Vec<_> =
             of(&told, "transcript.response").iter().filter_map(|event| event["agent_id"].as_str()).collect();
         assert_eq!(agents, ["a1"], "of the subagent only its own");
+    }
+
+    #[test]
+    fn what_forks_repeat_is_of_the_session_that_was_there_before_them() {
+        let folder = tempfile::tempdir().unwrap();
+        let response = json!({"type": "assistant", "uuid": "u1", "requestId": "r1",
+            "timestamp": "2026-08-22T10:00:00.000Z", "message": {"id": "msg_1", "model": "m", "stop_reason": "end_turn",
+            "usage": {"input_tokens": 3, "output_tokens": 5}}});
+        let mut desk = Desk::new(Prices::load(None));
+        let now = Instant::now();
+        for session in ["first", "a", "b", "c", "d", "e", "f", "g"] {
+            let path = folder.path().join(format!("{session}.jsonl"));
+            fs::write(&path, format!("{response}\n")).unwrap();
+            desk.follow(path, Origin { session: session.to_owned(), agent: None }, now + QUIET_MAX);
+        }
+        let mut told = desk.look(now);
+        told.extend(desk.look(now + COMPLETE));
+        let told: Vec<Value> = told.iter().map(|event| serde_json::from_str(event).unwrap()).collect();
+        let used: Vec<_> = of(&told, "transcript.response").iter().map(|told| &told["session_id"]).collect();
+        assert_eq!(used, ["first"]);
     }
 
     #[test]
