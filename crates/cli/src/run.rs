@@ -6,6 +6,7 @@ mod launch;
 mod outbox;
 #[cfg(unix)]
 mod pty;
+mod screen;
 mod tell;
 
 use std::ffi::OsString;

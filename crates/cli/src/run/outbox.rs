@@ -2,11 +2,12 @@
 //! can be stored is left out, and how much that was is told.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, mpsc};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::detect::Detector;
+use super::screen::Screen;
 use super::tell::Session;
 
 /// The most output in one event.
@@ -17,6 +18,9 @@ const WAITING_BYTES_MAX: usize = 1024 * 1024;
 
 /// How long output is gathered before it is sent, so that a screen is a few events and not thousands.
 const GATHER: Duration = Duration::from_millis(50);
+
+/// The pause between two looks at a terminal's screen: a line is told when it has stood for a second and a half.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How long the end of a program may be delayed by what is still to be told.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
@@ -32,11 +36,32 @@ const PAUSE: Duration = Duration::from_millis(200);
 pub(super) enum Stream {
     Out,
     Error,
+    /// Its terminal, of which is told what is left standing.
+    Terminal,
 }
 
 enum Item {
     Event(String),
-    Output { stream: Stream, bytes: Vec<u8>, skipped: u64 },
+    Output {
+        stream: Stream,
+        bytes: Vec<u8>,
+        skipped: u64,
+    },
+    /// The size of its terminal.
+    Size {
+        columns: u16,
+        rows: u16,
+    },
+    /// The terminal has shown all that it will.
+    Over,
+}
+
+/// What the sending thread does next.
+enum Next {
+    Send(Item),
+    /// It is time to look at the screen.
+    Look,
+    End,
 }
 
 #[derive(Default)]
@@ -86,6 +111,18 @@ impl Outbox {
         self.shared.changed.notify_one();
     }
 
+    /// Tells how large the program's terminal is.
+    pub(super) fn resized(&self, columns: u16, rows: u16) {
+        self.shared.lock().items.push_back(Item::Size { columns, rows });
+        self.shared.changed.notify_one();
+    }
+
+    /// Tells what is left on the screen.
+    pub(super) fn over(&self) {
+        self.shared.lock().items.push_back(Item::Over);
+        self.shared.changed.notify_one();
+    }
+
     /// Tells output. Never waits.
     pub(super) fn output(&self, stream: Stream, bytes: &[u8]) {
         let mut waiting = self.shared.lock();
@@ -119,15 +156,18 @@ impl Sender {
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Waiting> {
-        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next thing to tell; output only after it has been gathered for a while. `None` at the end.
-    fn next(&self) -> Option<Item> {
+    /// The next thing to tell, or to look at when it is `due`; output only after it has been gathered for a while.
+    fn next(&self, due: Option<Instant>) -> Next {
         let mut waiting = self.lock();
         loop {
+            if due.is_some_and(|due| due <= Instant::now()) {
+                return Next::Look;
+            }
             match waiting.items.front() {
-                Some(Item::Event(_)) => break,
+                Some(Item::Event(_) | Item::Size { .. } | Item::Over) => break,
                 Some(Item::Output { .. }) if waiting.is_closed || waiting.items.len() > 1 => break,
                 Some(Item::Output { .. }) => {
                     drop(waiting);
@@ -135,57 +175,108 @@ impl Shared {
                     waiting = self.lock();
                     break;
                 }
-                None if waiting.is_closed => return None,
-                None => {
-                    let woken = self.changed.wait(waiting);
-                    waiting = woken.unwrap_or_else(std::sync::PoisonError::into_inner);
-                }
+                None if waiting.is_closed => return Next::End,
+                None => waiting = self.wait(waiting, due),
             }
         }
-        let item = waiting.items.pop_front();
-        if let Some(Item::Output { bytes, .. }) = &item {
+        let Some(item) = waiting.items.pop_front() else { return Next::End };
+        if let Item::Output { bytes, .. } = &item {
             waiting.bytes -= bytes.len();
         }
-        item
+        Next::Send(item)
+    }
+
+    fn wait<'a>(&self, waiting: MutexGuard<'a, Waiting>, due: Option<Instant>) -> MutexGuard<'a, Waiting> {
+        let Some(due) = due else {
+            return self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        };
+        let pause = due.saturating_duration_since(Instant::now());
+        self.changed.wait_timeout(waiting, pause).unwrap_or_else(PoisonError::into_inner).0
     }
 }
 
 fn send_all(shared: &Shared, session: &Session) {
-    let mut texts = [Text::default(), Text::default()];
-    let mut detector = Detector::default();
-    let mut lost = 0;
-    while let Some(item) = shared.next() {
-        match item {
-            Item::Event(event) => {
-                let sent = (0..TRIES).any(|at| {
-                    if at > 0 {
-                        thread::sleep(PAUSE);
-                    }
-                    session.tell(&event).is_ok()
-                });
-                lost += u64::from(!sent);
+    let mut teller = Teller { session, detector: Detector::default(), lost: 0 };
+    let mut texts = [Text::default(), Text::default(), Text::default()];
+    let mut screen = None;
+    let mut due = None;
+    loop {
+        match shared.next(due) {
+            Next::Send(Item::Event(event)) => teller.event(&event),
+            Next::Send(Item::Size { columns, rows }) => {
+                screen.get_or_insert_with(|| Screen::new(columns, rows)).resize(columns, rows);
             }
-            Item::Output { stream, bytes, skipped } => {
+            Next::Send(Item::Output { stream, bytes, skipped }) => {
+                teller.lost += skipped;
                 let length = bytes.len() as u64;
                 let content = texts[stream as usize].push(bytes);
-                let plain = strip_ansi_escapes::strip_str(&content);
-                let name = if stream == Stream::Out { "stdout" } else { "stderr" };
-                let event = session.output(&content, &plain, name, lost + skipped);
-                // One request for what was shown and what it means.
-                let events: Vec<String> = std::iter::once(event)
-                    .chain(
-                        detector
-                            .read(&plain)
-                            .into_iter()
-                            .map(|(kind, data, line)| session.event(kind, data, &line)),
-                    )
-                    .collect();
-                lost = match session.tell(&events.join("\n")) {
-                    Ok(()) => 0,
-                    Err(_) => lost + skipped + length,
-                };
+                match (stream, &mut screen) {
+                    (Stream::Terminal, Some(screen)) => {
+                        screen.feed(&content);
+                        if screen.scrolled_bytes() >= CHUNK_BYTES {
+                            teller.screen(&screen.look());
+                        }
+                    }
+                    (Stream::Error, _) => teller.output("stderr", &content, length),
+                    (Stream::Out | Stream::Terminal, _) => teller.output("stdout", &content, length),
+                }
+                due = due.or_else(|| screen.is_some().then(|| Instant::now() + LOOK));
             }
+            Next::Look => {
+                due = screen.as_mut().and_then(|screen| {
+                    teller.screen(&screen.look());
+                    screen.is_moving().then(|| Instant::now() + LOOK)
+                });
+            }
+            Next::Send(Item::Over) => {
+                if let Some(mut screen) = screen.take() {
+                    teller.screen(&screen.last_look());
+                }
+            }
+            Next::End => return,
         }
+    }
+}
+
+/// Tells the monitor, and counts what it could not tell.
+struct Teller<'a> {
+    session: &'a Session,
+    detector: Detector,
+    /// Bytes of output, or events, since the last output that was told.
+    lost: u64,
+}
+
+impl Teller<'_> {
+    fn event(&mut self, event: &str) {
+        let sent = (0..TRIES).any(|at| {
+            if at > 0 {
+                thread::sleep(PAUSE);
+            }
+            self.session.tell(event).is_ok()
+        });
+        self.lost += u64::from(!sent);
+    }
+
+    /// Tells lines that a screen showed.
+    fn screen(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.output("stdout", text, text.len() as u64);
+        }
+    }
+
+    /// Tells output that took this many bytes.
+    fn output(&mut self, stream: &str, content: &str, length: u64) {
+        let plain = strip_ansi_escapes::strip_str(content);
+        let event = self.session.output(content, &plain, stream, self.lost);
+        let meant = self.detector.read(&plain);
+        // One request for what was shown and what it means.
+        let events: Vec<String> = std::iter::once(event)
+            .chain(meant.into_iter().map(|(kind, data, line)| self.session.event(kind, data, &line)))
+            .collect();
+        self.lost = match self.session.tell(&events.join("\n")) {
+            Ok(()) => 0,
+            Err(_) => self.lost + length,
+        };
     }
 }
 

@@ -32,11 +32,12 @@ pub(super) fn run(
     termios::tcsetattr(&slave, OptionalActions::Now, &modes)
         .context("could not set the program's terminal")?;
     termios::tcsetwinsize(&slave, size).context("could not set the size of the program's terminal")?;
+    outbox.resized(size.ws_col, size.ws_row);
     let mut child = launch.spawn(&mut within(launch, &slave)?)?;
     drop(slave);
     let pid = child.id();
     running(pid);
-    forward_signals(pid, Some(master.try_clone()?))?;
+    forward_signals(pid, Some(Window { terminal: master.try_clone()?, outbox: outbox.clone() }))?;
     let mut raw = Raw::set(modes.clone())?;
     let mut typed = File::from(master.try_clone()?);
     thread::spawn(move || {
@@ -62,12 +63,13 @@ pub(super) fn run(
             Change::Ended => break passed,
             Change::Stopped => {
                 drop(raw);
-                stop_like(program, &master);
+                stop_like(program, &master, outbox);
                 raw = Raw::set(modes.clone())?;
             }
         }
     };
     drop(raw);
+    outbox.over();
     let status = wait(&mut child)?;
     passed.context("could not pass on what the program shows")?;
     Ok((pid, status))
@@ -99,10 +101,10 @@ fn next_change(program: Pid) -> Change {
 
 /// Stops this process as the program stopped, for the shell that waits for us; when the shell continues us, so does the
 /// program.
-fn stop_like(program: Pid, terminal: &File) {
+fn stop_like(program: Pid, terminal: &File, outbox: &Outbox) {
     // What cannot be signalled has gone meanwhile.
     let _ = kill_process(rustix::process::getpid(), Signal::STOP);
-    let _ = resize(terminal);
+    let _ = resize(terminal, outbox);
     let _ = kill_process_group(program, Signal::CONT);
 }
 
@@ -135,7 +137,7 @@ fn pass(mut master: &File, changed: &OwnedFd, outbox: &Outbox) -> io::Result<()>
             Ok(length) => {
                 out.write_all(&buffer[..length])?;
                 out.flush()?;
-                outbox.output(Stream::Out, &buffer[..length]);
+                outbox.output(Stream::Terminal, &buffer[..length]);
             }
         }
     }
@@ -200,15 +202,15 @@ impl Drop for Raw {
 
 /// Hands on to the program what is sent to this process, and to its terminal the size of ours. Without a terminal
 /// of its own the program is in our group, and what the user's terminal sends reaches it without us.
-pub(super) fn forward_signals(pid: u32, terminal: Option<OwnedFd>) -> anyhow::Result<()> {
+pub(super) fn forward_signals(pid: u32, window: Option<Window>) -> anyhow::Result<()> {
     let all = [SIGINT, SIGQUIT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2, SIGWINCH];
     let mut signals = Signals::new(all).context("could not listen for signals")?;
     let program = Pid::from_raw(pid.cast_signed()).context("the program has no pid")?;
     thread::spawn(move || {
         for signal in signals.forever() {
             // A program that has ended gets no more signals.
-            let _ = match (signal, &terminal) {
-                (SIGWINCH, Some(terminal)) => resize(terminal),
+            let _ = match (signal, &window) {
+                (SIGWINCH, Some(window)) => resize(&window.terminal, &window.outbox),
                 (SIGINT | SIGQUIT | SIGWINCH, None) => Ok(()),
                 _ => Signal::from_named_raw(signal).map_or(Ok(()), |signal| kill_process(program, signal)),
             };
@@ -217,6 +219,14 @@ pub(super) fn forward_signals(pid: u32, terminal: Option<OwnedFd>) -> anyhow::Re
     Ok(())
 }
 
-fn resize(terminal: impl AsFd) -> rustix::io::Result<()> {
-    termios::tcsetwinsize(terminal, termios::tcgetwinsize(io::stdin())?)
+/// A program's terminal, and who is told of its size.
+pub(super) struct Window {
+    terminal: OwnedFd,
+    outbox: Outbox,
+}
+
+fn resize(terminal: impl AsFd, outbox: &Outbox) -> rustix::io::Result<()> {
+    let size = termios::tcgetwinsize(io::stdin())?;
+    outbox.resized(size.ws_col, size.ws_row);
+    termios::tcsetwinsize(terminal, size)
 }

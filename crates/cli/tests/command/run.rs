@@ -185,13 +185,41 @@ fn in_a_terminal_a_program_is_the_same_as_without_us() {
     assert_eq!(told.last().unwrap()["payload"]["result"]["code"], 7);
     let outputs: Vec<&Value> = told.iter().filter(|event| event["kind"] == "claude.output").collect();
     let content: String = outputs.iter().map(|event| event["payload"]["content"].as_str().unwrap()).collect();
-    assert_eq!(content, bare.0, "told as it was shown");
-    assert!(outputs.iter().all(|event| !event["summary"].as_str().unwrap().contains('\u{1b}')));
+    let left = "name? Ada\nhello Ada\nwaiting\nresized 30 100\n^Cinterrupted\n";
+    assert_eq!(content, left, "told is what is left on the screen");
     let instance = &told[0]["payload"]["instance_info"];
     assert_eq!(instance["port"], desk.port);
     assert!(
         told.iter().all(|event| event["source"] == "run" && event["session_id"] == told[0]["session_id"])
     );
+}
+
+#[test]
+fn of_a_screen_that_is_drawn_over_and_over_only_what_stays_is_told() {
+    let desk = Desk::new();
+    let (_server, _) = desk.serve("--no-browser", desk.port);
+    // Draws as Claude Code does while it thinks, until the test has seen what stood above it.
+    let program = script(
+        &desk,
+        r#"echo 'I read the code'
+           turn=0
+           while [ ! -e "$HOME/told" ]; do
+             turn=$((turn + 1))
+             printf '\033[2K\r* Thinking %s' $turn
+             sleep 0.02
+           done
+           printf '\033[2K\rI have changed it\n'"#,
+    );
+    let mut terminal = Terminal::start(&desk, &[MONITOR, "run", "--", program.to_str().unwrap()]);
+    let outputs = || {
+        let told = told(&desk).into_iter().filter(|event| event["kind"] == "claude.output");
+        told.map(|event| event["payload"]["content"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert!(wait_for(|| (!outputs().is_empty()).then_some(())).is_some(), "{:?}", terminal.shown());
+    fs::write(desk.path("told"), "").unwrap();
+    assert_eq!(terminal.ended().code(), Some(0));
+    assert!(terminal.shown_whole().contains("Thinking 9"), "each picture is shown");
+    assert_eq!(outputs(), ["I read the code\n", "I have changed it\n"]);
 }
 
 #[test]
