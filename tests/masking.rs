@@ -90,6 +90,20 @@ fn events() -> (Vec<Value>, Vec<String>) {
             "UserPromptSubmit",
             &json!({ "session_id": format!("s-{id}"), "cwd": format!("/home/{folder}/shop"), "prompt": "hi" }),
         ),
+        hook(
+            "PreToolUse",
+            &call("t6", "Bash", bash(format!("rclone config create r s3 secret_access_key {word}"))),
+        ),
+        hook("PreToolUse", &call("t7", "Bash", bash(format!("passwd --stdin bob <<EOF\n{word}\nEOF")))),
+        hook("PreToolUse", &call("t8", "Bash", bash(format!("expect -c 'send \"{word}\\r\"'")))),
+        hook("PreToolUse", &call("t9", "Bash", bash(format!("rsync --password-file=<(echo {word}) a b")))),
+        hook(
+            "PreToolUse",
+            &call("t10", "Bash", bash(format!("restic --password-command 'echo {word}' backup"))),
+        ),
+        hook("PreToolUse", &call("t11", "Bash", bash(format!("/usr/bin/curl -sSubob:{word} https://h")))),
+        hook("UserPromptSubmit", &json!({ "prompt": format!("the secret key is {word}") })),
+        hook("UserPromptSubmit", &json!({ "prompt": format!("<password>{word}</password>") })),
         json!({ "kind": format!("build.{said}"), "session_id": "s-2", "payload": { "message": said } }),
         json!({ "type": format!("deploy.{said}"), "data": { "message": said, "cwd": format!("/home/{folder}") } }),
     ];
@@ -108,6 +122,7 @@ fn monitor(events: &[Value]) -> Monitor {
 #[track_caller]
 fn assert_hidden(place: &str, shown: &str, secrets: &[String]) {
     assert!(shown.contains("[masked]"), "{place} shows what was sent, without the secrets: {shown}");
+    assert!(!shown.contains("[masked]]"), "{place} has nothing beside what is masked: {shown}");
     for secret in secrets {
         // The middle of it, for a line may have been cut.
         let part = &secret[secret.len() / 3..secret.len() * 2 / 3];

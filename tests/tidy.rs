@@ -38,18 +38,6 @@ const CIRCLES: &[(&str, &[&str])] = &[
     ("client", &["ports.rs", "process.rs"]),
     ("hook", &["delivery.rs", "post.rs", "stdin.rs"]),
     ("host", &["key.rs", "settings.rs"]),
-    (
-        "protocol",
-        &[
-            "ingest/facts.rs",
-            "ingest/mod.rs",
-            "ingest/shape.rs",
-            "ingest/summary.rs",
-            "mask.rs",
-            "mask/json.rs",
-        ],
-    ),
-    ("protocol", &["mask/commands.rs", "mask/look.rs", "mask/names.rs", "mask/value.rs"]),
 ];
 
 /// Folders that hold nothing of ours.

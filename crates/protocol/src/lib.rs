@@ -20,6 +20,7 @@ pub mod names;
 pub mod page;
 pub mod paths;
 pub mod project;
+mod raw;
 pub mod runfile;
 pub mod session;
 pub mod spool;

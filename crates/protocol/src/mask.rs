@@ -2,13 +2,17 @@
 //! side of masking; what a program cannot recognise as a secret stays.
 
 mod assigned;
+mod code;
 mod commands;
 mod json;
 mod look;
 mod names;
 mod places;
 mod plain;
+mod printed;
+mod programs;
 mod shapes;
+mod shell;
 mod table;
 mod text;
 mod value;

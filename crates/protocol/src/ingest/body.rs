@@ -1,10 +1,10 @@
 //! One request body into its events: a single JSON value, an array of them, or one a line (NDJSON).
 
-use memchr::memchr2_iter;
 use serde_json::value::RawValue;
 
 use super::Refusal;
 use crate::names::JSON_DEPTH_MAX;
+use crate::raw;
 
 /// What a body holds.
 #[derive(Debug)]
@@ -56,39 +56,11 @@ fn invalid(error: &serde_json::Error) -> Refusal {
 
 /// Refuses nesting that the readers of a payload could not follow.
 fn check_depth(text: &str) -> Result<(), Refusal> {
-    // Most events have fewer brackets than that, and counting them is much quicker than following them.
-    if memchr2_iter(b'{', b'[', text.as_bytes()).nth(JSON_DEPTH_MAX).is_none() {
-        return Ok(());
-    }
-    let mut depth = 0usize;
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'{' | b'[' => {
-                depth += 1;
-                if depth > JSON_DEPTH_MAX {
-                    let message = format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels");
-                    return Err(Refusal::new("too_deep", message));
-                }
-            }
-            b'}' | b']' => depth = depth.saturating_sub(1),
-            b'"' => skip_string(&mut bytes),
-            _ => {}
-        }
+    if raw::is_too_deep(text) {
+        let message = format!("the JSON is nested deeper than {JSON_DEPTH_MAX} levels");
+        return Err(Refusal::new("too_deep", message));
     }
     Ok(())
-}
-
-fn skip_string(bytes: &mut std::str::Bytes<'_>) {
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => return,
-            b'\\' => {
-                bytes.next();
-            }
-            _ => {}
-        }
-    }
 }
 
 #[cfg(test)]

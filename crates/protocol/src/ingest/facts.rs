@@ -3,10 +3,11 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Object, text};
+use super::object::Object;
 use super::summary::{call_line, one_line};
 use crate::detail::{BackgroundTask, FileUse, Todo, TodoStatus};
 use crate::kind::{HookEvent, MpmEvent};
+use crate::raw::text;
 use crate::session::Tokens;
 use crate::{AgentId, Kind, ToolUseId, mask};
 

@@ -15,7 +15,6 @@ use serde_json::value::RawValue;
 pub use body::{Body, split};
 pub use facts::Facts;
 pub use object::Object;
-pub(crate) use object::text;
 
 use crate::kind::HookEvent;
 use crate::{AgentId, EventId, Kind, SessionId, Source, Timestamp, ToolUseId};

@@ -8,6 +8,8 @@ use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::raw::text;
+
 /// Fields after this many are kept in the payload but not looked at. Real payloads have about twenty.
 const FIELDS_MAX: usize = 1000;
 
@@ -75,47 +77,6 @@ impl<'a> Object<'a> {
     /// A field as a JSON value.
     pub fn value(&self, name: &str) -> Option<Value> {
         serde_json::from_str(self.raw(name)?.get()).ok()
-    }
-}
-
-/// The text of a JSON string; `None` for any other value. Half surrogate pairs, which JavaScript can write,
-/// become replacement characters.
-pub(crate) fn text(raw: &RawValue) -> Option<Cow<'_, str>> {
-    let quoted = raw.get();
-    let inner = quoted.strip_prefix('"')?.strip_suffix('"')?;
-    if !inner.contains('\\') {
-        return Some(Cow::Borrowed(inner));
-    }
-    if let Ok(text) = serde_json::from_str::<String>(quoted) {
-        return Some(Cow::Owned(text));
-    }
-    let mut de = serde_json::Deserializer::from_str(quoted);
-    let Lossy(text) = Lossy::deserialize(&mut de).ok()?;
-    Some(Cow::Owned(text))
-}
-
-/// A JSON string read as bytes, then as text with replacements.
-struct Lossy(String);
-
-impl<'de> Deserialize<'de> for Lossy {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Bytes;
-        impl Visitor<'_> for Bytes {
-            type Value = Lossy;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-
-            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Lossy, E> {
-                Ok(Lossy(String::from_utf8_lossy(bytes).into_owned()))
-            }
-
-            fn visit_str<E>(self, text: &str) -> Result<Lossy, E> {
-                Ok(Lossy(text.to_owned()))
-            }
-        }
-        deserializer.deserialize_bytes(Bytes)
     }
 }
 

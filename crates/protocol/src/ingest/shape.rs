@@ -95,7 +95,7 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
 }
 
 fn event_id(raw: &RawValue) -> Result<EventId, Refusal> {
-    let text = super::object::text(raw).unwrap_or_default();
+    let text = crate::raw::text(raw).unwrap_or_default();
     let id = Uuid::try_parse(&text);
     id.map(EventId).map_err(|_| Refusal::new("invalid_id", format!("`id` is no UUID: {}", raw.get())))
 }

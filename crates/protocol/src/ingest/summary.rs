@@ -6,9 +6,10 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::object::{Object, text};
+use super::object::Object;
 use crate::kind::{HookEvent, MpmEvent};
 use crate::names::SUMMARY_BYTES_MAX;
+use crate::raw::text;
 use crate::{Kind, mask};
 
 /// The summary of an event whose details lie in `data`.

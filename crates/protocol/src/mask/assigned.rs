@@ -4,7 +4,8 @@
 use std::ops::Range;
 
 use super::names::Named;
-use super::value::is_secret;
+use super::value::{is_mixed, is_secret};
+use super::{code, printed};
 
 /// Finds the secrets among the values of the names that have these words.
 pub(super) fn find(text: &str, words: &[(usize, usize)], secrets: &mut Vec<Range<usize>>) {
@@ -20,18 +21,20 @@ pub(super) fn find(text: &str, words: &[(usize, usize)], secrets: &mut Vec<Range
         if named == Named::Anything {
             continue;
         }
-        if let Some(value) = value_of(text, &name)
-            && !is_folder(&text[name], &text[value.range.clone()])
-            && is_secret(&text[value.range.clone()], named, value.is_literal)
-        {
+        let Some(value) = value_of(text, &name) else { continue };
+        let is_given = match value.is_quoted {
+            true => {
+                !code::is_prompt(text, &name, &value.range)
+                    && !code::is_substituted(text, &name, &value.range)
+            }
+            false => !code::is_no_value(text, &name, &value.range),
+        };
+        if is_given && is_secret(&text[value.range.clone()], named, value.is_literal) {
             secrets.push(value.range);
+        } else if named > Named::Basic {
+            secrets.extend(printed::instead(text, &value.range));
         }
     }
-}
-
-/// Whether this is the shell's own folder, whose name is that of a password elsewhere.
-fn is_folder(name: &str, value: &str) -> bool {
-    matches!(name, "PWD" | "OLDPWD" | "pwd") && value.starts_with(['/', '~', '.'])
 }
 
 /// The whole name that has this word.
@@ -45,6 +48,7 @@ fn name_at(text: &str, start: usize, end: usize) -> Range<usize> {
 /// A value and whether all of it is text and none of it code.
 struct Value {
     range: Range<usize>,
+    is_quoted: bool,
     is_literal: bool,
 }
 
@@ -63,11 +67,16 @@ fn value_of(text: &str, name: &Range<usize>) -> Option<Value> {
     let rest = &text[name.end..];
     // Also in a namespace.
     let prefix = |c: char| c.is_alphanumeric() || matches!(c, ':' | '_' | '-');
-    if text[..name.start].trim_end_matches(prefix).ends_with('<') {
-        return element(text, name.end);
+    if let Some(before) = text[..name.start].trim_end_matches(prefix).strip_suffix('<') {
+        // Behind a letter it is a type of one: `Vec<Token>`.
+        let is_type = before.ends_with(|c: char| c.is_alphanumeric() || c == ':');
+        return element(text, name.end).filter(|value| !is_type || text[value.range.end..].starts_with("</"));
     }
     let quote = closing_quote(rest);
     let spaced = rest[quote..].trim_start();
+    if let Some(argument) = spaced.strip_prefix(',').filter(|_| quote > 0 && is_first_argument(text, name)) {
+        return argument_at(text, text.len() - argument.trim_start().len());
+    }
     let bare = spaced.strip_prefix([']', ')', '}']).map_or(spaced, str::trim_start);
     let after = |rest: &str| text.len() - rest.len();
     let separators = [":=", "=>", "===", "==", "=", ":", "\u{ff1d}", "\u{ff1a}"];
@@ -94,6 +103,20 @@ fn value_of(text: &str, name: &Range<usize>) -> Option<Value> {
     (is_apart && !value.starts_with('-')).then(|| value_at(text, after(value), Between::Option))?
 }
 
+/// Whether this is the first of what a function is called with.
+fn is_first_argument(text: &str, name: &Range<usize>) -> bool {
+    let before = text[..name.start].strip_suffix(['"', '\'', '`']).unwrap_or_default();
+    before.trim_end_matches('\\').ends_with('(')
+}
+
+/// What a function is called with beside a name: `setItem("token", "…")`. Words are texts for people.
+fn argument_at(text: &str, at: usize) -> Option<Value> {
+    let range = quoted(text, at)?;
+    let given = &text[range.clone()];
+    let is_word = given.contains(char::is_whitespace) || !is_mixed(given) || Named::by(given) > Named::Basic;
+    (!is_word).then_some(Value { range, is_quoted: true, is_literal: true })
+}
+
 /// The length of a quote, with backslashes before it.
 fn closing_quote(rest: &str) -> usize {
     let backslashes = rest.len() - rest.trim_start_matches('\\').len();
@@ -112,10 +135,13 @@ fn element(text: &str, at: usize) -> Option<Value> {
         return None;
     }
     let inside = rest[head + 1..].trim_start();
-    let inside = inside.strip_prefix("<![CDATA[").unwrap_or(inside);
-    let end = inside.find(['<', ']', '\n']).unwrap_or(inside.len());
+    let (inside, end) = match inside.strip_prefix("<![CDATA[") {
+        Some(inside) => (inside, inside.find("]]>")),
+        None => (inside, inside.find(['<', '\n'])),
+    };
+    let value = inside[..end.unwrap_or(inside.len())].trim_end();
     let start = text.len() - inside.len();
-    Some(Value { range: start..start + inside[..end].trim_end().len(), is_literal: true })
+    Some(Value { range: start..start + value.len(), is_quoted: true, is_literal: true })
 }
 
 fn value_at(text: &str, at: usize, between: Between) -> Option<Value> {
@@ -135,9 +161,10 @@ fn value_at(text: &str, at: usize, between: Between) -> Option<Value> {
         }
     }
     Some(match quoted(text, at) {
-        Some(range) => Value { range, is_literal: true },
+        Some(range) => Value { range, is_quoted: true, is_literal: true },
         None => {
-            Value { range: word(text, at)?, is_literal: between == Between::Tight && !looks_called(rest) }
+            let is_literal = between == Between::Tight && !looks_called(rest);
+            Value { range: word(text, at)?, is_quoted: false, is_literal }
         }
     })
 }
@@ -157,14 +184,14 @@ fn block(text: &str, at: usize) -> Option<Value> {
     let indent = body.len() - body.trim_start_matches(' ').len();
     let start = text.len() - body.len() + indent;
     if indent == 0 {
-        return Some(Value { range: word(text, start)?, is_literal: true });
+        return Some(Value { range: word(text, start)?, is_quoted: false, is_literal: true });
     }
     let lines = body.split_inclusive('\n').take_while(|line| {
         line.trim().is_empty() || line.len() - line.trim_start_matches(' ').len() >= indent
     });
     let length: usize = lines.map(str::len).sum();
     let end = start - indent + body[..length].trim_end().len();
-    Some(Value { range: start..end.max(start), is_literal: true })
+    Some(Value { range: start..end.max(start), is_quoted: true, is_literal: true })
 }
 
 /// How long a type is that stands before the `=` of a value: `password: &str = "…"`.
@@ -229,7 +256,8 @@ fn word(text: &str, at: usize) -> Option<Range<usize>> {
             break;
         }
     }
-    let mut value = rest[..end].trim_end_matches([',', ';', ')', '}', ']', '>', '.']);
+    let value = rest[..end].strip_suffix("):").unwrap_or(&rest[..end]);
+    let mut value = value.trim_end_matches([',', ';', ')', '}', ']', '>', '.']);
     // Arguments of a call, or entries of a list.
     if let Some((first, next)) = value.split_once([',', ';'])
         && next.contains('=')

@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 use super::names::Named;
 use super::plain::Plain;
 use super::table::MASKED;
-use super::text::text as mask_text;
+use super::text::{printed as mask_printed, text as mask_text};
 use super::value;
-use crate::ingest;
+use crate::raw;
 
 /// JSON within a text within JSON: so many levels are looked into as JSON, deeper ones as text.
 const NESTED_MAX: usize = 3;
@@ -22,17 +22,26 @@ pub fn json(raw: &RawValue) -> Option<Box<RawValue>> {
 
 /// JSON text with its secrets masked; `None` when there are none.
 fn masked(text: &str, nested: usize) -> Option<String> {
-    if ingest::split(text.as_bytes()).is_err() {
+    if raw::is_too_deep(text) {
         // Nested too deep to be followed.
         return Some(format!("\"{MASKED}\""));
     }
-    let mut walk = Walk { text, at: 0, copied: 0, out: String::new(), nested };
+    let is_kubernetes_secret = is_kubernetes_secret(text);
+    let mut walk = Walk { text, at: 0, copied: 0, out: String::new(), nested, is_kubernetes_secret };
     walk.value(Named::Anything);
     if walk.copied == 0 {
         return None;
     }
     walk.out.push_str(&text[walk.copied..]);
     Some(walk.out)
+}
+
+/// Whether there is `"kind": "Secret"` in it.
+fn is_kubernetes_secret(text: &str) -> bool {
+    memchr::memmem::find_iter(text.as_bytes(), "\"Secret\"").any(|at| {
+        let colon = text[..at].trim_end().strip_suffix(':');
+        colon.is_some_and(|key| key.trim_end().ends_with("\"kind\""))
+    })
 }
 
 /// A walk through valid JSON that copies all but secrets.
@@ -43,6 +52,8 @@ struct Walk<'a> {
     copied: usize,
     out: String,
     nested: usize,
+    /// Whether what is called `data` in it is secret, whatever the names there.
+    is_kubernetes_secret: bool,
 }
 
 impl<'a> Walk<'a> {
@@ -64,7 +75,11 @@ impl<'a> Walk<'a> {
             let key = self.key();
             self.past(b":");
             let by_key = Named::by(&Plain::of(&key).text).max(under);
-            let below = if key == "value" { by_key.max(named) } else { by_key };
+            let below = match key.as_str() {
+                "value" => by_key.max(named),
+                "data" | "stringData" if self.is_kubernetes_secret => by_key.max(Named::Secret),
+                _ => by_key,
+            };
             let start = self.at;
             self.value(below);
             if matches!(key.as_str(), "name" | "key" | "header") {
@@ -107,12 +122,17 @@ impl<'a> Walk<'a> {
         let (start, end) = self.quoted();
         let text = decoded(&self.text[start..end]);
         if under >= Named::Secret || under == Named::Basic && text.as_deref().is_some_and(value::is_basic) {
-            if end - start > 2 {
+            if end - start > 2 && text.as_deref() != Some(MASKED) {
                 self.replace(start, end, MASKED);
             }
             return;
         }
         let Some(text) = text else { return };
+        if under == Named::Command
+            && let Some(masked) = mask_printed(&text)
+        {
+            return self.replace(start, end, &masked);
+        }
         let is_json = self.nested > 0 && text.trim_start().starts_with(['{', '[']);
         if is_json && serde_json::from_str::<&RawValue>(&text).is_ok() {
             if let Some(masked) = masked(&text, self.nested - 1) {
@@ -181,5 +201,5 @@ impl<'a> Walk<'a> {
 /// What a JSON text says.
 fn decoded(quoted: &str) -> Option<String> {
     let raw: &RawValue = serde_json::from_str(quoted).ok()?;
-    ingest::text(raw).map(std::borrow::Cow::into_owned)
+    raw::text(raw).map(std::borrow::Cow::into_owned)
 }

@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 
-use super::commands::{self, Program};
+use super::programs::{Program, programs};
 use super::table::{ABROAD, LAST_WORDS, PAIRS, PLACES, SHAPES, SHAPES_ANYWHERE, WHOLE_WORDS, WORDS};
 
 /// What was seen of a text.
@@ -20,7 +20,7 @@ pub(super) struct Look {
     /// The form of Basic authentication.
     pub basic: bool,
     /// Which of [`PLACES`], as bits.
-    pub places: u64,
+    pub places: u128,
     /// Words of names that something may stand under: where each begins and ends.
     pub names: Vec<(usize, usize)>,
     /// Names of programs.
@@ -62,9 +62,7 @@ static SIGNS: LazyLock<Signs> = LazyLock::new(|| {
     all.extend(SHAPES.iter().map(|(start, _)| ((*start).to_owned(), Sign::Shape)));
     all.extend(SHAPES_ANYWHERE.iter().map(|(part, _)| ((*part).to_owned(), Sign::ShapeAnywhere)));
     all.extend(stems().into_iter().map(|stem| (stem, Sign::Name)));
-    all.extend(
-        commands::programs().enumerate().map(|(index, program)| (program.to_owned(), Sign::Program(index))),
-    );
+    all.extend(programs().enumerate().map(|(index, program)| (program.to_owned(), Sign::Program(index))));
     for (place, (parts, _)) in PLACES.iter().enumerate() {
         all.extend(parts.split('|').map(|part| (part.to_owned(), Sign::Place(place))));
     }
@@ -146,9 +144,14 @@ fn may_name(bytes: &[u8], start: usize, end: usize) -> bool {
     if after.is_some_and(|byte| matches!(byte, b':' | b'=' | b'>' | 0xef)) {
         return true;
     }
-    // An option, or a tag.
     let length = bytes[..start].iter().rev().take_while(|byte| is_name(byte)).count();
     let first = start - length;
+    // What a function is called with.
+    if after == Some(&b',') && rest[0] != b' ' {
+        let before = bytes[..first].iter().rev().find(|byte| !matches!(byte, b'\\' | b'"' | b'\'' | b'`'));
+        return before == Some(&b'(') || bytes[first..end].starts_with(b"-");
+    }
+    // An option, or a tag.
     bytes[first..end].starts_with(b"-") || first > 0 && matches!(bytes[first - 1], b'<' | b':')
 }
 

@@ -2,7 +2,7 @@
 //! `password_file`.
 
 use super::look::may_be_secret;
-use super::table::{ABOUT, ABOUT_FIRST, ABROAD, LAST_WORDS, PAIRS, WHOLE_WORDS, WORDS};
+use super::table::{ABOUT, ABOUT_FIRST, ABROAD, COMMANDS_OF, LAST_WORDS, PAIRS, WHOLE_WORDS, WORDS};
 
 /// What stands under a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +11,8 @@ pub(super) enum Named {
     Anything,
     /// A secret if it is a user and a password in base64.
     Basic,
+    /// A command that prints a secret, or a file that has one.
+    Command,
     /// A secret if it is a text.
     Secret,
     /// A secret, whatever it is: counts of tokens are none, but numbers are passwords.
@@ -31,6 +33,11 @@ impl Named {
         if last == "auth" && words.len() == 1 {
             return if name.starts_with('_') { Self::Secret } else { Self::Basic };
         }
+        if let Some(printed) = COMMANDS_OF.iter().find_map(|end| name_of_printed(name, end))
+            && (Self::by(printed) >= Self::Secret || printed.to_ascii_lowercase().ends_with("key"))
+        {
+            return Self::Command;
+        }
         if ABOUT.contains(&last) || words.len() > 1 && ABOUT_FIRST.contains(&words[0].as_str()) {
             return Self::Anything;
         }
@@ -44,6 +51,13 @@ impl Named {
             true => Self::Secret,
         }
     }
+}
+
+/// The name of what is printed by what has this name: `password` of `password-command`.
+fn name_of_printed<'a>(name: &'a str, end: &str) -> Option<&'a str> {
+    let length = name.len().checked_sub(end.len())?;
+    let is_end = name.get(length..).is_some_and(|last| last.eq_ignore_ascii_case(end));
+    is_end.then(|| name[..length].trim_end_matches(['-', '_', '.', ' ']))
 }
 
 fn is_word(word: &str) -> bool {
@@ -65,7 +79,7 @@ fn is_abroad(name: &str) -> bool {
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.
-fn words(name: &str) -> Vec<String> {
+pub(super) fn words(name: &str) -> Vec<String> {
     let mut words: Vec<String> = Vec::new();
     let mut was_lower = false;
     let mut is_open = false;
@@ -130,7 +144,6 @@ mod tests {
             "tokenizer",
             "token_count",
             "token_type",
-            "password_file",
             "secret_name",
             "key",
             "public_key",
@@ -153,6 +166,11 @@ mod tests {
         }
         for name in others {
             assert_eq!(Named::by(name), Named::Anything, "{name}");
+        }
+        for name in
+            ["password-command", "RESTIC_PASSWORD_COMMAND", "BORG_PASSCOMMAND", "password_file", "PassCmd"]
+        {
+            assert_eq!(Named::by(name), Named::Command, "{name}");
         }
         assert_eq!(Named::by("auth"), Named::Basic);
         assert_eq!((Named::by("DB_PASSWORD"), Named::by("api_token")), (Named::Password, Named::Secret));

@@ -7,7 +7,7 @@ use regex::Regex;
 
 use super::names::Named;
 use super::table::{PLACES, compiled};
-use super::value::{is_basic, is_reference, is_secret};
+use super::value::{is_basic, is_mixed, is_random, is_reference, is_secret};
 
 /// The shortest that is taken for a token where a URL names a user.
 const TOKEN_CHARS_MIN: usize = 20;
@@ -19,16 +19,16 @@ static BASIC: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?i)(?-u:\b)basic\s+(?P<s>[A-Za-z0-9_+/-]{6,}=*)"));
 
 /// Finds those of these places.
-pub(super) fn find(text: &str, places: u64, secrets: &mut Vec<Range<usize>>) {
+pub(super) fn find(text: &str, places: u128, secrets: &mut Vec<Range<usize>>) {
     for (place, pattern) in PATTERNS.iter().enumerate().filter(|(place, _)| places >> place & 1 == 1) {
         let pattern = pattern.get_or_init(|| compiled(PLACES[place].1));
         for found in pattern.captures_iter(text) {
-            let Some(secret) = found.name("s") else { continue };
             let named = found.name("name").map_or(Named::Secret, |name| Named::by(name.as_str()));
-            let is_token = PLACES[place].0 != "bearer" || is_mixed(secret.as_str());
-            if is_token && is_secret(secret.as_str(), named, true) {
-                secrets.push(secret.range());
-            }
+            let word = found.name("word").filter(|word| is_random(word.as_str()));
+            let mixed = found.name("mixed").filter(|token| is_mixed(token.as_str()));
+            let secret = found.name("s").or(word).or(mixed);
+            let secret = secret.filter(|secret| is_secret(secret.as_str(), named, true));
+            secrets.extend(secret.or(found.name("digits")).map(|secret| secret.range()));
         }
     }
 }
@@ -68,11 +68,4 @@ fn userinfo(url: &str) -> Option<Range<usize>> {
     let digits = password.len() - password.trim_start_matches(|c: char| c.is_ascii_digit()).len();
     let is_port = digits > 0 && password[digits..].starts_with(['/', '?', '#']);
     (!is_port && !password.is_empty()).then_some(colon + 1..end)
-}
-
-/// Whether it is no word: it has digits, or capitals within.
-fn is_mixed(text: &str) -> bool {
-    text.bytes().any(|byte| byte.is_ascii_digit())
-        || text.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
-            && text.bytes().any(|byte| byte.is_ascii_lowercase())
 }

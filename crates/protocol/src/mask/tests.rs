@@ -215,6 +215,11 @@ fn masking_twice_changes_nothing_more() {
     assert!(!once.get().contains(FILL));
     let twice = super::json(&once).map_or_else(|| once.get().to_owned(), |masked| masked.get().to_owned());
     assert_eq!(twice, once.get());
+    for case in cases("secrets.txt") {
+        assert_eq!(text(&case.expected), case.expected, "{}", case.given);
+        let once = RawValue::from_string(masked(&json!({ "out": case.given }))).expect("JSON");
+        assert_eq!(super::json(&once).map(|masked| masked.get().to_owned()), None, "{once}");
+    }
 }
 
 /// What became of the cases that did not become what was expected.

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::plain::Plain;
 use super::table::MASKED;
-use super::{assigned, commands, look, places, shapes};
+use super::{assigned, commands, look, places, printed, shapes};
 
 /// A text with its secrets masked.
 pub fn text(text: &str) -> Cow<'_, str> {
@@ -14,6 +14,17 @@ pub fn text(text: &str) -> Cow<'_, str> {
     if secrets.is_empty() {
         return Cow::Borrowed(text);
     }
+    Cow::Owned(without(text, &plain, secrets))
+}
+
+/// A command with what it prints masked; `None` when it prints nothing that it was given.
+pub(super) fn printed(command: &str) -> Option<String> {
+    let plain = Plain::of(command);
+    let printed = apart(printed::instead(&plain.text, &(0..plain.text.len())), &plain.text);
+    (!printed.is_empty()).then(|| without(command, &plain, printed))
+}
+
+fn without(text: &str, plain: &Plain<'_>, secrets: Vec<Range<usize>>) -> String {
     let mut out = String::with_capacity(text.len());
     let mut copied = 0;
     for secret in secrets {
@@ -23,7 +34,7 @@ pub fn text(text: &str) -> Cow<'_, str> {
         copied = original.end;
     }
     out.push_str(&text[copied..]);
-    Cow::Owned(out)
+    out
 }
 
 /// Where the secrets of a text are, in order and apart.

@@ -1,7 +1,7 @@
 //! What stands where a secret would: whether it is one, or says where one is, of which type, or that there is none.
 
 use super::names::Named;
-use super::table::{MASKED, NO_SECRETS};
+use super::table::{MASKED, NO_SECRETS, TERMS};
 
 /// Beginnings of what names a place for a secret in code and in templates.
 const REFERENCES: &[&str] = &[
@@ -23,7 +23,20 @@ const REFERENCES: &[&str] = &[
     "op://",
     "keyring:",
     "file://",
+    "form.",
+    "props.",
+    "params.",
+    "req.",
+    "request.",
+    "id=",
+    "type=",
 ];
+
+/// The shortest word of a sentence that is taken for a secret by its digits.
+const RANDOM_CHARS_MIN: usize = 6;
+
+/// The shortest that is taken for one by its capitals: names in code have some too.
+const MIXED_CHARS_MIN: usize = 20;
 
 /// The shortest text that is taken for a secret. A password may be shorter.
 const CHARS_MIN: usize = 3;
@@ -40,7 +53,7 @@ pub(super) fn is_secret(value: &str, named: Named, is_quoted: bool) -> bool {
         return false;
     }
     match named {
-        Named::Anything => false,
+        Named::Anything | Named::Command => false,
         Named::Basic => is_basic(value),
         Named::Secret => value.parse::<f64>().is_err(),
         Named::Password => true,
@@ -68,6 +81,34 @@ fn is_code(value: &str) -> bool {
     let last = value.rsplit(['.', ':', '>']).next().unwrap_or(value);
     let is_path = name.is_empty() && last.len() < value.len() && Named::by(last) >= Named::Secret;
     is_path || value.starts_with(['(', '[', '{', '<', ':', '|']) || name.starts_with(['(', '[', '{', '<'])
+}
+
+/// Whether it is no word: it has digits, or capitals within.
+pub(super) fn is_mixed(text: &str) -> bool {
+    text.bytes().any(|byte| byte.is_ascii_digit())
+        || text.bytes().skip(1).any(|byte| byte.is_ascii_uppercase())
+            && text.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
+/// Whether a word of a sentence is none of the language: neither a term, a version, a measure nor a name in code.
+pub(super) fn is_random(word: &str) -> bool {
+    let word = word.trim_end_matches(['.', ',', ';', ':', '!', '?', ')', '/']);
+    let first = word.split(['-', '_', '.', ':', '/', '+']).next().unwrap_or_default().to_lowercase();
+    let is_term = TERMS.contains(&first.as_str()) || NO_SECRETS.contains(&first.as_str());
+    let has_digit = word.bytes().any(|byte| byte.is_ascii_digit());
+    let letters = word.bytes().filter(u8::is_ascii_alphabetic).count();
+    let is_measure = word.trim_start_matches(|c: char| c.is_ascii_digit() || ".,:x-".contains(c)).len() <= 3;
+    let is_version =
+        word.strip_prefix('v').is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()));
+    match has_digit {
+        true => word.len() >= RANDOM_CHARS_MIN && letters >= 2 && !is_term && !is_measure && !is_version,
+        false => {
+            let is_long = word.len() >= MIXED_CHARS_MIN && is_mixed(word) && !is_term;
+            is_long
+                && word.bytes().all(|byte| byte.is_ascii_alphanumeric())
+                && Named::by(word) == Named::Anything
+        }
+    }
 }
 
 /// Whether this is `user:password` in base64, as Basic authentication has it.
