@@ -59,7 +59,7 @@ impl Error {
     pub fn way_out(&self) -> Option<&'static str> {
         Some(match self {
             Self::NoVersion(_) => {
-                "install Claude Code, or name its version: claude-mpm-monitor hooks install --claude-version 2.1.240"
+                "install Claude Code or put it on your PATH, or name its version, which 'claude --version' prints: claude-mpm-monitor hooks install --claude-version 2.1.240"
             }
             Self::TooOld(_) => "update Claude Code",
             Self::Invalid { .. } | Self::NotText(_) => "correct the file; nothing was changed",

@@ -49,11 +49,23 @@ impl FromStr for Version {
     }
 }
 
+/// Folders of a user's home where installers and package managers put `claude`. A program that no shell has started
+/// often has a path without them.
+const USUAL: &[&str] = &[
+    ".local/bin",
+    ".claude/local",
+    ".npm-global/bin",
+    ".bun/bin",
+    ".volta/bin",
+    ".asdf/shims",
+    ".local/share/mise/shims",
+];
+
 /// The `claude` executable: on the path, else where its installers put it.
 pub fn find(var: &dyn Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let path = var("PATH").unwrap_or_default();
     let home = var("HOME").or_else(|| var("USERPROFILE")).map(PathBuf::from);
-    let usual = home.into_iter().flat_map(|home| [home.join(".local/bin"), home.join(".claude/local")]);
+    let usual = home.into_iter().flat_map(|home| USUAL.iter().map(move |folder| home.join(folder)));
     let names: &[&str] = if cfg!(windows) { &["claude.exe", "claude.cmd"] } else { &["claude"] };
     let folders = std::env::split_paths(&path).chain(usual);
     folders

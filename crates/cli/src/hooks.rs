@@ -51,7 +51,7 @@ impl Desk {
 
     fn install(&self, install: &HooksInstall, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
         let settings = self.setup.settings(install.project.as_deref());
-        let version = install.claude_version.map_or_else(|| self.setup.version(), Ok)?;
+        let version = self.version(install.claude_version)?;
         let registrations = self.setup.registrations(version, &settings, &install.with)?;
         if install.dry_run {
             show(&self.setup.plan_install(&settings, &registrations)?, context);
@@ -102,13 +102,15 @@ impl Desk {
         Ok(Exit::Done)
     }
 
-    fn look(&self, project: Option<&Path>, version: Option<Version>) -> Look {
-        let version = version.or_else(|| self.setup.version().ok());
-        self.setup.look(project.unwrap_or(&self.here), version)
+    /// The version that was named, else that of the Claude Code that is found.
+    fn version(&self, named: Option<Version>) -> Result<Version, claude::Error> {
+        named.map_or_else(|| self.setup.version(), Ok)
     }
 
     fn status(&self, status: &HooksStatus, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-        let report = self.look(status.project.as_deref(), status.claude_version).report;
+        let version = self.version(status.claude_version);
+        let folder = status.project.as_deref().unwrap_or(&self.here);
+        let report = self.setup.look(folder, version.as_ref().ok().copied()).report;
         let exit = if report.is_working { Exit::Done } else { Exit::Failed };
         if status.json {
             context.terminal.say(serde_json::to_string_pretty(&report)?);
@@ -119,8 +121,13 @@ impl Desk {
             (true, false) => "Hooks do not work",
             (false, false) => "Hooks are not installed; run 'claude-mpm-monitor hooks install'",
         });
-        let version = report.claude_version.as_deref().unwrap_or("not found");
-        context.terminal.say(format_args!("  - Claude Code: {version}"));
+        context.terminal.say(match version {
+            Ok(version) => format!("  - Claude Code: {version}"),
+            Err(claude::Error::NoVersion(reason)) => {
+                format!("  - Claude Code: version not known: {reason}; name it with --claude-version")
+            }
+            Err(error) => format!("  - Claude Code: {error}"),
+        });
         for file in report.files.iter().filter(|file| file.exists) {
             let (scope, path) = (file.scope.as_str(), file.path.display());
             let count = file.events.len();
@@ -144,7 +151,7 @@ impl Desk {
 
     fn test(&self, test: &HooksTest, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
         let folder = test.project.as_deref().unwrap_or(&self.here);
-        let Look { report, commands, .. } = self.look(Some(folder), test.claude_version);
+        let Look { report, commands, .. } = self.setup.look(folder, self.version(test.claude_version).ok());
         if commands.is_empty() {
             context.terminal.error("no hooks are installed", Some("run 'claude-mpm-monitor hooks install'"));
             return Ok(Exit::Failed);

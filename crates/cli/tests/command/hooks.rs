@@ -186,6 +186,36 @@ fn what_is_wrong_is_said_with_the_way_out_and_nothing_is_written() {
 }
 
 #[test]
+fn without_claude_on_the_path_its_version_can_be_named_and_what_is_installed_says_that_it_is_not_known() {
+    let claude = Claude::new("2.1.240", None);
+    let program = claude.desk.path("bin/claude");
+    let elsewhere = claude.desk.path("user/.volta/bin");
+    fs::create_dir_all(&elsewhere).unwrap();
+    fs::rename(&program, elsewhere.join("claude")).unwrap();
+    assert!(
+        claude.ok("hooks install --dry-run").contains("claude-mpm-hook"),
+        "it is found where it usually is"
+    );
+    fs::remove_file(elsewhere.join("claude")).unwrap();
+    for line in ["hooks install --dry-run", "hooks install"] {
+        let ran = claude.run(line);
+        assert_eq!((ran.code, ran.out.as_str()), (Some(1), ""), "{ran:?}");
+        assert!(
+            ran.err.contains("claude is not on your PATH") && ran.err.contains("--claude-version"),
+            "{ran:?}"
+        );
+    }
+    assert!(claude.text().is_none(), "nothing was written");
+    assert!(claude.ok("hooks install --dry-run --claude-version 2.1.240").contains("claude-mpm-hook"));
+    claude.ok("hooks install --claude-version 2.1.240");
+    let status = claude.ok("hooks status");
+    let unknown =
+        "  - Claude Code: version not known: claude is not on your PATH; name it with --claude-version\n";
+    assert!(status.starts_with(&format!("Hooks are installed\n{unknown}")), "{status}");
+    assert!(claude.ok("hooks status --claude-version 2.1.240").contains("  - Claude Code: 2.1.240\n"));
+}
+
+#[test]
 fn a_project_can_have_hooks_of_its_own_and_an_uninstall_finds_them() {
     let claude = Claude::new("2.1.240", None);
     let project = claude.desk.path("shop");
