@@ -9,6 +9,9 @@ use crate::Exit;
 use crate::args::TokenOrder;
 use crate::context::Context;
 
+/// What a link lacks for another machine, with the space behind it.
+const ELSEWHERE: &str = "From another machine, use this one's name in place of localhost. ";
+
 pub(crate) fn run(order: &TokenOrder, json: bool, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     if json {
         context.terminal.speak_json();
@@ -54,6 +57,9 @@ fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit
         let link = login_link(&context.home, runfile)?;
         context.terminal.say(link);
     }
+    if asking.iter().any(|runfile| !runfile.is_for_this_machine()) {
+        context.terminal.complain(ELSEWHERE.trim_end());
+    }
     if asking.is_empty() {
         let urls: Vec<_> = running.iter().map(page).collect();
         context.terminal.say(format_args!("No login is needed: open {}", urls.join(" or ")));
@@ -90,13 +96,18 @@ pub(crate) fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
         return;
     }
     match login_link(&context.home, runfile) {
-        Ok(link) => context.terminal.say(format_args!(
-            "\nEverybody needs the token of this monitor. This link logs one browser in, within ten minutes:\n  {link}\n\
-             From another machine, use this one's name in place of localhost. More links: claude-mpm-monitor token link"
-        )),
-        Err(error) => context.terminal.complain(format_args!("Warning: no login link could be made: {error}")),
+        Ok(link) => {
+            let elsewhere = if runfile.is_for_this_machine() { "" } else { ELSEWHERE };
+            context.terminal.say(format_args!(
+                "\nEverybody needs the token of this monitor. This link logs one browser in, within ten minutes:\n  \
+                 {link}\n{elsewhere}More links: claude-mpm-monitor token link"
+            ));
+        }
+        Err(error) => {
+            context.terminal.complain(format_args!("Warning: no login link could be made: {error}"));
+        }
     }
-    if access.tls_fingerprint.is_none() {
+    if access.tls_fingerprint.is_none() && !runfile.is_for_this_machine() {
         context.terminal.complain(
             "Warning: connections from other machines are not encrypted; --tls does it, and so does a proxy in front.",
         );

@@ -77,7 +77,8 @@ fn is_destination(host: &str) -> bool {
     !host.is_empty() && host.parse::<IpAddr>().map_or_else(|_| is_name(), |ip| !ip.is_unspecified())
 }
 
-fn is_loopback(host: &str) -> bool {
+/// Whether only this machine reaches what listens there.
+pub(crate) fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")
         || host.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

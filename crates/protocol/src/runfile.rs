@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Address, Timestamp};
+use crate::{Address, Timestamp, address};
 
 /// `monitor/run/<port>.json`, mode 0600. A hint, never a proof: who holds the lock beside it is alive, and
 /// `/health` with the same `server_id` says that it serves.
@@ -48,6 +48,11 @@ impl Runfile {
     /// Where a program on this machine reaches the server.
     pub fn address(&self) -> Address {
         Address::at(&self.host, self.port)
+    }
+
+    /// Whether no other machine can reach it.
+    pub fn is_for_this_machine(&self) -> bool {
+        address::is_loopback(&self.host)
     }
 
     /// Whether an address that somebody named is the server's: its port on this machine, or on the very host that it

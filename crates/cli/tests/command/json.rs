@@ -64,6 +64,23 @@ fn a_start_that_asks_for_the_token_answers_with_a_login_link() {
 }
 
 #[test]
+fn other_machines_are_spoken_of_only_where_they_can_come() {
+    let desk = Desk::new();
+    desk.configure(r#"{ "require_token": true }"#);
+    for (host, is_open) in [("localhost", false), ("127.0.0.1", false), ("0.0.0.0", true)] {
+        let started = desk.run(&format!("start --host {host}"));
+        assert_eq!(started.code, Some(0), "{started:?}");
+        assert!(started.out.contains("Everybody needs the token of this monitor."), "{started:?}");
+        assert_eq!(started.out.contains("From another machine"), is_open, "{started:?}");
+        assert_eq!(started.err.contains("not encrypted"), is_open, "{started:?}");
+        let link = desk.run("token link");
+        assert_eq!(link.out.lines().count(), 1, "nothing but the link, for scripts: {link:?}");
+        assert_eq!(link.err.contains("From another machine"), is_open, "{link:?}");
+        assert_eq!(desk.run("stop").code, Some(0));
+    }
+}
+
+#[test]
 fn stop_answers_with_what_became_of_each() {
     let desk = Desk::new();
     let other = free_port();
