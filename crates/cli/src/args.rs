@@ -15,8 +15,8 @@ use crate::service::args::Service;
 
 /// Watch Claude Code sessions live.
 ///
-/// Without a verb: serve on port 8765 (or the configured one) in this terminal and open the dashboard. If the
-/// monitor already runs, open that one.
+/// Without a verb: serve on port 8765 (or the configured one) in this terminal and open the dashboard; with the desktop
+/// app installed and a display, open the app instead. If the monitor already runs, open that one.
 #[derive(Debug, Parser)]
 #[command(name = "claude-mpm-monitor", version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
@@ -165,11 +165,11 @@ fn grouped(command: &clap::Command) -> String {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenOrder {
-    /// Print the token, for programs on other machines
+    /// Print the token that programs on other machines send; it is made where there is none yet
     Show,
     /// Replace the token: who has the old one is disconnected and refused
     Rotate,
-    /// Print a link that logs one browser in, within ten minutes
+    /// Print a link that logs one browser in, once and within ten minutes, or the address where no login is needed
     Link {
         /// Port of the monitor [default: all of yours that ask for the token]
         #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
@@ -369,7 +369,7 @@ pub(crate) struct Health {
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) port: Option<u16>,
     /// Connect to the WebSocket API as well, and subscribe to it; a port here means the same as with --port
-    #[arg(long, value_name = "PORT", conflicts_with = "port", value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) websocket: Option<Option<u16>>,
     /// Print a JSON array for programs
     #[arg(long)]
@@ -619,7 +619,7 @@ pub(crate) struct HooksInstall {
     /// hook returns), Setup, FileChanged=NAME|NAME. Later installs keep it
     #[arg(long, value_name = "EVENT")]
     pub(crate) with: Vec<Extra>,
-    /// The version of Claude Code [default: ask it]
+    /// The version of Claude Code, such as 2.1.240; needed where no `claude` is on the PATH [default: ask it]
     #[arg(long, value_name = "VERSION")]
     pub(crate) claude_version: Option<claude::Version>,
     /// Only print what would change

@@ -15,7 +15,15 @@ use crate::trouble::{Trouble, has_store};
 use crate::units::duration;
 
 pub(crate) fn run(health: &args::Health, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
-    let port = health.port.or(health.websocket.flatten());
+    let port = match (health.port, health.websocket.flatten()) {
+        (Some(port), Some(other)) if port != other => {
+            let error = format!("--port {port} and --websocket {other} name two monitors");
+            let way_out = format!("leave out one of them: --port {port} --websocket");
+            context.terminal.error(error, Some(&way_out));
+            return Ok(Exit::Usage);
+        }
+        (port, other) => port.or(other),
+    };
     let Found { servers, strays, .. } = Found::look(port, context)?;
     let examined: Vec<Examined<'_>> = servers
         .iter()

@@ -198,7 +198,12 @@ fn health_says_whether_each_monitor_is_well() {
     let json: serde_json::Value = serde_json::from_str(&desk.run("health --json").out).unwrap();
     assert_eq!((&json[0]["healthy"], &json[0]["health"]["pid"]), (&true.into(), &server.pid().into()));
     let said = format!("✓ WebSocket API at ws://localhost:{port}/ws takes clients (");
-    for line in ["health --websocket".to_owned(), format!("health --websocket {port}")] {
+    for line in [
+        "health --websocket".to_owned(),
+        format!("health --websocket {port}"),
+        format!("health --websocket --port {port}"),
+        format!("health --port {port} --websocket {port}"),
+    ] {
         let well = desk.run(&line);
         assert_eq!(well.code, Some(0), "{well:?}");
         assert!(well.out.lines().nth(1).is_some_and(|line| line.starts_with(&said)), "{well:?}");
@@ -207,6 +212,12 @@ fn health_says_whether_each_monitor_is_well() {
     assert_eq!(json[0]["websocket"]["claude_status"], "stopped", "no session runs: {json}");
     let elsewhere = desk.run(&format!("health --websocket {}", free_port()));
     assert_eq!(elsewhere.code, Some(3), "{elsewhere:?}");
+    let both = desk.run(&format!("health --port {port} --websocket {}", free_port()));
+    assert_eq!((both.code, both.out.as_str()), (Some(2), ""), "{both:?}");
+    assert!(
+        both.err.contains(&format!("Suggestion: leave out one of them: --port {port} --websocket\n")),
+        "{both:?}"
+    );
     server.signal(rustix::process::Signal::STOP);
     let ill = desk.run("health --websocket");
     server.signal(rustix::process::Signal::CONT);
