@@ -3,11 +3,13 @@
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 use std::time::SystemTime;
 
 use e2e::{output, repository};
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// Makes a package like that of the pinned Node.js, which says its version, and prints its SHA-256.
 const PACKAGE: &str = r##"
@@ -87,12 +89,17 @@ impl Machine {
     }
 
     fn set_up_with(&self, path: &[&Path]) -> Output {
+        output(&mut self.command(path), b"")
+    }
+
+    fn command(&self, path: &[&Path]) -> Command {
         let path: Vec<_> = path.iter().map(|folder| folder.to_str().expect("text")).collect();
         let mut set_up = Command::new(self.path("scripts/setup"));
         set_up.arg("run").env("PATH", path.join(":")).env("HOME", self.0.path());
         // The only index there is.
         set_up.env("PIP_CONFIG_FILE", "/dev/null").env("PIP_NO_INDEX", "1");
-        output(set_up.env("PIP_FIND_LINKS", self.path("index")), b"")
+        set_up.env("PIP_FIND_LINKS", self.path("index"));
+        set_up
     }
 
     /// What a program says that set-up has brought.
@@ -152,6 +159,36 @@ fn a_node_that_is_not_the_pinned_one_is_refused_and_nothing_of_it_stays() {
     // Somebody follows the advice.
     machine.has("node", "echo v20.19.0");
     assert_eq!(succeeded(&machine.set_up()), NOTHING_MISSING);
+}
+
+#[test]
+fn what_a_set_up_leaves_that_is_killed_while_it_brings_node_goes_with_the_next() {
+    let machine = Machine::new();
+    machine.has("node", "echo v18.20.4");
+    machine.pins_node("24.1.0", None);
+    let reached = machine.path("reached");
+    assert!(output(Command::new("mkfifo").arg(&reached), b"").status.success());
+    // Makes an environment whose Python says that it was reached, and gets no further.
+    let stands_still = format!(
+        "mkdir -p \"$3/bin\" && printf '#!/bin/sh\\necho here >{}\\nexec sleep 600\\n' >\"$3/bin/python\" && chmod +x \"$3/bin/python\"",
+        reached.display()
+    );
+    machine.has("python3", &format!("if [ \"$1\" = -c ]; then exit 0; fi\n{stands_still}"));
+    let mut set_up =
+        machine.command(&[&machine.path("bin"), Path::new(&std::env::var_os("PATH").expect("a PATH"))]);
+    let mut set_up = set_up.process_group(0).stdout(Stdio::null()).spawn().expect("it starts");
+    assert_eq!(fs::read_to_string(&reached).expect("a pipe"), "here\n");
+    let group = Pid::from_raw(set_up.id().cast_signed()).expect("a pid");
+    kill_process_group(group, Signal::KILL).expect("it is ours");
+    set_up.wait().expect("it has ended");
+    assert!(machine.path(".tools/new").exists(), "it was in the middle of it");
+    fs::remove_file(machine.path("bin/python3")).expect("it was there");
+    succeeded(&machine.set_up());
+    assert_eq!(machine.brought("node"), "v24.1.0\n");
+    // Also where nothing is to be brought any more.
+    fs::create_dir_all(machine.path(".tools/new/venv")).expect("a folder can be made");
+    assert_eq!(succeeded(&machine.set_up()), NOTHING_MISSING);
+    assert!(!machine.path(".tools/new").exists(), "nothing half made stays");
 }
 
 #[test]

@@ -67,6 +67,7 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> Result<(), Error> {
     if existing.as_ref().is_some_and(|metadata| metadata.permissions().readonly()) {
         return Err(Error::ReadOnly(target));
     }
+    sweep_beside(&target);
     let written = private::draft(&target).and_then(|mut draft| {
         draft.write_all(text)?;
         if let Some(metadata) = existing {
@@ -81,11 +82,20 @@ pub(crate) fn write(path: &Path, text: &[u8]) -> Result<(), Error> {
 
 /// Replaces a file of ours in the home, or makes it; what stands in its place is replaced, and a link not followed.
 pub(crate) fn write_own(path: &Path, content: &[u8]) -> Result<(), Error> {
+    sweep_beside(path);
     private::replace(path, content).map_err(Error::io("write", path))
+}
+
+/// Takes away what a change that was cut off left beside a file.
+fn sweep_beside(path: &Path) {
+    if let Some(folder) = path.parent() {
+        private::sweep(folder);
+    }
 }
 
 /// Puts a program of ours into the home, as [`write_own`] does.
 pub(crate) fn write_program(path: &Path, content: &[u8]) -> Result<(), Error> {
+    sweep_beside(path);
     let written = private::draft(path).and_then(|mut draft| {
         draft.write_all(content)?;
         make_executable(draft.as_file())?;

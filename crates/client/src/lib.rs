@@ -43,6 +43,7 @@ mod discovery;
 mod error;
 mod follow;
 mod history;
+pub mod leftovers;
 pub mod legacy;
 mod lock;
 mod losses;

@@ -84,6 +84,16 @@ impl Lock {
         }
     }
 
+    /// Does something to a port's files while no server can write them; nothing where one lives. Nobody who looks takes
+    /// the caller for a server, as [`Lock::is_held`] does not.
+    pub fn while_free(home: &Home, port: u16, deed: impl FnOnce()) {
+        if let Ok(file) = open(&home.lock(port))
+            && file.try_lock_shared().is_ok()
+        {
+            deed();
+        }
+    }
+
     /// Whether a living server holds the lock of a port. Looks through a shared lock, so that two who look do
     /// not take each other for a server.
     pub fn is_held(home: &Home, port: u16) -> bool {
@@ -92,9 +102,13 @@ impl Lock {
     }
 }
 
+fn open(path: &Path) -> io::Result<File> {
+    private::open(path, OpenOptions::new().create(true).read(true).write(true).truncate(false))
+}
+
 /// The file, locked; none when another process has locked it.
 fn try_lock(path: &Path) -> io::Result<Option<File>> {
-    let file = private::open(path, OpenOptions::new().create(true).read(true).write(true).truncate(false))?;
+    let file = open(path)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

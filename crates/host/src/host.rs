@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use claude::Setup;
 use client::token::TokenError;
-use client::{Lock, Monitor, Owner, Supervised, Supervision, runfiles};
+use client::{Lock, Monitor, Owner, Supervised, Supervision, leftovers, runfiles};
 use protocol::configuration::Place;
 use protocol::paths::Home;
 use protocol::runfile::Access;
@@ -84,6 +84,7 @@ impl Host {
     pub async fn start(config: Config, home: Home, project: Option<String>) -> Result<Self, StartError> {
         let port = config.port;
         let lock = port_lock(&home, port)?;
+        leftovers::clear(&home, port);
         let (database, database_lock) = database(&home, port)?;
         let database_lock = Arc::new(database_lock);
         // Whoever still has the configuration after the end must not keep the lock.

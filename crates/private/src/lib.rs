@@ -5,7 +5,8 @@
 //! [`follow`] for what the user keeps where he likes, each without waiting for the other end of a pipe; then
 //! [`content`], never more of it than a file of its kind can hold.
 
-use std::fs::{self, DirBuilder, File, FileType, OpenOptions};
+use std::ffi::OsStr;
+use std::fs::{self, DirBuilder, File, FileType, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::path::Path;
 
@@ -21,6 +22,16 @@ mod system;
 /// The largest of the small files of ours that [`read`] reads: runfile, token, what a supervisor notes. They have a few
 /// KiB; the last words of a crash and a long command line are the most that is in one.
 const RECORD_BYTES_MAX: u64 = 1024 * 1024;
+
+/// How the name of a draft begins and ends; between stand letters and digits that nobody guesses.
+const DRAFT: &str = ".claude-mpm-draft-";
+const DRAFT_END: &str = ".tmp";
+
+/// How often a draft is made anew that was swept before it was locked: that takes somebody in the same instant.
+const SWEPT_MAX: usize = 8;
+
+/// Entries of a folder that are looked at for drafts: ours have a few, a user's own may have any number.
+const SWEEP_ENTRIES_MAX: usize = 4096;
 
 /// Makes the folder above ours when it is missing. One that is there must be this user's or the system's, and what
 /// lets others write in it is taken away: who can write there can put a folder of his own in place of ours.
@@ -204,13 +215,49 @@ pub fn create_zeros(path: &Path, bytes: u64) -> io::Result<()> {
 }
 
 /// A file that only this user can read, beside a place that it is meant for, under a name that nobody guesses. It goes
-/// with this value, unless it is put in its place before.
+/// with this value, unless it is put in its place before. While it is written its lock is held: one that is not locked
+/// was left behind, and [`sweep`] takes it away.
 ///
 /// # Errors
 /// When it cannot be made.
 pub fn draft(path: &Path) -> io::Result<Draft> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    tempfile::Builder::new().prefix(".draft-").suffix(".tmp").tempfile_in(folder)
+    let make = || tempfile::Builder::new().prefix(DRAFT).suffix(DRAFT_END).tempfile_in(folder);
+    let is_ours = |draft: &Draft| match draft.as_file().try_lock() {
+        // It may have been swept before it was locked.
+        Ok(()) => identity_of(draft.as_file()).is_ok_and(|made| !has_left(draft.path(), made)),
+        Err(TryLockError::WouldBlock) => false,
+        // Where nothing can be locked nothing is swept.
+        Err(TryLockError::Error(_)) => true,
+    };
+    let mut draft = make()?;
+    for _ in 0..SWEPT_MAX {
+        if is_ours(&draft) {
+            break;
+        }
+        draft = make()?;
+    }
+    Ok(draft)
+}
+
+/// Takes the drafts out of a folder whose writers were cut off. One that is being written stays, and so does whatever
+/// else is there.
+pub fn sweep(folder: &Path) {
+    let Ok(entries) = fs::read_dir(folder) else { return };
+    let names = entries.take(SWEEP_ENTRIES_MAX).filter_map(|entry| Some(entry.ok()?.file_name()));
+    for path in names.filter(|name| is_draft(name)).map(|name| folder.join(name)) {
+        // Who cannot be asked, or is somebody else's, is left alone.
+        if let Ok(file) = look(&path)
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(&path);
+        }
+    }
+}
+
+fn is_draft(name: &OsStr) -> bool {
+    let random = name.to_str().and_then(|name| name.strip_prefix(DRAFT)?.strip_suffix(DRAFT_END));
+    random.is_some_and(|random| !random.is_empty() && random.bytes().all(|byte| byte.is_ascii_alphanumeric()))
 }
 
 /// Makes a folder that is missing and those above it, for this user only. One that is there is left as it is: it may be

@@ -12,6 +12,8 @@ mod flags;
 #[cfg(unix)]
 mod hooks;
 mod json;
+#[cfg(target_os = "linux")]
+mod leftovers;
 mod legacy;
 mod lifecycle;
 mod logs;

@@ -12,7 +12,7 @@ fn signal(pid: u32, signal: Signal) {
     kill_process(Pid::from_raw(pid.cast_signed()).expect("a pid"), signal).expect("the process is ours");
 }
 
-fn is_gone(pid: u32) -> bool {
+pub(crate) fn is_gone(pid: u32) -> bool {
     wait_for(|| client::started_at(pid).is_none().then_some(())).is_some()
 }
 
@@ -285,7 +285,7 @@ fn a_server_that_was_started_to_outlive_its_terminal_does() {
 }
 
 /// The processes of this home's servers and their supervisors, with what they are.
-fn processes(desk: &Desk, role: &str) -> Vec<u32> {
+pub(crate) fn processes(desk: &Desk, role: &str) -> Vec<u32> {
     let pids =
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().to_str()?.parse().ok());
     let home = format!("CLAUDE_MPM_HOME={}\0", desk.home.folder().display());

@@ -56,6 +56,10 @@ impl Place {
 
     fn copy(&self, open: &Connection) -> Result<Draft, String> {
         let file = private::draft(&self.path).map_err(|e| could_not("make a file", e))?;
+        if !cfg!(target_os = "linux") {
+            // Elsewhere the draft's lock keeps others who open the file from it, the database library too.
+            file.as_file().unlock().map_err(|e| could_not("open it to the copy", e))?;
+        }
         let copied = Connection::open(file.path()).and_then(|mut copy| {
             // Nobody finds it before it is whole.
             copy.pragma_update(None, "journal_mode", "OFF")?;
