@@ -35,8 +35,11 @@ fn word_before(before: &str) -> &str {
     word.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default()
 }
 
-/// `type Token = …`, `class Token: …`: a name that is being made.
+/// `type Token = …`, `class Token: …`, `lambda token: …`: a name that is being made.
 fn is_declared(before: &str, name: &str, between: &str) -> bool {
+    if word_before(before) == "lambda" {
+        return true;
+    }
     let is_new = between.trim_start().starts_with('=') || name.starts_with(|c: char| c.is_ascii_uppercase());
     is_new && before.ends_with([' ', '\t']) && DECLARES.contains(&word_before(before))
 }

@@ -57,7 +57,10 @@ impl Call<'_> {
                 parts.next();
                 found.extend(self.option(rest, part, form));
             } else if part.contains('X') {
-                found.extend(rest.first().and_then(|word| within(self.text, word, part)));
+                // What has a form of its own is known among options.
+                let is_it =
+                    |word: &&Range<usize>| *part == "X" || !self.text[(*word).clone()].starts_with('-');
+                found.extend(rest.iter().find(is_it).and_then(|word| within(self.text, word, part)));
             } else {
                 let Some(at) = rest.iter().position(|word| self.is_word(word, part)) else { return };
                 rest = &rest[at + 1..];
@@ -154,7 +157,7 @@ fn are_letters(letters: &str) -> bool {
 /// The part behind an option, when the secret is in it.
 fn next_form(option: &str, parts: &std::slice::Iter<'_, &'static str>) -> Option<&'static str> {
     let form = parts.as_slice().first().filter(|form| form.contains('X'))?;
-    option.starts_with('-').then_some(*form)
+    option.starts_with(['-', '/']).then_some(*form)
 }
 
 /// The part of a word that stands where a form has its `X`.

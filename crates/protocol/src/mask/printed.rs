@@ -4,10 +4,10 @@
 use std::ops::Range;
 
 use super::shell::{LINE_BYTES_MAX, unquoted, words};
-use super::value::is_reference;
+use super::value::{is_reference, is_word};
 
 /// Commands that print what they are given.
-const PRINTERS: &[&str] = &["echo ", "printf ", "Write-Output "];
+const PRINTERS: &[&str] = &["echo ", "printf ", "Write-Output ", "yes "];
 
 /// What a program reads from its standard input: by a pipe, or as its own words say.
 pub(super) fn into(text: &str, program: usize, given: &[Range<usize>]) -> Vec<Range<usize>> {
@@ -157,5 +157,9 @@ fn arguments(text: &str, start: usize, end: usize) -> Vec<Range<usize>> {
 /// Whether it is neither left out nor named, and no option of what prints it.
 fn is_text(value: &str) -> bool {
     let is_option = value.starts_with('-') && value.len() <= 3;
-    !value.is_empty() && !is_option && !value.starts_with(['>', '<']) && !is_reference(value)
+    !value.is_empty()
+        && !is_option
+        && !value.starts_with(['>', '<'])
+        && !is_word(value)
+        && !is_reference(value)
 }

@@ -15,6 +15,7 @@ const REFERENCES: &[&str] = &[
     "ENV[",
     "secrets.",
     "vault:",
+    "secretref:",
     "self.",
     "this.",
     "!",
@@ -49,7 +50,7 @@ pub(super) fn is_secret(value: &str, named: Named, is_quoted: bool) -> bool {
     if value.len() < chars_min || !value.chars().any(char::is_alphanumeric) || is_reference(value) {
         return false;
     }
-    if NO_SECRETS.contains(&value.to_lowercase().as_str()) || !is_quoted && is_code(value) {
+    if is_word(value) || !is_quoted && is_code(value) {
         return false;
     }
     match named {
@@ -58,6 +59,12 @@ pub(super) fn is_secret(value: &str, named: Named, is_quoted: bool) -> bool {
         Named::Secret => value.parse::<f64>().is_err(),
         Named::Password => true,
     }
+}
+
+/// Whether it says what stands there, and is none of it: `required`, also as the first of several rules.
+pub(super) fn is_word(value: &str) -> bool {
+    let first = value.split('|').next().unwrap_or(value);
+    NO_SECRETS.contains(&first.to_lowercase().as_str())
 }
 
 /// `$TOKEN`, `${TOKEN}`, `process.env.TOKEN`, `<your token>`, `****`: where a secret is, or was, not what it is.
