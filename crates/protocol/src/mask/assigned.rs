@@ -131,7 +131,8 @@ fn element(text: &str, at: usize) -> Option<Value> {
     let rest = &text[at..];
     let head =
         rest.find('>').filter(|end| !rest[..*end].contains(['<', '\n']) && !rest[..*end].ends_with('/'))?;
-    if !rest.starts_with(['>', ' ', '\t']) {
+    let attributes = rest[..head].trim();
+    if !rest.starts_with(['>', ' ', '\t']) || !attributes.is_empty() && !attributes.contains('=') {
         return None;
     }
     let inside = rest[head + 1..].trim_start();

@@ -43,7 +43,7 @@ impl Named {
         }
         let before_last = words.len().checked_sub(2).map_or("", |at| &words[at]);
         let is_secret = words.iter().any(|word| is_word(word))
-            || LAST_WORDS.contains(&last)
+            || LAST_WORDS.contains(&last) && (last != "pat" || words.len() > 1 || name == "PAT")
             || PAIRS.contains(&(before_last, last));
         match is_secret {
             false => Self::Anything,
@@ -73,9 +73,15 @@ fn is_password(word: &str) -> bool {
 }
 
 fn is_abroad(name: &str) -> bool {
-    let is_known = |name: &str| ABROAD.iter().any(|word| name.contains(word));
     // Most names are ASCII, as few of these words are.
-    if name.is_ascii() { is_known(&name.to_ascii_lowercase()) } else { is_known(&name.to_lowercase()) }
+    if !name.is_ascii() {
+        let name = name.to_lowercase();
+        return ABROAD.iter().any(|word| name.contains(word));
+    }
+    let words = words(name);
+    let is_word = |known: &&str| words.iter().any(|word| word.starts_with(*known) || word.ends_with(*known));
+    let lower = name.to_ascii_lowercase();
+    ABROAD.iter().any(|known| is_word(known) || known.contains(['_', ' ', '-']) && lower.contains(known))
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.

@@ -26,7 +26,8 @@ pub(super) fn find(text: &str, places: u128, secrets: &mut Vec<Range<usize>>) {
             let named = found.name("name").map_or(Named::Secret, |name| Named::by(name.as_str()));
             let word = found.name("word").filter(|word| is_random(word.as_str()));
             let mixed = found.name("mixed").filter(|token| is_mixed(token.as_str()));
-            let secret = found.name("s").or(word).or(mixed);
+            let called = |text_behind: &str| text_behind.starts_with(['(', '[']);
+            let secret = found.name("s").filter(|secret| !called(&text[secret.end()..])).or(word).or(mixed);
             let secret = secret.filter(|secret| is_secret(secret.as_str(), named, true));
             secrets.extend(secret.or(found.name("digits")).map(|secret| secret.range()));
         }

@@ -375,6 +375,7 @@ pub(super) const ABOUT: &[&str] = &[
     "valid",
     "invalid",
     "manager",
+    "mgr",
     "usage",
     "limit",
     "limits",
@@ -578,6 +579,12 @@ pub(super) const NO_SECRETS: &[&str] = &[
     "void",
     "unknown",
     "unique",
+    "impl",
+    "dyn",
+    "mut",
+    "ident",
+    "literal",
+    "expr",
     "never",
     "match",
     "unsafe",
@@ -844,7 +851,7 @@ pub(super) const TERMS: &[&str] = &[
 pub(super) const PLACES: &[(&str, &str)] = &[
     (
         "authorization",
-        r#"(?i)\bauthorization\\*["']?\s*[:=]\s*\\*["']?(?:[a-z0-9-]+\s+)?(?P<s>[^\s"'\\,;]{4,})"#,
+        r#"(?i)\bauthorization\\*["']?\s*[:=]\s*\\*["']?(?:[a-z0-9-]+\s+)?(?P<s>[^\s"'\\,;()\[\]{}|]{4,})"#,
     ),
     ("bearer", r"(?i)(?-u:\b)bearer\s+(?P<mixed>[A-Za-z0-9_.~+/=%-]{12,})"),
     ("response=", r#"(?-u:\b)response=\\*"(?P<s>[0-9a-f]{32,})"#),
@@ -866,11 +873,11 @@ pub(super) const PLACES: &[(&str, &str)] = &[
     ("password", r"(?i)(?-u:\b)password\s+(?P<s>\S+)\s+login\s"),
     (
         "word is|phrase is|pass is|passwd is|code is|secret is|token is|key is|pin is|otp is|word was|phrase was|pass was|passwd was|code was|secret was|token was|key was|word to|set to|changed to|reset to|updated to",
-        r#"(?i)(?-u:\b)(?:pass(?:word|phrase|wd|code)?|secret|token|(?:api|access|private|secret|auth|encryption|signing|license|recovery)[ _-]?(?:key|code))\s+(?:is|was|to|(?:(?:is|was|has been)\s+)?(?:set|changed|reset|updated)\s+to)\s*:?\s*\\*["'`](?P<s>[^"'`\\\n]+)"#,
+        r#"(?i)(?-u:\b)(?:pass(?:word|phrase|wd|code)?|secret|token|(?:api|access|private|secret|auth|encryption|signing|license|recovery)[ _-]?(?:key|code))\s+(?:is|was|to|(?:(?:is|was|has been)\s+)?(?:set|changed|reset|updated)\s+to)\s*:?\s*\\*["'](?P<s>[^"'\\\n]+)"#,
     ),
     (
         "word is|phrase is|pass is|passwd is|code is|secret is|token is|key is|pin is|otp is|word was|phrase was|pass was|passwd was|code was|secret was|token was|key was",
-        r"(?i)(?-u:\b)(?:pass(?:word|phrase|wd|code)?|secret|token|(?:api|access|private|secret|auth|encryption|signing|license|recovery)[ _-]?(?:key|code))\s+(?:is|was)(?:\s+now)?\s*:?\s*(?P<word>[A-Za-z0-9_!#$%@^&*+/=.~:-]{4,})",
+        r"(?i)(?-u:\b)(?:pass(?:word|phrase|wd|code)?|secret|token|(?:api|access|private|secret|auth|encryption|signing|license|recovery)[ _-]?(?:key|code))\s+(?:is|was)(?:\s+now)?\s*:?\s*`?(?P<word>[A-Za-z0-9_!#$%@^&*+/=.~:-]{4,})",
     ),
     (
         "pin is|pin: |code is|otp is",

@@ -50,7 +50,12 @@ pub(super) fn is_secret(value: &str, named: Named, is_quoted: bool) -> bool {
     if value.len() < chars_min || !value.chars().any(char::is_alphanumeric) || is_reference(value) {
         return false;
     }
-    if is_word(value) || !is_quoted && is_code(value) {
+    // A header that a program fills in.
+    let filled = value
+        .split_once(' ')
+        .filter(|(scheme, _)| is_word(scheme))
+        .is_some_and(|(_, rest)| is_reference(rest));
+    if filled || is_word(value) || !is_quoted && is_code(value) {
         return false;
     }
     match named {
@@ -84,7 +89,9 @@ pub(super) fn is_reference(value: &str) -> bool {
 /// `get_token(…)`, `env["TOKEN"]`, `request.token`: what a program computes.
 fn is_code(value: &str) -> bool {
     let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | ':' | '?' | '>' | '-' | '&');
-    let name = value.trim_start_matches('&').trim_start_matches(is_name);
+    let name = value.trim_start_matches(['&', '*']).trim_start_matches(is_name);
+    // A macro is called with a mark.
+    let name = name.strip_prefix('!').unwrap_or(name);
     let last = value.rsplit(['.', ':', '>']).next().unwrap_or(value);
     let is_path = name.is_empty() && last.len() < value.len() && Named::by(last) >= Named::Secret;
     is_path || value.starts_with(['(', '[', '{', '<', ':', '|']) || name.starts_with(['(', '[', '{', '<'])
