@@ -78,10 +78,12 @@ fn is_abroad(name: &str) -> bool {
         let name = name.to_lowercase();
         return ABROAD.iter().any(|word| name.contains(word));
     }
-    let words = words(name);
-    let is_word = |known: &&str| words.iter().any(|word| word.starts_with(*known) || word.ends_with(*known));
     let lower = name.to_ascii_lowercase();
-    ABROAD.iter().any(|known| is_word(known) || known.contains(['_', ' ', '-']) && lower.contains(known))
+    let mut known = ABROAD.iter().filter(|word| lower.contains(**word));
+    known.any(|known| {
+        let is_word = |word: &String| word.starts_with(known) || word.ends_with(known);
+        known.contains(['_', ' ', '-']) || words(name).iter().any(is_word)
+    })
 }
 
 /// `dbPassword`, `DB_PASSWORD` and `db-password` are `db`, `password`.

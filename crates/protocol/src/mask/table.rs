@@ -939,7 +939,7 @@ pub(super) const PLACES: &[(&str, &str)] = &[
     ),
     ("bearer_auth(|bearerauth(", r#"(?i)bearer_?auth\(\s*\\*["'](?P<s>[^"'\\\n]+)"#),
     (
-        "from(|some(|secretstr|securestring",
+        r#"from("|from(\|some("|some(\|secretstr|securestring"#,
         r#"(?-u:\b)(?P<name>[A-Za-z0-9_.]+)\s*(?::=|[:=])\s*(?:(?:String|Some|Secret[A-Za-z]*|SecureString)(?:(?:::|\.)[a-z_]+)?\(\s*)+\\*["'](?P<s>[^"'\\\n]+)"#,
     ),
     (
@@ -952,7 +952,7 @@ pub(super) const PLACES: &[(&str, &str)] = &[
     ("cookies=|cookies =", r#"(?-u:\b)cookies\s*=\s*\{\s*(?P<s>\\*["'][^{}]+["'])\s*\}"#),
     ("#define", r#"#define\s+(?P<name>[A-Za-z0-9_]+)\s+\\*"(?P<s>[^"\\\n]+)"#),
     (
-        "setq |(def|set ",
+        r#"password "|password \|passwd "|token "|token \|secret "|secret \|key "|key \|pass ""#,
         r#"(?:setq|defvar|defparameter|def|set)\s+(?P<name>[A-Za-z0-9_-]+)\s+\\*"(?P<s>[^"\\\n]+)"#,
     ),
     ("<- ", r#"(?P<name>[A-Za-z0-9_.]+)\s*<-\s*\\*"(?P<s>[^"\\\n]+)"#),
