@@ -316,6 +316,73 @@ fn what_one_monitor_passes_on_to_another_reaches_nobody_else() {
     squatter.assert_told_nothing("after every way to pass something on");
 }
 
+/// Where IPv6 came later than the monitor, the other half of `localhost` is somebody else's.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_address_that_a_monitor_could_not_have_is_told_nothing() {
+    let home = TempDir::new().expect("a temporary folder can be made");
+    fs::write(home.path().join("socketio_config.json"), r#"{"require_token":true}"#)
+        .expect("a file can be written");
+    let faults = e2e::Faults::none();
+    faults.switch_off_ipv6();
+    let monitor = Monitor::start_with_faults(home, &faults);
+    let port = monitor.port().to_string();
+    let squatter = Squatter::at(&[std::net::Ipv6Addr::LOCALHOST.into()], monitor.port());
+    let url = |host: &str| ("CLAUDE_MPM_MONITOR_URL", format!("http://{host}:{port}"));
+    let by_port = |name: &'static str| (name, port.clone());
+    let cases = [
+        vec![],
+        vec![url("localhost")],
+        vec![url("127.0.0.1")],
+        vec![url("[::1]")],
+        vec![by_port("CLAUDE_MPM_MONITOR_PORT")],
+        vec![by_port("CLAUDE_MPM_MONITOR_PORT"), ("CLAUDE_MPM_MONITOR_HOST", "::1".to_owned())],
+        vec![by_port("CLAUDE_MPM_SOCKETIO_PORT"), ("CLAUDE_MPM_SOCKETIO_HOST", "localhost".to_owned())],
+        vec![by_port("CLAUDE_MPM_SERVER_PORT")],
+    ];
+    for (number, variables) in cases.iter().enumerate() {
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let session = format!("of-a-hook-{number}");
+        hook(monitor.home(), &variables, &prompt(&session, PRIVATE));
+        monitor.wait_for_spool();
+        squatter.assert_asked_nothing(&format!("{variables:?}"));
+        assert!(stored(&monitor).contains(&session), "{variables:?}: it reaches the monitor");
+    }
+    let file = monitor.home().join("events.jsonl");
+    fs::write(&file, format!("{}\n", prompt("imported", PRIVATE))).expect("a file can be written");
+    let file = file.to_str().expect("text");
+    let verbs: &[&[&str]] = &[
+        &["status"],
+        &["status", "--verbose"],
+        &["list"],
+        &["health"],
+        &["health", "--websocket"],
+        &["diagnose"],
+        &["export", "--output", "-"],
+        &["tail", "--no-follow"],
+        &["import", file],
+        &["open"],
+        &["token", "link"],
+        &["run", "--", "echo", PRIVATE],
+        &["start"],
+        &["demo", "--speed", "1000"],
+    ];
+    let [mut named, mut wrong] = [0, 0];
+    for verb in verbs {
+        let mut command = our(monitor.home(), "claude-mpm-monitor");
+        command.env("CLAUDE_MPM_SOCKETIO_PORT", &port).args(*verb);
+        let done = output(&mut command, b"");
+        squatter.assert_told_nothing(&format!("{verb:?}: {done:?}"));
+        let said = String::from_utf8_lossy(&done.stdout).into_owned();
+        named += said.matches(&format!("127.0.0.1:{port}")).count();
+        wrong += said.matches(&format!("localhost:{port}")).count();
+    }
+    assert!(named > 2 && wrong == 0, "people are led to the monitor's own address: {named}, {wrong}");
+    let stopped = output(our(monitor.home(), "claude-mpm-monitor").args(["stop", "--port", &port]), b"");
+    assert!(stopped.status.success(), "{stopped:?}");
+    squatter.assert_told_nothing("after the stop");
+}
+
 #[test]
 fn a_program_that_wants_a_whole_port_of_this_machine_gets_it_or_none() {
     let port = free_port();

@@ -286,6 +286,7 @@ fn leave_runfile(folder: &Path, port: u16) -> Result<()> {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         host: "127.0.0.1".to_owned(),
         port,
+        addresses: Vec::new(),
         server_id: "bench".to_owned(),
         control_token: "bench".to_owned(),
         project: None,

@@ -190,7 +190,7 @@ impl Controller {
     /// What the first start was called for.
     fn first_window(&mut self) {
         if let Serving::AnotherApp(runfile) = &self.view.server.serving {
-            let url = client::url(&runfile.host, runfile.port);
+            let url = client::near_url(runfile);
             println!("Monitor already running at {url}");
             if !self.args.hidden {
                 or_log("open the browser", open::that_detached(url));
@@ -563,7 +563,7 @@ impl Controller {
     /// The address for people: by the name that they know.
     fn public_url(&self) -> Option<String> {
         let runfile = self.view.server.serving.runfile()?;
-        Some(client::url(&runfile.host, runfile.port))
+        Some(client::near_url(runfile))
     }
 
     fn free_after(&self) -> Duration {
@@ -573,8 +573,7 @@ impl Controller {
 
 /// The address for the window: a name would be looked up, and may mean two addresses.
 fn dashboard(runfile: &Runfile) -> Url {
-    let host = if runfile.host == "localhost" { "127.0.0.1" } else { &runfile.host };
-    let text = client::url(host, runfile.port);
+    let text = client::url(&runfile.address().host, runfile.port);
     text.parse().unwrap_or_else(|_| page::trouble_url())
 }
 

@@ -1,4 +1,5 @@
-//! The trouble that a test makes for a running monitor: a disk that fails or is slow, a clock that jumps.
+//! The trouble that a test makes for a running monitor: a disk that fails or is slow, a clock that jumps, a network
+//! without IPv6.
 
 #[path = "../faults/src/control.rs"]
 mod control;
@@ -77,6 +78,11 @@ impl Faults {
     /// Each write waits until the disk is well again.
     pub fn hold_writes(&self) {
         self.set(Word::Held, 1);
+    }
+
+    /// No address of IPv6 can be had, as where it is switched off.
+    pub fn switch_off_ipv6(&self) {
+        self.set(Word::NoIpv6, 1);
     }
 
     /// The clock of the day goes so many seconds ahead of the real one; behind it when negative.

@@ -1,7 +1,7 @@
 //! Whoever takes a port that a monitor gave up: he answers as if he were the monitor, and keeps what he is told.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,32 +16,35 @@ const POLL: Duration = Duration::from_millis(1);
 /// How he ends his own last request, behind which nothing of the programs before can come.
 const LAST: &str = "GET /last HTTP/1.1";
 
-/// A program that listens at both loopback addresses of a port.
+/// A program that listens at loopback addresses of a port.
 pub struct Squatter {
     port: u16,
+    addresses: Vec<IpAddr>,
     told: Arc<Mutex<Vec<String>>>,
 }
 
 impl Squatter {
-    /// Takes a port as soon as it is to be had.
+    /// Takes a port as soon as it is to be had, at both addresses.
     #[track_caller]
     pub fn on(port: u16) -> Self {
+        Self::at(&[Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()], port)
+    }
+
+    /// Takes a port at these addresses as soon as it is to be had.
+    #[track_caller]
+    pub fn at(addresses: &[IpAddr], port: u16) -> Self {
         let told = Arc::<Mutex<Vec<String>>>::default();
-        let take = |bind: &dyn Fn() -> std::io::Result<TcpListener>| {
+        let take = |address: &IpAddr| {
             let start = Instant::now();
             loop {
-                match bind() {
+                match TcpListener::bind((*address, port)) {
                     Ok(listener) => return listener,
                     Err(error) => assert!(start.elapsed() < PATIENCE, "port {port} is not given up: {error}"),
                 }
                 thread::sleep(POLL);
             }
         };
-        let listeners = [
-            take(&|| TcpListener::bind((Ipv4Addr::LOCALHOST, port))),
-            take(&|| TcpListener::bind((Ipv6Addr::LOCALHOST, port))),
-        ];
-        for listener in listeners {
+        for listener in addresses.iter().map(take) {
             let told = told.clone();
             thread::spawn(move || {
                 // One after the other: what comes last was told last.
@@ -54,7 +57,7 @@ impl Squatter {
                 }
             });
         }
-        Self { port, told }
+        Self { port, addresses: addresses.to_owned(), told }
     }
 
     /// Claims that all he was ever asked is who he is, and that nobody proved anything to him.
@@ -76,8 +79,8 @@ impl Squatter {
 
     /// All that came before now.
     fn everything(&self) -> Vec<String> {
-        for address in [Ipv4Addr::LOCALHOST.into(), std::net::IpAddr::from(Ipv6Addr::LOCALHOST)] {
-            let mut last = TcpStream::connect((address, self.port)).expect("he listens");
+        for address in &self.addresses {
+            let mut last = TcpStream::connect((*address, self.port)).expect("he listens");
             last.write_all(format!("{LAST}\r\n\r\n").as_bytes()).expect("he reads");
             // He has taken it when he closes.
             let _ = last.read_to_end(&mut Vec::new());

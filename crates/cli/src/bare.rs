@@ -1,6 +1,6 @@
 //! The command without a verb: one monitor per port, in this terminal, with its dashboard in the browser.
 
-use client::{Probe, page_on, url};
+use client::{Probe, near_url, page_on};
 use host::{Origin, Settings};
 use protocol::{Runfile, names};
 
@@ -139,8 +139,7 @@ fn first_event(runfile: &Runfile) -> String {
     } else {
         ""
     };
-    // On this machine, where every monitor speaks plain HTTP.
-    let url = url(&runfile.host, runfile.port);
+    let url = near_url(runfile);
     let event = r#"{"hook_event_name":"UserPromptSubmit","session_id":"try","prompt":"hello"}"#;
     format!("curl {url}{}{token} -d '{event}'", names::EVENTS)
 }

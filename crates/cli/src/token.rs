@@ -9,9 +9,6 @@ use crate::Exit;
 use crate::args::TokenOrder;
 use crate::context::Context;
 
-/// What a link lacks for another machine, with the space behind it.
-const ELSEWHERE: &str = "From another machine, use this one's name in place of localhost. ";
-
 pub(crate) fn run(order: &TokenOrder, json: bool, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     if json {
         context.terminal.speak_json();
@@ -57,14 +54,20 @@ fn link(port: Option<u16>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit
         let link = login_link(&context.home, runfile)?;
         context.terminal.say(link);
     }
-    if asking.iter().any(|runfile| !runfile.is_for_this_machine()) {
-        context.terminal.complain(ELSEWHERE.trim_end());
+    if let Some(runfile) = asking.iter().find(|runfile| !runfile.is_for_this_machine()) {
+        context.terminal.complain(elsewhere(runfile));
     }
     if asking.is_empty() {
         let urls: Vec<_> = running.iter().map(page).collect();
         context.terminal.say(format_args!("No login is needed: open {}", urls.join(" or ")));
     }
     Ok(Exit::Done)
+}
+
+/// What a link lacks for another machine.
+fn elsewhere(runfile: &Runfile) -> String {
+    let here = runfile.near_host(runfile.port);
+    format!("From another machine, use this one's name in place of {here}.")
 }
 
 /// A link that logs one browser in, where that needs one.
@@ -97,7 +100,8 @@ pub(crate) fn report(runfile: &Runfile, context: &mut Context<'_, '_>) {
     }
     match login_link(&context.home, runfile) {
         Ok(link) => {
-            let elsewhere = if runfile.is_for_this_machine() { "" } else { ELSEWHERE };
+            let is_near = runfile.is_for_this_machine();
+            let elsewhere = if is_near { String::new() } else { elsewhere(runfile) + " " };
             context.terminal.say(format_args!(
                 "\nEverybody needs the token of this monitor. This link logs one browser in, within ten minutes:\n  \
                  {link}\n{elsewhere}More links: claude-mpm-monitor token link"

@@ -69,7 +69,7 @@ pub use history::{Pages, Part, Query};
 pub use legacy::Legacy;
 pub use lock::Lock;
 pub use losses::{counters_of_lost_events, lost_events};
-pub use monitor::{Compatibility, Monitor, Refused, Taken, page, page_on, url};
+pub use monitor::{Compatibility, Monitor, Refused, Taken, near_url, page, page_on, url};
 pub use ports::{Owner, holder, owner};
 pub use probe::{Probe, Running, probe, probe_all, running, strays, wait_for_ours};
 pub use process::{Process, machine_names, started_at};

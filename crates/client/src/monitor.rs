@@ -67,14 +67,18 @@ pub struct Refused {
     pub message: String,
 }
 
-/// The address under which a program on this machine finds a monitor.
+/// The address of a host and a port there.
 pub fn url(host: &str, port: u16) -> String {
     match host.parse::<IpAddr>() {
-        // These mean "listen everywhere" and are no destinations.
-        Ok(ip) if ip.is_unspecified() => format!("http://localhost:{port}"),
         Ok(IpAddr::V6(ip)) => format!("http://[{ip}]:{port}"),
         _ => format!("http://{host}:{port}"),
     }
+}
+
+/// The address under which a program on this machine finds the monitor of a runfile: by plain HTTP, which every monitor
+/// takes there.
+pub fn near_url(runfile: &Runfile) -> String {
+    url(&runfile.near_host(runfile.port), runfile.port)
 }
 
 /// The address under which a browser finds the monitor of a runfile.
@@ -84,7 +88,7 @@ pub fn page(runfile: &Runfile) -> String {
 
 /// Same, for another port that it serves as well.
 pub fn page_on(runfile: &Runfile, port: u16) -> String {
-    let url = url(&runfile.host, port);
+    let url = url(&runfile.near_host(port), port);
     if runfile.access.tls_fingerprint.is_some() { url.replacen("http", "https", 1) } else { url }
 }
 
@@ -103,7 +107,7 @@ impl Monitor {
 
     /// Same, with another limit for each answer.
     pub fn of_with_limit(home: &Home, runfile: &Runfile, limit: Duration) -> Self {
-        Self::of_at(home, runfile, &runfile.host, limit)
+        Self::of_at(home, runfile, &runfile.near_host(runfile.port), limit)
     }
 
     /// Same, at one of the addresses at which it listens.
@@ -442,6 +446,5 @@ mod tests {
     fn an_address_with_colons_stands_in_brackets() {
         assert_eq!(url("::1", 8765), "http://[::1]:8765");
         assert_eq!(url("localhost", 8765), "http://localhost:8765");
-        assert_eq!(url("0.0.0.0", 8765), "http://localhost:8765", "no destination");
     }
 }

@@ -1,7 +1,7 @@
 //! Who holds a port: nobody, this user's monitor, claude-mpm's Python monitor, or somebody else.
 
 use std::io::ErrorKind;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -72,12 +72,11 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     // With the lock held, whoever answers at the runfile's own address is the one that wrote it.
     let noted = runfiles::read(home, port).filter(|_| Lock::is_held(home, port));
     let noted = noted.as_ref();
-    let addresses = addresses(noted);
+    let addresses = addresses(port, noted);
     // All who listen at once, so that silence on two addresses takes no longer than on one. Mostly nobody does, and a
     // start waits for that: it needs no threads.
     let answers: Vec<Answer> = thread::scope(|scope| {
-        let ask =
-            |address| connect(address, port).map(|()| scope.spawn(move || ask(home, address, port, noted)));
+        let ask = |address| connect(address).map(|()| scope.spawn(move || ask(home, address, noted)));
         let asked: Vec<_> = addresses.iter().copied().map(ask).collect();
         let heard = |asked: thread::ScopedJoinHandle<'_, _>| asked.join().unwrap_or(Answer::Silence);
         asked.into_iter().map(|asked| asked.map_or_else(|answer| answer, heard)).collect()
@@ -86,9 +85,9 @@ pub fn probe(home: &Home, port: u16) -> Probe {
     let runfile = runfiles::read(home, port);
     let anybody = answers.iter().any(|answer| !matches!(answer, Answer::Nobody));
     let (mut legacy, mut unknown) = (None, Vec::new());
-    for answer in answers {
+    for (address, answer) in addresses.into_iter().zip(answers) {
         let Answer::Health(health) = answer else { continue };
-        match recognise(home, &health, runfile.as_ref()) {
+        match recognise(home, &health, runfile.as_ref().filter(|runfile| runfile.listens_at(address))) {
             Some(Known::Legacy(found)) => legacy = Some(found),
             Some(Known::Ours(running)) => return Probe::Ours(running),
             None => unknown.push(health),
@@ -163,20 +162,23 @@ pub fn wait_for_ours(home: &Home, port: u16, limit: Duration) -> Option<Box<Runn
     None
 }
 
-/// Whether the monitor of a runfile asks for its token there; whoever else has an address of that port gets none.
-fn is_its_own(noted: &Runfile, address: IpAddr) -> bool {
-    noted.access.token
-        && match noted.host.parse::<IpAddr>() {
-            Ok(host) => host == address || host.is_unspecified(),
-            Err(_) => address.is_loopback(),
-        }
+/// Whether the monitor of a runfile listens and asks for its token there; whoever else has an address of that port gets
+/// none.
+fn asks_for_its_token(noted: &Runfile, address: SocketAddr) -> bool {
+    noted.access.token && noted.listens_at(address)
 }
 
-/// Both loopback addresses, and the one that the runfile names.
-fn addresses(runfile: Option<&Runfile>) -> Vec<IpAddr> {
-    let mut addresses = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
-    let named = runfile.and_then(|runfile| runfile.host.parse::<IpAddr>().ok());
-    addresses.extend(named.filter(|address| !addresses.contains(address) && !address.is_unspecified()));
+/// Both loopback addresses of a port, and those that the runfile names.
+fn addresses(port: u16, runfile: Option<&Runfile>) -> Vec<SocketAddr> {
+    let mut addresses: Vec<SocketAddr> =
+        vec![(Ipv4Addr::LOCALHOST, port).into(), (Ipv6Addr::LOCALHOST, port).into()];
+    let noted = runfile.into_iter().flat_map(|runfile| &runfile.addresses);
+    let noted = noted.filter(|address| address.port() == port && !address.ip().is_unspecified());
+    for address in noted {
+        if !addresses.contains(address) {
+            addresses.push(*address);
+        }
+    }
     addresses
 }
 
@@ -191,9 +193,9 @@ enum Answer {
 }
 
 /// Finds out whether somebody listens; else that is the answer.
-fn connect(address: IpAddr, port: u16) -> Result<(), Answer> {
+fn connect(address: SocketAddr) -> Result<(), Answer> {
     // Closed again at once: a program that serves one connection at a time shall be free to answer.
-    let connected = TcpStream::connect_timeout(&SocketAddr::new(address, port), CONNECT_LIMIT).map(drop);
+    let connected = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map(drop);
     connected.map_err(|error| match error.kind() {
         // Too busy to accept is somebody, too.
         ErrorKind::TimedOut | ErrorKind::WouldBlock => Answer::Silence,
@@ -201,11 +203,11 @@ fn connect(address: IpAddr, port: u16) -> Result<(), Answer> {
     })
 }
 
-fn ask(home: &Home, address: IpAddr, port: u16, noted: Option<&Runfile>) -> Answer {
-    let host = address.to_string();
-    let monitor = match noted.filter(|noted| is_its_own(noted, address)) {
+fn ask(home: &Home, address: SocketAddr, noted: Option<&Runfile>) -> Answer {
+    let host = address.ip().to_string();
+    let monitor = match noted.filter(|noted| asks_for_its_token(noted, address)) {
         Some(noted) => Monitor::of_at(home, noted, &host, HEALTH_LIMIT),
-        None => Monitor::with_limit(&host, port, HEALTH_LIMIT),
+        None => Monitor::with_limit(&host, address.port(), HEALTH_LIMIT),
     };
     monitor.get(names::HEALTH).map_or(Answer::Silence, Answer::Health)
 }
@@ -241,6 +243,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port: 9000,
+            addresses: Vec::new(),
             server_id: "monitor-1".to_owned(),
             control_token: "secret".to_owned(),
             project: None,

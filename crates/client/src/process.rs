@@ -222,6 +222,7 @@ mod tests {
             version: String::new(),
             host: String::new(),
             port,
+            addresses: Vec::new(),
             server_id: String::new(),
             control_token: String::new(),
             project: None,

@@ -67,7 +67,7 @@ pub fn make_folders(home: &Home) -> io::Result<()> {
     private::folders(home.folder(), &[&home.monitor(), &home.run(), &home.logs()])
 }
 
-/// Knows whether the server of a runfile has its port: as long as its runfile lies there and its lock is held. It takes
+/// Knows whether the server of a runfile has its port at the addresses that it noted: as long as its runfile lies there and its lock is held. It takes
 /// the runfile away before it gives up the port, and a crash frees the lock.
 #[derive(Clone, Debug)]
 pub(crate) struct Proof {
@@ -86,7 +86,8 @@ impl Proof {
     }
 
     pub(crate) fn holds(&self) -> bool {
-        let is_same = |runfile: Runfile| runfile.server_id == self.server_id;
+        // Of an older server that may listen nowhere else than where others may, nothing is known.
+        let is_same = |runfile: Runfile| runfile.server_id == self.server_id && runfile.is_reachable();
         Lock::is_held(&self.home, self.port) && read(&self.home, self.port).is_some_and(is_same)
     }
 }
@@ -108,6 +109,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port,
+            addresses: Vec::new(),
             server_id: "monitor-1".to_owned(),
             control_token: "secret".to_owned(),
             project: None,

@@ -221,6 +221,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port: 9000,
+            addresses: Vec::new(),
             server_id: "monitor-1".to_owned(),
             control_token: "secret".to_owned(),
             project: None,

@@ -67,7 +67,6 @@ impl Line {
     fn connect(monitor: &Monitor, deadline: Instant) -> Result<Self, Error> {
         // On this machine a server of ours needs no encryption, also where it offers it.
         let url = format!("{}/ws", monitor.url().replacen("http", "ws", 1));
-        monitor.prove(&url)?;
         let unreachable = |reason: String| Error::Unreachable { url: url.clone(), reason };
         let mut request =
             url.as_str().into_client_request().map_err(|error| unreachable(error.to_string()))?;
@@ -82,6 +81,7 @@ impl Line {
         let host = uri.host().unwrap_or_default().trim_matches(['[', ']']);
         let stream = connect((host, uri.port_u16().unwrap_or(80)), deadline)
             .map_err(|error| unreachable(error.to_string()))?;
+        monitor.prove(&url)?;
         match tungstenite::client(request, stream) {
             Ok((socket, _)) => Ok(Self { url, socket, deadline }),
             Err(HandshakeError::Failure(tungstenite::Error::Http(response))) => {

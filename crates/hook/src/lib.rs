@@ -44,12 +44,12 @@ fn posted(delivery: &Delivery, home: Option<&Home>) -> bool {
         Word::Server { wants_token: false } | Word::Host => None,
     };
     // Looked at once more when the connection is there: who lives then had the port when it was made.
-    let has_its_port = || match target.word {
+    let is_its_own = |address| match target.word {
         Word::Server { .. } => {
             let living = home.map(discovery::runfiles).unwrap_or_default();
-            living.iter().any(|server| server.port == target.address.port)
+            living.iter().any(|server| server.listens_at(address))
         }
         Word::Token(_) | Word::Host => true,
     };
-    post::post(&target, token.as_deref(), delivery, has_its_port).is_ok()
+    post::post(&target, token.as_deref(), delivery, is_its_own).is_ok()
 }

@@ -24,13 +24,13 @@ const TOTAL_LIMIT: Duration = Duration::from_millis(200);
 /// `HTTP/1.1 204`: all that is read of an answer.
 const STATUS_BYTES: usize = 12;
 
-/// Posts the delivery, if whoever is meant has its port still when the connection is made. Success means that the server has stored it; after any error it may have, and the same
-/// id makes a second delivery harmless.
+/// Posts the delivery, if the address is still that of whoever is meant when the connection is made. Success means that
+/// the server has stored it; after any error it may have, and the same id makes a second delivery harmless.
 pub fn post(
     target: &Target,
     token: Option<&str>,
     delivery: &Delivery,
-    has_its_port: impl FnOnce() -> bool,
+    is_its_own: impl FnOnce(SocketAddr) -> bool,
 ) -> io::Result<()> {
     let deadline = Instant::now() + TOTAL_LIMIT;
     let address = address(&target.address, deadline)?;
@@ -38,8 +38,11 @@ pub fn post(
         return Err(io::Error::new(io::ErrorKind::PermissionDenied, "nobody knows who listens there"));
     }
     let stream = TcpStream::connect_timeout(&address, CONNECT_LIMIT.min(time_left(deadline)?))?;
-    if !has_its_port() {
-        return Err(io::Error::new(io::ErrorKind::ConnectionAborted, "another program may have its port"));
+    if !is_its_own(address) {
+        return Err(io::Error::new(
+            io::ErrorKind::ConnectionAborted,
+            "another program may have that address",
+        ));
     }
     stream.set_nodelay(true)?; // or the end of a long body waits for an acknowledgement
     stream.set_nonblocking(true)?; // so that every wait is ours, with the time that is left
@@ -174,7 +177,7 @@ mod tests {
         let target =
             Target { address: Address::at("127.0.0.1", port), word: Word::Server { wants_token: false } };
         let input = Input::Json { bytes: b"{}".to_vec(), facts: Facts { cwd: None } };
-        let posted = post(&target, Some("secret"), &Delivery::new(input, UNIX_EPOCH), || true);
+        let posted = post(&target, Some("secret"), &Delivery::new(input, UNIX_EPOCH), |_| true);
         server.join().unwrap();
         posted
     }

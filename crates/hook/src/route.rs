@@ -106,6 +106,8 @@ fn usable(token: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
     use protocol::Timestamp;
     use protocol::runfile::Access;
 
@@ -113,6 +115,18 @@ mod tests {
 
     const ASKED_FOR: Word = Word::Server { wants_token: true };
     const OPEN: Word = Word::Server { wants_token: false };
+
+    /// Where a server listens that was asked to listen on that host.
+    fn addresses(host: &str, port: u16) -> Vec<SocketAddr> {
+        let ips: &[&str] = match host {
+            "localhost" => &["127.0.0.1", "::1"],
+            "0.0.0.0" => &["0.0.0.0", "::1"],
+            "::" => &["0.0.0.0", "::"],
+            "box" => &["192.168.1.5"],
+            ip => &[ip],
+        };
+        ips.iter().map(|ip| SocketAddr::new(ip.parse().expect("an address"), port)).collect()
+    }
 
     /// A server on that host; beyond loopback it asks for the token.
     fn runfile(port: u16, project: Option<&str>, host: &str) -> Runfile {
@@ -123,6 +137,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             host: host.to_owned(),
             port,
+            addresses: addresses(host, port),
             server_id: "id".to_owned(),
             control_token: "secret".to_owned(),
             project: project.map(str::to_owned),
@@ -239,7 +254,7 @@ mod tests {
         // host of the runfile, address, Host header, word
         let cases = [
             ("127.0.0.1", "127.0.0.1", "localhost:8765", OPEN),
-            ("localhost", "localhost", "localhost:8765", OPEN),
+            ("localhost", "127.0.0.1", "localhost:8765", OPEN),
             ("::1", "::1", "localhost:8765", OPEN),
             ("0.0.0.0", "127.0.0.1", "localhost:8765", ASKED_FOR),
             ("::", "127.0.0.1", "localhost:8765", ASKED_FOR),

@@ -288,6 +288,7 @@ impl Plan {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: self.config.host.clone(),
             port,
+            addresses: server.addresses(),
             server_id: server.id().to_owned(),
             control_token: server.control_token().to_owned(),
             project: self.project.clone(),

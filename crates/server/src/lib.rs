@@ -160,9 +160,11 @@ impl Server {
         self
     }
 
-    /// The bound addresses, IPv4 first.
+    /// Where it listens, IPv4 first.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        let mut addresses: Vec<_> = self.listeners.iter().flat_map(listen::addresses).collect();
+        addresses.sort_unstable();
+        addresses
     }
 
     /// The bound port.

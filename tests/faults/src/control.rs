@@ -33,6 +33,8 @@ pub(crate) enum Word {
     Passed,
     /// Whether to keep, beside each file, what of it a loss of power cannot take any more.
     KeepSynced,
+    /// Whether no address of IPv6 can be had, as where it is switched off.
+    NoIpv6,
     /// How many calls were in trouble or held; the library counts.
     Troubled,
     /// How many calls were looked at; the library counts.

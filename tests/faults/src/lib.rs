@@ -1,5 +1,5 @@
-//! Stands between the real program and the C library, as `LD_PRELOAD` allows: writes to the event store and the clocks
-//! do what the test's control file says. SQLite itself and all of the product's code run as they are shipped.
+//! Stands between the real program and the C library, as `LD_PRELOAD` allows: writes to the event store, the clocks and the
+//! network do what the test's control file says. SQLite itself and all of the product's code run as they are shipped.
 #![cfg(target_os = "linux")]
 #![allow(unsafe_code, reason = "it takes the place of functions of the C library")]
 
@@ -155,6 +155,7 @@ type Pwrite = unsafe extern "C" fn(c_int, *const c_void, usize, i64) -> isize;
 type Fsync = unsafe extern "C" fn(c_int) -> c_int;
 type Ftruncate = unsafe extern "C" fn(c_int, i64) -> c_int;
 type ClockGettime = unsafe extern "C" fn(libc::clockid_t, *mut libc::timespec) -> c_int;
+type Bind = unsafe extern "C" fn(c_int, *const libc::sockaddr, libc::socklen_t) -> c_int;
 type Gettimeofday = unsafe extern "C" fn(*mut libc::timeval, *mut c_void) -> c_int;
 
 /// `pwrite` for files of any size, as SQLite calls it.
@@ -234,6 +235,27 @@ fn sync(descriptor: c_int, real: Fsync) -> c_int {
         return -1;
     }
     done
+}
+
+/// Gives a socket its address.
+///
+/// # Safety
+/// As the C library's.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn bind(
+    descriptor: c_int,
+    address: *const libc::sockaddr,
+    length: libc::socklen_t,
+) -> c_int {
+    // SAFETY: the caller's own argument, which begins with its family.
+    let family = unsafe { (*address).sa_family };
+    if c_int::from(family) == libc::AF_INET6 && word(Word::NoIpv6) != 0 {
+        fail(libc::EADDRNOTAVAIL as u64);
+        return -1;
+    }
+    let real = real!(c"bind" as Bind);
+    // SAFETY: the caller's own arguments.
+    unsafe { real(descriptor, address, length) }
 }
 
 /// A time in seconds and parts of a second, of which a millisecond has so many, as far off as the test wants.

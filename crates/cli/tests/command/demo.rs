@@ -28,6 +28,7 @@ impl Recorder {
             version: "0.1.0".to_owned(),
             host: "127.0.0.1".to_owned(),
             port: desk.port,
+            addresses: Vec::new(),
             server_id: "monitor-recorder".to_owned(),
             control_token: String::new(),
             project: None,

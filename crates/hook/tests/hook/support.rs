@@ -91,6 +91,7 @@ impl User {
             version: "0.1.0".to_owned(),
             host: "127.0.0.1".to_owned(),
             port,
+            addresses: Vec::new(),
             server_id: "id".to_owned(),
             control_token: "secret".to_owned(),
             project: project.map(str::to_owned),

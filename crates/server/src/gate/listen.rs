@@ -52,6 +52,25 @@ async fn bind_all(host: &str, port: u16) -> Result<Vec<TcpListener>, Error> {
     }
 }
 
+/// What a listener takes: one address, or with every one of IPv6 every one of IPv4 as well.
+pub(crate) fn addresses(listener: &TcpListener) -> Vec<SocketAddr> {
+    let Ok(bound) = listener.local_addr() else { return Vec::new() };
+    let also = takes_ipv4_too(listener, bound.ip()).then(|| (Ipv4Addr::UNSPECIFIED, bound.port()).into());
+    std::iter::once(bound).chain(also).collect()
+}
+
+#[cfg(unix)]
+fn takes_ipv4_too(listener: &TcpListener, bound: IpAddr) -> bool {
+    bound == IpAddr::V6(Ipv6Addr::UNSPECIFIED)
+        && rustix::net::sockopt::ipv6_v6only(listener).is_ok_and(|is_ipv6_only| !is_ipv6_only)
+}
+
+/// Windows keeps the two apart.
+#[cfg(not(unix))]
+fn takes_ipv4_too(_: &TcpListener, _: IpAddr) -> bool {
+    false
+}
+
 /// Listens at the first address of a host that can be taken.
 async fn listen_at_one(host: &str, port: u16) -> io::Result<TcpListener> {
     let mut last = None;
