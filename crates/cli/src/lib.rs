@@ -64,6 +64,8 @@ pub enum Exit {
     /// Somebody else has the port. Only said by the child of a background start to its parent, which makes
     /// it `Failed`, or tries the next port.
     PortTaken = 4,
+    /// The same of the dashboard's own port. Only said by a server to its supervisor.
+    DashboardPortTaken = 5,
 }
 
 /// Runs one command line, the program's name included. `var` looks up environment variables.
@@ -91,14 +93,19 @@ pub fn run<A: Into<OsString> + Clone>(
     match dispatch(arguments, &mut context) {
         Ok(exit) => exit,
         Err(error) => {
-            let suggestion = error
-                .downcast_ref()
-                .and_then(launch::suggestion)
-                .or_else(|| error.downcast_ref().and_then(claude::Error::way_out));
-            context.terminal.error(reasons(&error), suggestion);
+            complain(&error, &mut context);
             Exit::Failed
         }
     }
+}
+
+/// Tells why a command failed, and the way out where one is known.
+pub(crate) fn complain(error: &anyhow::Error, context: &mut Context<'_, '_>) {
+    let suggestion = error
+        .downcast_ref()
+        .and_then(launch::suggestion)
+        .or_else(|| error.downcast_ref().and_then(claude::Error::way_out));
+    context.terminal.error(reasons(error), suggestion);
 }
 
 /// An error and what caused it; some name their cause themselves.

@@ -4,7 +4,7 @@ use std::ffi::{OsStr, OsString};
 
 use anyhow::Context as _;
 use client::{Detached, DetachedError, Owner, Probe, Running, Supervision, page, page_on, start_detached};
-use host::{Serves, Settings};
+use host::{Serves, Settings, StartError};
 use protocol::Runfile;
 use serde::Serialize;
 use serde_json::json;
@@ -15,7 +15,7 @@ use crate::launch::{self, Target, dashboard_port};
 use crate::serve::{Place, serve};
 use crate::status::Server;
 use crate::trouble::Trouble;
-use crate::{Exit, supervisor, token, units};
+use crate::{Exit, complain, supervisor, token, units};
 
 pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     if start.json {
@@ -27,7 +27,14 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
             Ok(if exit == Exit::PortTaken { Exit::Failed } else { exit })
         }
         Role::Supervisor => supervisor::run(start, context),
-        Role::Server => attempt(start, context),
+        Role::Server => match attempt(start, context) {
+            // Its own port would have been said to be taken.
+            Err(error) if matches!(error.downcast_ref(), Some(StartError::PortTaken { .. })) => {
+                complain(&error, context);
+                Ok(Exit::DashboardPortTaken)
+            }
+            done => done,
+        },
     }
 }
 
@@ -234,7 +241,10 @@ pub(crate) fn already(
             let holder = client::holder(owner.as_ref());
             context.terminal.error(format_args!("Port {port} is already in use by {holder}"), Some(&way_out));
         }
-        Probe::Free => anyhow::bail!("who had port {port} ended while this monitor started; try again"),
+        Probe::Free => {
+            let error = format!("who had port {port} ended while this monitor started");
+            context.terminal.error(error, Some("try again"));
+        }
     }
     Ok(Exit::PortTaken)
 }

@@ -225,6 +225,7 @@ fn crashed(port: Option<u16>, servers: &[Server], context: &Context<'_, '_>) -> 
 pub(crate) fn crashed_state(record: &Supervision) -> &'static str {
     match record.state {
         Supervised::GaveUp => "crashed",
+        Supervised::Waiting => "waiting",
         Supervised::Serving | Supervised::Restarting => "restarting",
     }
 }
@@ -253,6 +254,9 @@ fn no_server(port: u16, record: &Supervision) -> String {
     let lines: String = output.lines().map(|line| format!("    {line}\n")).collect();
     let what = match record.state {
         Supervised::GaveUp => "crashed three times in a row and was not started again",
+        Supervised::Waiting => {
+            "crashed and is started again as soon as its port is free, which another program has"
+        }
         Supervised::Serving | Supervised::Restarting => "crashed and is being started again",
     };
     format!(
@@ -424,7 +428,7 @@ mod tests {
             version: "0.1.0".to_owned(),
             host: "localhost".to_owned(),
             port: 8765,
-            addresses: Vec::new(),
+            addresses: vec![([127, 0, 0, 1], 8765).into(), (std::net::Ipv6Addr::LOCALHOST, 8765).into()],
             server_id: "monitor-1".to_owned(),
             control_token: "secret".to_owned(),
             project: None,

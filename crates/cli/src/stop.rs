@@ -1,7 +1,7 @@
 //! `stop`: ends one or all of this user's monitors, one of claude-mpm's when its port is named, and nobody
 //! else's program.
 
-use client::{Legacy, Lock, Probe, StopError, Stopped};
+use client::{Legacy, Lock, Probe, StopError, Stopped, Supervision};
 use serde_json::{Value, json};
 
 use crate::args::Stop;
@@ -24,10 +24,7 @@ pub(crate) fn run(stop: &Stop, context: &mut Context<'_, '_>) -> anyhow::Result<
 fn end(stop: &Stop, ended: &mut Vec<Value>, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let ports = match stop.port {
         Some(port) => vec![port],
-        None => {
-            let known = context.living()?.into_iter().map(|runfile| runfile.port);
-            known.chain(client::strays(&context.home).into_iter().map(|stray| stray.port)).collect()
-        }
+        None => all(context)?,
     };
     if ports.is_empty() {
         return nobody(context);
@@ -59,6 +56,18 @@ fn end(stop: &Stop, ended: &mut Vec<Value>, context: &mut Context<'_, '_>) -> an
         context.terminal.say(if many { "Monitoring servers stopped." } else { "Monitoring server stopped." });
     }
     Ok(exit)
+}
+
+/// The ports of this user's monitors, of those too that crashed and are about to be started again.
+fn all(context: &mut Context<'_, '_>) -> anyhow::Result<Vec<u16>> {
+    let living = context.living()?.into_iter().map(|runfile| runfile.port);
+    let strays = client::strays(&context.home).into_iter().map(|stray| stray.port);
+    let records = Supervision::list(&context.home).into_iter();
+    let supervised = records.filter(|(_, record)| record.is_alive()).map(|(port, _)| port);
+    let mut ports: Vec<u16> = living.chain(strays).chain(supervised).collect();
+    ports.sort_unstable();
+    ports.dedup();
+    Ok(ports)
 }
 
 /// There is none of this user's monitors; one of claude-mpm's is only stopped by its port.

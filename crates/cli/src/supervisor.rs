@@ -1,6 +1,7 @@
 //! The supervisor of a background server: a small process of the same executable, detached from the terminal.
 
 use std::ffi::OsString;
+use std::process::ExitStatus;
 use std::time::Duration;
 use std::{io, thread};
 
@@ -42,6 +43,7 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
     let supervisor = Supervisor {
         exe: &exe,
         arguments: &arguments,
+        is_port_taken: &is_port_taken,
         home: &home,
         port,
         log,
@@ -72,6 +74,12 @@ pub(crate) fn run(start: &Start, context: &mut Context<'_, '_>) -> anyhow::Resul
             if status.code() == Some(Exit::PortTaken as i32) { Exit::PortTaken } else { Exit::Failed }
         }
     })
+}
+
+/// Whether a server ended because somebody else has one of its ports.
+fn is_port_taken(status: ExitStatus) -> bool {
+    let taken = [Exit::PortTaken, Exit::DashboardPortTaken];
+    taken.into_iter().any(|exit| status.code() == Some(exit as i32))
 }
 
 /// A server's own words when it failed: from its `Error:` line on, else all that it wrote.

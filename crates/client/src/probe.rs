@@ -1,7 +1,7 @@
 //! Who holds a port: nobody, this user's monitor, claude-mpm's Python monitor, or somebody else.
 
 use std::io::ErrorKind;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -197,8 +197,9 @@ fn connect(address: SocketAddr) -> Result<(), Answer> {
     // Closed again at once: a program that serves one connection at a time shall be free to answer.
     let connected = TcpStream::connect_timeout(&address, CONNECT_LIMIT).map(drop);
     connected.map_err(|error| match error.kind() {
-        // Too busy to accept is somebody, too.
-        ErrorKind::TimedOut | ErrorKind::WouldBlock => Answer::Silence,
+        // Too busy to accept is somebody, too. Where nothing arrives at all, such as at an interface that is down, the
+        // system knows whether the address is anybody's.
+        ErrorKind::TimedOut | ErrorKind::WouldBlock if TcpListener::bind(address).is_err() => Answer::Silence,
         _ => Answer::Nobody,
     })
 }

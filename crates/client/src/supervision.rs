@@ -45,6 +45,8 @@ pub enum Supervised {
     Serving,
     /// It crashed and is being started again.
     Restarting,
+    /// It crashed, and somebody else has its port: it is started again when that is free.
+    Waiting,
     /// It crashed too often in a row and is not started again.
     GaveUp,
 }

@@ -344,6 +344,7 @@ fn start_error(error: server::Error) -> StartError {
         io::ErrorKind::AddrInUse => StartError::PortTaken { port, owner: client::owner(port) },
         io::ErrorKind::PermissionDenied => StartError::Forbidden { port },
         io::ErrorKind::AddrNotAvailable
+        | io::ErrorKind::NetworkDown
         | io::ErrorKind::NetworkUnreachable
         | io::ErrorKind::HostUnreachable => StartError::NoAddress(error),
         _ => StartError::Server(error),
@@ -421,6 +422,7 @@ mod tests {
         assert_eq!(told(io::ErrorKind::PermissionDenied), "permission denied on port 80");
         assert!(told(io::ErrorKind::AddrInUse).starts_with("port 80 is already in use by "));
         assert!(told(io::ErrorKind::AddrNotAvailable).starts_with("could not listen on localhost:80: "));
+        assert!(told(io::ErrorKind::NetworkDown).starts_with("could not listen on localhost:80: "));
         assert!(told(io::ErrorKind::NetworkUnreachable).starts_with("could not listen on localhost:80: "));
     }
 

@@ -34,6 +34,10 @@ const STEADY: Duration = Duration::from_secs(60);
 /// How long to rest after the first crash of a row; twice as long after each further one.
 const REST: Duration = Duration::from_millis(500);
 
+/// The longest rest while somebody else has the port. A try is one short process, and so soon it is noticed that the port
+/// is free again.
+const PORT_REST_MAX: Duration = Duration::from_secs(15);
+
 /// How long a server may take to say goodbye to its clients after the order to end.
 const GRACE: Duration = Duration::from_secs(10);
 
@@ -69,6 +73,8 @@ pub struct Supervisor<'a> {
     pub exe: &'a Path,
     /// Its arguments, which make it serve that port.
     pub arguments: &'a dyn Fn(u16) -> Vec<OsString>,
+    /// Whether an end says that only a port was missing, which somebody else has. That is no crash, however often.
+    pub is_port_taken: &'a dyn Fn(ExitStatus) -> bool,
     /// Where the record is left.
     pub home: &'a Home,
     /// The port to begin with.
@@ -127,8 +133,8 @@ impl Supervisor<'_> {
         };
         let mut order = std::pin::pin!(order);
         let ended = watch.keep_alive(order.as_mut()).await;
-        if !matches!(ended, Ok(SupervisionEnd::GaveUp)) && watch.has_served() {
-            Supervision::remove(watch.supervisor.home, watch.port);
+        if !matches!(ended, Ok(SupervisionEnd::GaveUp)) {
+            watch.remove_record();
         }
         ended
     }
@@ -163,7 +169,7 @@ impl Watch<'_> {
         &mut self,
         mut order: Pin<&mut impl Future<Output = ()>>,
     ) -> io::Result<SupervisionEnd> {
-        let mut crashes = 0;
+        let (mut crashes, mut waits) = (0, 0);
         loop {
             let reason = match self.run_once(order.as_mut()).await? {
                 RunEnd::Ordered => return Ok(SupervisionEnd::Stopped),
@@ -171,11 +177,21 @@ impl Watch<'_> {
                 RunEnd::Exited(status) if !self.has_served() => {
                     return Ok(SupervisionEnd::NeverServed { status, output: self.last_lines.text() });
                 }
+                RunEnd::Exited(status) if (self.supervisor.is_port_taken)(status) => {
+                    self.note_wait(waits)?;
+                    tokio::select! {
+                        () = tokio::time::sleep(PORT_REST_MAX.min(REST * 2_u32.saturating_pow(waits))) => {}
+                        () = order.as_mut() => return Ok(SupervisionEnd::Stopped),
+                    }
+                    waits += 1;
+                    continue;
+                }
                 RunEnd::Exited(status) => status.to_string(),
                 RunEnd::Hung => format!("{SILENCES_MAX} health checks without an answer"),
             };
             let was_steady = self.serving_since.is_some_and(|since| since.elapsed() >= STEADY);
             crashes = if was_steady { 1 } else { crashes + 1 };
+            waits = 0;
             self.note_crash(reason, crashes)?;
             if crashes == CRASHES_MAX {
                 return Ok(SupervisionEnd::GaveUp);
@@ -200,6 +216,23 @@ impl Watch<'_> {
         self.record.last_crash = Some(Crash { at: now(), reason, output });
         self.record.state = if gave_up { Supervised::GaveUp } else { Supervised::Restarting };
         self.record.write(self.supervisor.home, self.port)
+    }
+
+    /// Writes down that somebody else has the port.
+    fn note_wait(&mut self, waits: u32) -> io::Result<()> {
+        if waits == 0 {
+            self.say("WARN", format_args!("another program has the port; the server waits until it is free"));
+        }
+        self.record.state = Supervised::Waiting;
+        self.record.write(self.supervisor.home, self.port)
+    }
+
+    /// Takes the record away, unless there is none or it is that of another supervisor that was started since.
+    fn remove_record(&self) {
+        let (home, port) = (self.supervisor.home, self.port);
+        if Supervision::read(home, port).is_some_and(|record| record.pid == self.record.pid) {
+            Supervision::remove(home, port);
+        }
     }
 
     /// Starts the server and stays with it until it has ended and all that it wrote is in the log.
@@ -276,8 +309,8 @@ impl Watch<'_> {
     /// The server says where it serves: from now on there is something to keep alive, and to find.
     fn take_notice(&mut self, line: &str) -> io::Result<()> {
         let Ok(Serves { serving }) = serde_json::from_str(line) else { return Ok(()) };
-        if self.has_served() && serving != self.port {
-            Supervision::remove(self.supervisor.home, self.port);
+        if serving != self.port {
+            self.remove_record();
         }
         self.port = serving;
         self.served.send_replace(true);

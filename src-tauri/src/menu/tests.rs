@@ -12,7 +12,7 @@ fn runfile(port: u16) -> Runfile {
         version: "0.1.0".to_owned(),
         host: "localhost".to_owned(),
         port,
-        addresses: Vec::new(),
+        addresses: vec![([127, 0, 0, 1], port).into(), (std::net::Ipv6Addr::LOCALHOST, port).into()],
         server_id: "monitor-1".to_owned(),
         control_token: "secret".to_owned(),
         project: None,

@@ -1,6 +1,7 @@
 //! The supervisor of a background server: restarts after crashes, gives up, and never outlives an order to stop.
 
 use std::fs;
+use std::net::TcpListener;
 use std::process::{Command, Stdio};
 
 use client::{Supervised, Supervision};
@@ -111,6 +112,61 @@ fn three_crashes_in_a_row_end_it_and_status_says_why() {
     assert_eq!(start.code, Some(0), "{start:?}");
     assert_eq!(supervision(&desk).state, Supervised::Serving, "a new start is a new supervision");
     assert_eq!(desk.run("stop").code, Some(0));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_server_whose_port_was_taken_while_it_was_down_waits_for_it_and_that_is_no_crash() {
+    let other = free_port();
+    for dashboard_apart in [false, true] {
+        let desk = Desk::new();
+        let taken = if dashboard_apart { ("127.0.0.1", other) } else { ("::1", desk.port) };
+        if dashboard_apart {
+            desk.configure(&format!(r#"{{"dashboard_port":{other}}}"#));
+        }
+        let (server, supervisor) = started(&desk);
+        // It notices nothing before the port is another's.
+        signal(supervisor, Signal::STOP);
+        signal(server, Signal::KILL);
+        let squatter = wait_for(|| TcpListener::bind(taken).ok()).expect("the port is given up");
+        signal(supervisor, Signal::CONT);
+        let log = || fs::read_to_string(desk.home.log(desk.port)).unwrap();
+        // More than crashes would be forgiven.
+        wait_for(|| (log().matches("already in use").count() > 3).then_some(()))
+            .unwrap_or_else(|| panic!("{}", log()));
+        let record = supervision(&desk);
+        assert_eq!((record.pid, record.state), (supervisor, Supervised::Waiting));
+        let status = desk.run("status");
+        assert_eq!(status.code, Some(3), "{status:?}");
+        let said = "started again as soon as its port is free";
+        assert!(status.out.contains(said) && status.out.contains("SIGKILL"), "{status:?}");
+        drop(squatter);
+        restarted(&desk, desk.port, server);
+        let record =
+            wait_for(|| Some(supervision(&desk)).filter(|record| record.state == Supervised::Serving));
+        assert_eq!(record.expect("it serves").restarts, 1);
+        let log = log();
+        assert!(log.contains("another program has the port") && !log.contains("crash 2 of 3"), "{log}");
+        assert_eq!(desk.run("stop").code, Some(0));
+        assert!(is_gone(supervisor));
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_stop_ends_a_supervisor_that_waits_for_its_port() {
+    let desk = Desk::new();
+    let (server, supervisor) = started(&desk);
+    signal(supervisor, Signal::STOP);
+    signal(server, Signal::KILL);
+    let squatter =
+        wait_for(|| TcpListener::bind(("127.0.0.1", desk.port)).ok()).expect("the port is given up");
+    signal(supervisor, Signal::CONT);
+    wait_for(|| (supervision(&desk).state == Supervised::Waiting).then_some(())).expect("it waits");
+    desk.run("stop");
+    assert!(is_gone(supervisor));
+    assert_eq!(Supervision::read(&desk.home, desk.port), None);
+    drop(squatter);
 }
 
 #[test]
@@ -376,8 +432,12 @@ fn a_start_that_takes_too_long_ends_its_server_and_leaves_nobody_behind() {
 #[test]
 fn without_a_loopback_address_a_start_ends_with_the_reason_and_the_way_out() {
     let up_without_address = "ip link set lo up && ip address del 127.0.0.1/8 dev lo && ";
-    for (network, reason) in [("", "Network is unreachable"), (up_without_address, "Network is unreachable")]
-    {
+    let down_with_address = "ip link set lo up && ip link set lo down && ";
+    for (network, reason) in [
+        ("", "Network is unreachable"),
+        (up_without_address, "Network is unreachable"),
+        (down_with_address, "the loopback interface is down"),
+    ] {
         for line in ["start", "start --foreground", "start --host 0.0.0.0", "--no-browser"] {
             let desk = Desk::new();
             let command = desk.command(line);

@@ -2,7 +2,8 @@
 //! this machine reach as `localhost`; on one address otherwise.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, lookup_host};
 
@@ -11,6 +12,9 @@ use crate::error::Error;
 /// Connections that wait to be taken, if the system allows as many. One too many is not refused: its client tries again
 /// only after a second, in which a hook has long given up.
 const WAITING_MAX: u32 = 4096;
+
+/// How long a connection to this very process may take. The system makes it while it is asked to.
+const OWN_CONNECTION_LIMIT: Duration = Duration::from_millis(500);
 
 /// A taken port: whoever connects waits until a server runs on it.
 #[derive(Debug, Default)]
@@ -119,6 +123,19 @@ fn look_up(address: IpAddr) -> io::Result<()> {
     match UdpSocket::bind((from, 0)).and_then(|socket| socket.connect((address, ANY_PORT))) {
         Err(error) if no_way(&error) => Err(error),
         // Whatever else keeps us from asking, the port itself may be had.
+        _ if address.is_loopback() => reach_this_process(address),
+        _ => Ok(()),
+    }
+}
+
+/// Connects to this process. There is a way to a loopback interface that is down; what is sent there just vanishes.
+fn reach_this_process(address: IpAddr) -> io::Result<()> {
+    // Without a port for it nothing is known.
+    let Ok(listener) = std::net::TcpListener::bind((address, 0)) else { return Ok(()) };
+    match TcpStream::connect_timeout(&listener.local_addr()?, OWN_CONNECTION_LIMIT) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::TimedOut | io::ErrorKind::NetworkDown) => {
+            Err(io::Error::new(io::ErrorKind::NetworkDown, "the loopback interface is down"))
+        }
         _ => Ok(()),
     }
 }
