@@ -193,6 +193,31 @@ fn a_crashed_server_s_port_is_nobody_s() {
 }
 
 #[test]
+fn what_a_hook_keeps_because_it_was_led_to_nobody_is_taken_by_who_runs() {
+    let home = home();
+    let shop = folder(&home, "shop");
+    let of_shop = Monitor::start_with(&home, &["--project", text(&shop)]);
+    let general = Monitor::start_with(&home, &[]);
+    let dead = e2e::free_port().to_string();
+    let url = format!("http://localhost:{dead}");
+    let cases = [
+        ("CLAUDE_MPM_MONITOR_PORT", &dead),
+        ("CLAUDE_MPM_MONITOR_URL", &url),
+        ("CLAUDE_MPM_SERVER_PORT", &dead),
+    ];
+    for (variable, value) in cases {
+        hook(home.path(), &[(variable, value)], &prompt_in(&format!("shop {variable}"), &shop));
+        hook(home.path(), &[(variable, value)], &prompt_in(&format!("else {variable}"), home.path()));
+    }
+    let expected = |place: &str| cases.map(|(variable, _)| format!("{place} {variable}"));
+    for (server, sessions) in [(&of_shop, expected("shop")), (&general, expected("else"))] {
+        let sessions: Vec<_> = sessions.iter().map(String::as_str).collect();
+        wait_for_sessions(server, &sessions);
+    }
+    general.wait_for_spool();
+}
+
+#[test]
 fn what_was_spooled_while_all_were_down_reaches_the_right_server() {
     let home = home();
     let shop = folder(&home, "shop");

@@ -8,6 +8,7 @@ mod outbox;
 mod pty;
 mod screen;
 mod tell;
+mod teller;
 
 use std::ffi::OsString;
 use std::path::PathBuf;

@@ -1,14 +1,14 @@
 //! What is to be told, on its way to the monitor. The program never waits for it: output that comes faster than it
-//! can be stored is left out, and how much that was is told.
+//! can be stored, or for which no monitor comes back in time, is left out, and how much that was is told.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::detect::Detector;
 use super::screen::Screen;
 use super::tell::Session;
+use super::teller::Teller;
 
 /// The most output in one event.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -24,12 +24,6 @@ const LOOK: Duration = Duration::from_millis(250);
 
 /// How long the end of a program may be delayed by what is still to be told.
 const FLUSH_LIMIT: Duration = Duration::from_secs(5);
-
-/// How often the start, a status or the end is sent before it is given up.
-const TRIES: usize = 3;
-
-/// The pause between two tries.
-const PAUSE: Duration = Duration::from_millis(200);
 
 /// Which of its outputs a program wrote to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,18 +190,18 @@ impl Shared {
 }
 
 fn send_all(shared: &Shared, session: &Session) {
-    let mut teller = Teller { session, detector: Detector::default(), lost: 0 };
+    let mut teller = Teller::of(session);
     let mut texts = [Text::default(), Text::default(), Text::default()];
     let mut screen = None;
     let mut due = None;
     loop {
-        match shared.next(due) {
-            Next::Send(Item::Event(event)) => teller.event(&event),
+        match shared.next(due.into_iter().chain(teller.next_try()).min()) {
+            Next::Send(Item::Event(event)) => teller.event(event),
             Next::Send(Item::Size { columns, rows }) => {
                 screen.get_or_insert_with(|| Screen::new(columns, rows)).resize(columns, rows);
             }
             Next::Send(Item::Output { stream, bytes, skipped }) => {
-                teller.lost += skipped;
+                teller.skip(skipped);
                 let length = bytes.len() as u64;
                 let content = texts[stream as usize].push(bytes);
                 match (stream, &mut screen) {
@@ -223,60 +217,21 @@ fn send_all(shared: &Shared, session: &Session) {
                 due = due.or_else(|| screen.is_some().then(|| Instant::now() + LOOK));
             }
             Next::Look => {
-                due = screen.as_mut().and_then(|screen| {
-                    teller.screen(&screen.look());
-                    screen.is_moving().then(|| Instant::now() + LOOK)
-                });
+                teller.send();
+                if due.is_some_and(|due| due <= Instant::now()) {
+                    due = screen.as_mut().and_then(|screen| {
+                        teller.screen(&screen.look());
+                        screen.is_moving().then(|| Instant::now() + LOOK)
+                    });
+                }
             }
             Next::Send(Item::Over) => {
                 if let Some(mut screen) = screen.take() {
                     teller.screen(&screen.last_look());
                 }
             }
-            Next::End => return,
+            Next::End => return teller.end(),
         }
-    }
-}
-
-/// Tells the monitor, and counts what it could not tell.
-struct Teller<'a> {
-    session: &'a Session,
-    detector: Detector,
-    /// Bytes of output, or events, since the last output that was told.
-    lost: u64,
-}
-
-impl Teller<'_> {
-    fn event(&mut self, event: &str) {
-        let sent = (0..TRIES).any(|at| {
-            if at > 0 {
-                thread::sleep(PAUSE);
-            }
-            self.session.tell(event).is_ok()
-        });
-        self.lost += u64::from(!sent);
-    }
-
-    /// Tells lines that a screen showed.
-    fn screen(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.output("stdout", text, text.len() as u64);
-        }
-    }
-
-    /// Tells output that took this many bytes.
-    fn output(&mut self, stream: &str, content: &str, length: u64) {
-        let plain = strip_ansi_escapes::strip_str(content);
-        let event = self.session.output(content, &plain, stream, self.lost);
-        let meant = self.detector.read(&plain);
-        // One request for what was shown and what it means.
-        let events: Vec<String> = std::iter::once(event)
-            .chain(meant.into_iter().map(|(kind, data, line)| self.session.event(kind, data, &line)))
-            .collect();
-        self.lost = match self.session.tell(&events.join("\n")) {
-            Ok(()) => 0,
-            Err(_) => self.lost + length,
-        };
     }
 }
 
