@@ -194,7 +194,7 @@ pub(crate) struct Listen {
     #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) dashboard_port: Option<u16>,
     /// Defaults for where it runs: development, production or docker [default: found out]
-    #[arg(long, value_parser = profile)]
+    #[arg(long)]
     pub(crate) profile: Option<Profile>,
     /// Serve HTTPS, with a certificate that the monitor signs itself unless you name one
     #[arg(long)]
@@ -746,10 +746,6 @@ fn file(text: &str) -> Result<String, String> {
 
 fn folder_path(text: &str) -> Result<PathBuf, String> {
     folder(text).map(PathBuf::from)
-}
-
-pub(crate) fn profile(text: &str) -> Result<Profile, String> {
-    Profile::named(text).ok_or_else(|| "expected development, production or docker".to_owned())
 }
 
 fn event_id(text: &str) -> Result<EventId, String> {

@@ -126,6 +126,7 @@ fn dispatch(arguments: Arguments, context: &mut Context<'_, '_>) -> anyhow::Resu
         Some(Verb::Health(health)) => health::run(&health, context),
         Some(Verb::List(list)) => list::run(&list, context),
         Some(Verb::Diagnose(diagnose)) => diagnose::run(&diagnose, context),
+        Some(Verb::Status(status)) if status.show_ports => show_ports::run(&status, context),
         Some(Verb::Status(status)) => status::run(&status, context),
         Some(Verb::Logs(logs)) => logs::run(&logs, context),
         Some(Verb::Config(config)) => config::run(&config, context),

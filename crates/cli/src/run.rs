@@ -4,6 +4,7 @@
 mod detect;
 mod launch;
 mod outbox;
+mod program;
 #[cfg(unix)]
 mod pty;
 mod screen;
@@ -21,7 +22,7 @@ use crate::context::Context;
 use crate::launch::Target;
 use crate::start::{self, Outcome};
 use crate::trouble::Trouble;
-use launch::Launch;
+use program::Launch;
 use tell::Session;
 
 /// The other half of a program's terminal, in the program's own process.

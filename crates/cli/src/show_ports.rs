@@ -4,6 +4,7 @@ use client::{Lock, Probe};
 use protocol::names;
 use serde_json::{Value, json};
 
+use crate::Exit;
 use crate::args::Status;
 use crate::context::Context;
 use crate::status::{Found, heading};
@@ -15,7 +16,8 @@ Legend:
   ○ AVAILABLE - Ready for use
 ";
 
-pub(crate) fn run(found: &Found, status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<()> {
+pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
+    let found = &Found::look(status.port, context)?;
     let ports: Vec<u16> = names::PORT_RANGE.collect();
     let ports: Vec<Port> = client::probe_all(&context.home, &ports)
         .into_iter()
@@ -26,7 +28,7 @@ pub(crate) fn run(found: &Found, status: &Status, context: &mut Context<'_, '_>)
         let ports: Vec<_> = ports.iter().map(Port::json).collect();
         let all = json!({ "servers": found.json(), "ports": ports, "available": available });
         context.terminal.answer(&all);
-        return Ok(());
+        return Ok(found.exit());
     }
     let mut page = heading(status.verbose);
     page += &format!("Active Servers: {}\nAvailable Ports: {available}\n", found.servers.len());
@@ -37,7 +39,7 @@ pub(crate) fn run(found: &Found, status: &Status, context: &mut Context<'_, '_>)
     page += &format!("\nPort Status ({first}-{last}):\n");
     page.extend(ports.iter().map(Port::line));
     context.terminal.say((page + LEGEND + &found.urls()).trim_end());
-    Ok(())
+    Ok(found.exit())
 }
 
 /// A port and who has it.

@@ -8,19 +8,15 @@ use protocol::spool::SpoolHealth;
 use protocol::{Health, Runfile, Timestamp, names};
 use serde_json::{Value, json};
 
+use crate::Exit;
 use crate::args::Status;
 use crate::context::Context;
 use crate::trouble::{Trouble, has_store, paused};
 use crate::units::{age, duration, grouped, started};
-use crate::{Exit, show_ports};
 
 pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Result<Exit> {
     let found = Found::look(status.port, context)?;
-    let nothing_runs = found.servers.is_empty() && found.strays.is_empty();
-    let exit = if nothing_runs { Exit::NotRunning } else { Exit::Done };
-    if status.show_ports {
-        show_ports::run(&found, status, context)?;
-    } else if status.json {
+    if status.json {
         context.terminal.answer(&found.json());
     } else if !found.is_nothing() {
         context.terminal.say(found.page(status.verbose));
@@ -29,7 +25,7 @@ pub(crate) fn run(status: &Status, context: &mut Context<'_, '_>) -> anyhow::Res
     } else {
         context.terminal.say(format_args!("Monitor is not running\n{}", found.crashes().trim_end()));
     }
-    Ok(exit)
+    Ok(found.exit())
 }
 
 /// What runs, by port.
@@ -77,6 +73,12 @@ impl Found {
                 _ => None,
             });
         Ok(Self { legacy: legacy.collect(), crashed: crashed(port, &servers, context), servers, strays })
+    }
+
+    /// Whether a monitor of this user runs.
+    pub(crate) fn exit(&self) -> Exit {
+        let nothing_runs = self.servers.is_empty() && self.strays.is_empty();
+        if nothing_runs { Exit::NotRunning } else { Exit::Done }
     }
 
     pub(crate) fn is_nothing(&self) -> bool {

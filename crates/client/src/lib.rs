@@ -38,6 +38,7 @@
 //! Follow what happens, over restarts and changes of port, each event once: [`Follow`]. Send events:
 //! [`Monitor::post_event`]. A program that serves a monitor itself where none runs uses `host::Connected`.
 
+mod author;
 mod detached;
 mod discovery;
 mod error;

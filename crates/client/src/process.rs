@@ -6,11 +6,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use protocol::Timestamp;
 use protocol::paths::Home;
-use protocol::{Runfile, Timestamp};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessStatus, ProcessesToUpdate, Signal, System, UpdateKind};
-
-use crate::ports;
 
 /// How far two readings of one process's start time may lie apart: the system derives it from its boot time,
 /// which moves when the clock is corrected.
@@ -176,15 +174,7 @@ pub(crate) fn program_of(pid: u32) -> Option<(u32, String)> {
     Some((pid.as_u32(), name))
 }
 
-/// The process that wrote a runfile, proven by its start time; or by listening on the runfile's port, for when
-/// the clock was changed since. `None` when it is gone, or when its pid belongs to another one now.
-pub(crate) fn of_runfile(runfile: &Runfile) -> Option<Process> {
-    let process = Process::find(runfile.pid)?;
-    let listens = || ports::owners(runfile.port).iter().any(|owner| owner.pid == process.pid);
-    (is_same(process.started_at, runfile.process_started_at) || listens()).then_some(process)
-}
-
-fn is_same(one: Timestamp, other: Timestamp) -> bool {
+pub(crate) fn is_same(one: Timestamp, other: Timestamp) -> bool {
     one.0.saturating_sub(other.0).saturating_abs() <= START_DRIFT_MS
 }
 
@@ -212,51 +202,6 @@ fn look(pid: u32, others: &[Pid]) -> Option<(System, Pid)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::net::TcpListener;
-
-    fn runfile(pid: u32, process_started_at: Timestamp, port: u16) -> Runfile {
-        Runfile {
-            pid,
-            process_started_at,
-            process_start_ticks: None,
-            version: String::new(),
-            host: String::new(),
-            port,
-            addresses: Vec::new(),
-            server_id: String::new(),
-            control_token: String::new(),
-            project: None,
-            mode: String::new(),
-            access: Default::default(),
-        }
-    }
-
-    #[cfg(unix)]
-    #[test]
-    fn a_process_is_only_signalled_when_it_started_when_it_should_have() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let started = started_at(child.id()).expect("it runs");
-        let reused = Timestamp(started.0 - 60_000);
-        assert_eq!(of_runfile(&runfile(child.id(), reused, 1)), None, "another process by that pid");
-        let own = of_runfile(&runfile(child.id(), started, 1)).expect("the same start time");
-        let own = own.identity();
-        let earlier = Identity { started_at: reused, ..own };
-        assert!(!is_running(earlier) && !terminate(earlier) && !kill(earlier));
-        assert!(child.try_wait().unwrap().is_none(), "it was left alone");
-        assert!(is_running(own) && terminate(own));
-        assert!(!child.wait().unwrap().success(), "ended by the signal");
-        assert!(!is_running(own));
-    }
-
-    #[test]
-    fn a_process_that_serves_the_port_is_the_one_even_if_the_clock_went_back_since() {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let port = listener.local_addr().unwrap().port();
-        let before_the_change = Timestamp(started_at(std::process::id()).unwrap().0 + 3_600_000);
-        assert!(of_runfile(&runfile(std::process::id(), before_the_change, port)).is_some());
-        drop(listener);
-        assert!(of_runfile(&runfile(std::process::id(), before_the_change, port)).is_none());
-    }
 
     #[test]
     fn a_process_is_seen_with_its_command_line_folder_and_user() {

@@ -7,7 +7,7 @@ use protocol::Runfile;
 use protocol::paths::Home;
 
 use crate::stray::Mode;
-use crate::{Error, Lock, Monitor, Probe, Process, Stray, Supervision, probe, process, runfiles};
+use crate::{Error, Lock, Monitor, Probe, Process, Stray, Supervision, author, probe, process, runfiles};
 
 /// How long a monitor may take to say goodbye to its clients, and again to obey SIGTERM.
 const GRACE: Duration = Duration::from_secs(10);
@@ -108,7 +108,7 @@ fn end(home: &Home, port: u16, force: bool, successor_port: Option<u16>) -> Resu
     };
     let (grace, order_limit) = if force { (FORCED_GRACE, FORCED_GRACE) } else { (GRACE, ORDER_LIMIT) };
     // Looked at once: while it ends, nothing else can have its pid.
-    let process = process::of_runfile(&runfile);
+    let process = author::of_runfile(&runfile);
     let clients = order(home, &runfile, order_limit, successor_port).ok();
     if clients.is_none() || !gone_within(home, port, grace)? {
         signal(home, &runfile, process.as_ref(), supervision.as_ref(), grace)?;

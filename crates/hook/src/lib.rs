@@ -9,6 +9,7 @@ pub mod route;
 pub mod scan;
 pub mod spool;
 pub mod stdin;
+mod wait;
 
 use std::env;
 use std::time::SystemTime;

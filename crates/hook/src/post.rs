@@ -9,11 +9,11 @@ use std::time::{Duration, Instant};
 
 use protocol::Address;
 use protocol::names::EVENTS;
-use rustix::event::{PollFd, PollFlags, Timespec};
-use rustix::io::Errno;
+use rustix::event::{PollFd, PollFlags};
 
 use crate::delivery::Delivery;
 use crate::route::{Target, Word};
+use crate::wait::{time_left, wait_for};
 
 /// A server on this machine accepts in microseconds; Claude waits for nothing longer than this.
 const CONNECT_LIMIT: Duration = Duration::from_millis(50);
@@ -103,26 +103,6 @@ fn wait_after(error: io::Error, stream: &TcpStream, event: PollFlags, deadline: 
         io::ErrorKind::Interrupted => Ok(()),
         _ => Err(error),
     }
-}
-
-/// Waits until something happens on the descriptor; `TimedOut` when nothing did before the deadline.
-pub(crate) fn wait_for(descriptor: PollFd<'_>, deadline: Instant) -> io::Result<()> {
-    let mut descriptors = [descriptor];
-    loop {
-        let left = time_left(deadline)?;
-        let timeout = Timespec::try_from(left).map_err(io::Error::other)?;
-        match rustix::event::poll(&mut descriptors, Some(&timeout)) {
-            Ok(0) => return Err(io::ErrorKind::TimedOut.into()),
-            Ok(_) => return Ok(()),
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
-        }
-    }
-}
-
-fn time_left(deadline: Instant) -> io::Result<Duration> {
-    let left = deadline.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(io::ErrorKind::TimedOut.into()) } else { Ok(left) }
 }
 
 /// Whether programs of this machine listen there: only then a socket can have that address.

@@ -126,7 +126,7 @@ mod platform {
     use rustix::io::Errno;
 
     use super::{CHUNK_BYTES, Source};
-    use crate::post::wait_for;
+    use crate::wait::wait_for;
 
     /// Standard input, never read before something is there.
     pub(super) struct Stdin(io::Stdin);

@@ -1,10 +1,8 @@
 //! Starting the program: in a terminal of its own when somebody sits at ours, else with its outputs passed through. Its
 //! bytes, its signals and its result are those that it would have without us.
 
-use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{ExitStatus, Stdio};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
@@ -12,37 +10,11 @@ use anyhow::Context as _;
 use serde_json::{Value, json};
 
 use super::outbox::{Outbox, Stream};
+use super::program::{Launch, READ_BYTES, wait};
 use super::tell::{Session, Status};
 use crate::Exit;
 
-/// What is read at once: as much as a pipe or a terminal holds.
-pub(super) const READ_BYTES: usize = 64 * 1024;
-
-/// The token for a monitor that the user names by its address: with it, a hook takes any address for the user's word.
-const TOKEN: &str = "CLAUDE_MPM_MONITOR_TOKEN";
-
-/// A program to be started.
-pub(super) struct Launch {
-    pub(super) program: PathBuf,
-    /// Its name and arguments as the user wrote them.
-    pub(super) command: Vec<OsString>,
-    pub(super) variables: Vec<(&'static str, String)>,
-}
-
 impl Launch {
-    fn command(&self) -> Command {
-        let mut command = Command::new(&self.program);
-        self.lead(command.args(&self.command[1..]));
-        #[cfg(unix)]
-        std::os::unix::process::CommandExt::arg0(&mut command, &self.command[0]);
-        command
-    }
-
-    /// Gives the program's hooks their variables. A token that the user has for another monitor is none of them.
-    pub(super) fn lead(&self, command: &mut Command) {
-        command.envs(self.variables.iter().map(|(name, value)| (name, value))).env_remove(TOKEN);
-    }
-
     /// Announces the program and becomes it. Returns only when that fails.
     pub(super) fn replace_this_process(&self, session: &Session) -> anyhow::Error {
         // A monitor that has just gone is no reason not to run the program.
@@ -114,14 +86,6 @@ impl Launch {
         }
         Ok((child.id(), status))
     }
-
-    pub(super) fn spawn(&self, command: &mut Command) -> anyhow::Result<Child> {
-        command.spawn().with_context(|| format!("could not run {}", self.program.display()))
-    }
-}
-
-pub(super) fn wait(child: &mut Child) -> anyhow::Result<ExitStatus> {
-    child.wait().context("could not wait for the program")
 }
 
 /// Passes one output on, byte for byte, and tells it.

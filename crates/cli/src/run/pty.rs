@@ -16,8 +16,8 @@ use rustix::termios::{self, OptionalActions, Termios};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2, SIGWINCH};
 use signal_hook::iterator::Signals;
 
-use super::launch::{Launch, READ_BYTES, wait};
 use super::outbox::{Outbox, Stream};
+use super::program::{Launch, READ_BYTES, wait};
 
 /// Runs a program in a terminal of its own until it ends.
 pub(super) fn run(

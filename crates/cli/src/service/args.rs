@@ -6,8 +6,6 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use host::Profile;
 
-use crate::args::profile;
-
 #[derive(Debug, Args)]
 pub(crate) struct Service {
     #[command(subcommand)]
@@ -46,7 +44,7 @@ pub(crate) struct Install {
     #[command(flatten)]
     pub(crate) place: Where,
     /// The profile to run with: development, production or docker
-    #[arg(long, value_parser = profile, default_value = "production")]
+    #[arg(long, default_value = "production")]
     pub(crate) environment: Profile,
     /// Write the configuration (and the wrapper), but no service
     #[arg(long)]
