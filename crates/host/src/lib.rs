@@ -6,6 +6,7 @@ mod hooks;
 mod host;
 mod instances;
 mod key;
+mod loading;
 mod log_file;
 mod profile;
 mod registration;
