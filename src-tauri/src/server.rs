@@ -139,7 +139,7 @@ enum Engine {
 
 /// What happened by itself.
 enum Happened {
-    Moved(Runfile),
+    Moved(Box<Runfile>),
     Ended(Result<(), String>),
     Rested,
 }
@@ -153,7 +153,7 @@ impl Engine {
                 Happened::Rested
             }
             Self::Here { ended, runfile, .. } => tokio::select! {
-                Ok(()) = runfile.changed() => Happened::Moved(runfile.borrow_and_update().clone()),
+                Ok(()) = runfile.changed() => Happened::Moved(Box::new(runfile.borrow_and_update().clone())),
                 ended = ended => Happened::Ended(ended.unwrap_or_else(|crash| Err(crash.to_string()))),
             },
         }
@@ -218,7 +218,7 @@ impl Task {
             Happened::Moved(runfile) => {
                 self.port = Some(runfile.port);
                 self.crashes.started(Instant::now());
-                self.show(Serving::Here(runfile));
+                self.show(Serving::Here(*runfile));
             }
             Happened::Ended(Ok(())) => {
                 let port = self.last_port();
