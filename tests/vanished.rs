@@ -3,6 +3,7 @@
 #![cfg(unix)]
 
 use std::fs;
+use std::io::Write;
 use std::os::unix::fs::{chown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -108,6 +109,100 @@ fn another_database_in_its_place_is_kept_beside_it() {
     let count: u64 =
         aside.query_row("SELECT count(*) FROM events", [], |row| row.get(0)).expect("a whole one");
     assert_eq!(count, 1, "as it was when it was put there");
+}
+
+/// Writes into the file of the database that a monitor has open, as `cp` and `: >` do.
+fn overwrite(path: &Path, content: &[u8]) {
+    let file = fs::OpenOptions::new().write(true).truncate(true).open(path);
+    file.and_then(|mut file| file.write_all(content)).expect("it can be written");
+}
+
+#[test]
+fn nothing_is_acknowledged_into_a_database_that_was_overwritten_and_the_next_start_tells_where_it_is() {
+    let backup = |monitor: &Monitor| {
+        let copy = monitor.home().join("backup.db");
+        let connection = Connection::open(database(monitor)).expect("there is a database");
+        connection.execute("VACUUM INTO ?1", [copy.to_str().expect("text")]).expect("a backup can be made");
+        fs::read(copy).expect("it can be read")
+    };
+    type Content<'c> = &'c dyn Fn(&Monitor) -> Vec<u8>;
+    let contents: [(&str, Content<'_>); 4] = [
+        ("a backup", &|monitor| {
+            let content = backup(monitor);
+            monitor.event(prompt("s-1", "after the backup"));
+            let copied = Connection::open(database(monitor)).expect("there is a database").query_row(
+                "PRAGMA wal_checkpoint(PASSIVE)",
+                [],
+                |row| Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?)),
+            );
+            assert!(copied.is_ok_and(|(all, copied)| all == copied), "all is in the file");
+            content
+        }),
+        ("nothing", &|_| Vec::new()),
+        ("no database", &|_| b"no database ".repeat(5000)),
+        ("half of it", &|monitor| {
+            let mut half = backup(monitor);
+            half.truncate(half.len() / 2);
+            half
+        }),
+    ];
+    for (what, content) in contents {
+        let monitor = Monitor::start();
+        monitor.event(prompt("s-1", "before"));
+        let content = content(&monitor);
+        overwrite(&database(&monitor), &content);
+        for number in 0..3 {
+            let refused = monitor.post(names::EVENTS, prompt("s-2", &format!("refused {number}")));
+            assert_eq!(refused.status, 503, "{what}: {refused:?}");
+            let message = refused.json()["message"].as_str().expect("text").to_owned();
+            assert!(message.contains("another program wrote into"), "{what}: {message}");
+            assert!(message.contains("claude-mpm-monitor restart"), "the way out: {message}");
+        }
+        assert!(store(&monitor).contains("another program wrote into"), "{what}: {}", store(&monitor));
+        let status = String::from_utf8_lossy(&monitor.cli(&["status"]).stdout).into_owned();
+        assert!(status.contains("another program wrote into"), "{what}: {status}");
+
+        let monitor = monitor.crash().restart();
+        let told = store(&monitor);
+        assert!(told.contains("set aside as") && told.contains("events.damaged-"), "{what}: {told}");
+        let status = String::from_utf8_lossy(&monitor.cli(&["status"]).stdout).into_owned();
+        assert!(status.contains("events.damaged-"), "{what}: {status}");
+        monitor.event(prompt("s-3", "after"));
+        let monitor = monitor.stop().restart();
+        assert_eq!(
+            (monitor.events("").sessions(), store(&monitor)),
+            (vec!["s-3".to_owned()], "ok".to_owned())
+        );
+        monitor.stop();
+    }
+}
+
+#[test]
+fn a_monitor_that_crashed_right_after_its_database_was_emptied_tells_it() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "before"));
+    let path = database(&monitor);
+    let crashed = monitor.crash();
+    overwrite(&path, b"");
+    let told = store(&crashed.restart());
+    assert!(told.contains("set aside as") && told.contains("events.damaged-"), "{told}");
+}
+
+#[test]
+fn a_database_into_which_others_write_by_its_rules_is_served_on() {
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "before"));
+    let connection = Connection::open(database(&monitor)).expect("there is a database");
+    let copied: (i64, i64) = connection
+        .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| Ok((row.get(1)?, row.get(2)?)))
+        .expect("its log can be copied into it");
+    assert!(copied.1 > 0, "something was to be copied");
+    monitor.event(prompt("s-2", "after"));
+    let now = fs::File::options().write(true).open(database(&monitor)).expect("it can be opened");
+    now.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("it can be touched");
+    monitor.event(prompt("s-3", "at last"));
+    assert_eq!(store(&monitor), "ok");
+    assert_eq!(monitor.crash().restart().events("").sessions(), ["s-1", "s-2", "s-3"]);
 }
 
 #[test]

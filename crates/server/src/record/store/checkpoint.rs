@@ -2,14 +2,15 @@
 //! waits for the disk.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use rusqlite::Connection;
 use rusqlite::hooks::Wal;
 
-use super::{lock, schema};
+use super::content::Content;
+use super::schema;
 
 /// Copied whenever the log has grown by so many pages (8 MiB): the later, the fewer times a page is copied.
 const COPY_PAGES: i32 = 1024;
@@ -25,12 +26,15 @@ pub(super) struct Checkpoints {
 
 impl Checkpoints {
     /// Takes over from SQLite, which copies when a commit makes the log too long, and lets the commit wait.
-    pub(super) fn start(writer: &mut Connection, database: &Path) -> rusqlite::Result<Self> {
+    pub(super) fn start(
+        writer: &mut Connection,
+        database: &Path,
+        content: &Arc<Content>,
+    ) -> rusqlite::Result<Self> {
         let (wake, awake) = sync_channel(1);
-        let alone = Arc::new(Mutex::new(()));
-        let (path, turn) = (database.to_owned(), alone.clone());
-        let thread = std::thread::spawn(move || copy(&path, &awake, &turn));
-        writer.wal_hook(Some(hook(wake, alone)))?;
+        let (path, written) = (database.to_owned(), content.clone());
+        let thread = std::thread::spawn(move || copy(&path, &awake, &written));
+        writer.wal_hook(Some(hook(wake, content.clone())))?;
         Ok(Self { thread })
     }
 
@@ -44,17 +48,17 @@ impl Checkpoints {
 }
 
 /// Called after each commit with the length of the log. The commit is done: nothing here may make it fail. Only one can
-/// copy at a time: whoever holds `alone`.
-fn hook(wake: SyncSender<()>, alone: Arc<Mutex<()>>) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
+/// copy at a time.
+fn hook(wake: SyncSender<()>, content: Arc<Content>) -> impl FnMut(&mut Wal, i32) -> rusqlite::Result<()> {
     let mut copied = 0;
     move |wal, pages| {
         if pages < copied {
             copied = 0;
         }
         if pages >= START_OVER_PAGES
-            && let Ok(_alone) = alone.try_lock()
+            && let Some(done) = content.write_at_once(|| wal.checkpoint())
         {
-            if let Err(error) = wal.checkpoint() {
+            if let Err(error) = done {
                 tracing::warn!(%error, "could not copy the log of changes into the event store");
             }
         } else if pages - copied >= COPY_PAGES {
@@ -66,11 +70,10 @@ fn hook(wake: SyncSender<()>, alone: Arc<Mutex<()>>) -> impl FnMut(&mut Wal, i32
     }
 }
 
-fn copy(database: &Path, awake: &Receiver<()>, alone: &Mutex<()>) {
+fn copy(database: &Path, awake: &Receiver<()>, content: &Content) {
     let mut connection = None;
     while awake.recv().is_ok() {
-        let _alone = lock(alone);
-        if let Err(error) = copy_once(&mut connection, database) {
+        if let Some(Err(error)) = content.write(|| copy_once(&mut connection, database)) {
             tracing::warn!(%error, "could not copy the log of changes into the event store");
         }
     }

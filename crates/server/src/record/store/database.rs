@@ -5,10 +5,13 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use protocol::Seq;
 use rusqlite::Connection;
+use rusqlite::config::DbConfig;
 
 use super::checkpoint::Checkpoints;
 use super::condition::Condition;
+use super::content::Content;
 use super::place::Place;
 use super::read::Readers;
 use super::{StoreError, files, schema};
@@ -25,6 +28,7 @@ pub(super) struct Database {
     path: PathBuf,
     durability: Durability,
     place: Place,
+    content: Arc<Content>,
     claim: Claim,
     readers: Arc<Readers>,
     condition: Arc<Condition>,
@@ -33,7 +37,7 @@ pub(super) struct Database {
 
 /// Why the files are not in their place, and when that is to be tried again.
 struct Displaced {
-    why: String,
+    why: StoreError,
     retry_at: Instant,
 }
 
@@ -45,13 +49,15 @@ impl Database {
         readers: Arc<Readers>,
         condition: Arc<Condition>,
     ) -> rusqlite::Result<Self> {
-        let checkpoints = Checkpoints::start(&mut connection, &config.database)?;
+        let content = Arc::new(Content::of(&config.database));
+        let checkpoints = Checkpoints::start(&mut connection, &config.database, &content)?;
         Ok(Self {
             connection,
             checkpoints,
             path: config.database.clone(),
             durability: config.durability,
             place: Place::of(&config.database),
+            content,
             claim: config.claim.clone(),
             readers,
             condition,
@@ -59,19 +65,28 @@ impl Database {
         })
     }
 
-    /// Whether its files were gone at the last look, and could not be put back.
-    pub(super) fn is_displaced(&self) -> bool {
-        self.displaced.is_some()
+    /// Whether events can be written to it: its files were neither gone at the last look, without coming back, nor
+    /// written into since.
+    pub(super) fn take_events(&mut self, newest: Seq) -> Result<(), StoreError> {
+        if self.displaced.is_none() && self.content.is_ours() { Ok(()) } else { self.stay_in_place(newest) }
     }
 
     /// Sees to it that what was just committed is where it is looked for, before it is acknowledged.
-    pub(super) fn keep_events(&mut self) -> Result<(), StoreError> {
-        if self.place.keeps_events() { Ok(()) } else { self.stay_in_place() }
+    pub(super) fn keep_events(&mut self, newest: Seq) -> Result<(), StoreError> {
+        if self.place.keeps_events() && self.content.is_ours() { Ok(()) } else { self.stay_in_place(newest) }
     }
 
-    /// Sees to it that all files are in their place.
-    pub(super) fn stay_in_place(&mut self) -> Result<(), StoreError> {
-        if self.place.is_kept() {
+    /// Sees to it that a new database is on the disk.
+    pub(super) fn sync(&self) -> rusqlite::Result<()> {
+        self.content.write(|| schema::sync(&self.connection)).unwrap_or_else(|| {
+            let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+            Err(rusqlite::Error::SqliteFailure(busy, Some("another program writes into its file".to_owned())))
+        })
+    }
+
+    /// Sees to it that all files are in their place, with what we wrote into them up to the newest event.
+    pub(super) fn stay_in_place(&mut self, newest: Seq) -> Result<(), StoreError> {
+        if self.place.is_kept() && self.content.is_ours() {
             self.displaced = None;
             return Ok(());
         }
@@ -79,28 +94,48 @@ impl Database {
         if let Some(Displaced { why, retry_at }) = &self.displaced
             && now < *retry_at
         {
-            return Err(StoreError::Displaced(why.clone()));
+            return Err(why.clone());
         }
-        let returned = self.return_to_place();
+        let returned = if self.place.keeps_database() && !self.content.is_ours() {
+            self.look_into_content(newest)
+        } else {
+            self.return_to_place().map_err(StoreError::Displaced)
+        };
         self.displaced =
             returned.as_ref().err().map(|why| Displaced { why: why.clone(), retry_at: now + RETRY_AFTER });
-        returned.map_err(|why| {
-            let error = StoreError::Displaced(why);
+        returned.inspect_err(|error| {
             tracing::error!("{error}");
             self.condition.fails(error.to_string());
-            error
         })
+    }
+
+    /// Finds out whether what somebody wrote into the file left it whole, as a tool that goes by SQLite's rules does.
+    fn look_into_content(&self, newest: Seq) -> Result<(), StoreError> {
+        tracing::warn!(path = %self.path.display(), "another program wrote into the event store; checking it");
+        // Neither this connection nor those that read would look at what they have in memory. The log of an empty file would
+        // be removed by whoever opens that.
+        self.readers.renew();
+        let is_whole = || self.readers.with(|reader| Ok(schema::is_whole(reader, newest)?));
+        if self.place.keeps_events() && !self.content.is_gone() && matches!(is_whole(), Ok(true)) {
+            self.content.accept();
+            return Ok(());
+        }
+        files::mark_damaged(&self.path);
+        Err(StoreError::Overwritten)
     }
 
     fn return_to_place(&mut self) -> Result<(), String> {
         tracing::error!(path = %self.path.display(), "the files of the event store are gone; putting them back");
         let aside = self.place.restore(&self.connection, &self.claim)?;
         let mut connection = schema::connect(&self.path, self.durability).map_err(|e| e.to_string())?;
-        let checkpoints = Checkpoints::start(&mut connection, &self.path).map_err(|e| e.to_string())?;
+        let content = Arc::new(Content::of(&self.path));
+        let checkpoints =
+            Checkpoints::start(&mut connection, &self.path, &content).map_err(|e| e.to_string())?;
         let mut old = std::mem::replace(&mut self.connection, connection);
         std::mem::replace(&mut self.checkpoints, checkpoints).end(&mut old);
         self.readers.renew();
         self.place = Place::of(&self.path);
+        self.content = content;
         let path = self.path.display();
         let notice = match aside {
             None => {
@@ -123,10 +158,13 @@ impl Database {
     }
 
     /// Closes it, in its place.
-    pub(super) fn close(mut self) {
+    pub(super) fn close(mut self, newest: Seq) {
         // Why not, if so, is logged.
         self.displaced = None;
-        let _ = self.stay_in_place();
+        if matches!(self.stay_in_place(newest), Err(StoreError::Overwritten)) {
+            // What is set aside stays as it was left.
+            let _ = self.connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true);
+        }
         self.checkpoints.end(&mut self.connection);
         if let Err((_, error)) = self.connection.close() {
             tracing::warn!(%error, "could not close the event store");

@@ -37,6 +37,12 @@ pub(super) fn length(path: &Path) -> io::Result<u64> {
     length(path)
 }
 
+/// Whether there is a database without content beside a log of changes to it: somebody emptied it while it was in use.
+pub(super) fn is_emptied(path: &Path) -> bool {
+    let length = |path: &Path| fs::symlink_metadata(path).map(|file| file.len());
+    length(path).is_ok_and(|bytes| bytes == 0) && length(&beside(path, "wal")).is_ok_and(|bytes| bytes > 0)
+}
+
 /// Puts a database where there is none: whole or not at all.
 pub(super) fn make(path: &Path, content: &[u8]) -> io::Result<()> {
     remove_sides(path)?;

@@ -7,6 +7,7 @@
 mod census;
 mod checkpoint;
 mod condition;
+mod content;
 mod database;
 mod duplicates;
 mod figures;
@@ -73,6 +74,12 @@ pub(crate) enum StoreError {
     /// What was stored would not be found again.
     #[error("the event store is no longer where it belongs, and could not be put back: {0}")]
     Displaced(String),
+    /// What was stored is no longer there to be read.
+    #[error(
+        "another program wrote into the file of the event store, which is no longer whole; nothing can be kept before \
+         'claude-mpm-monitor restart', which sets it aside and begins a new one"
+    )]
+    Overwritten,
     /// Too much waits for the disk.
     #[error("too many events wait for the disk; send them again in a moment")]
     Busy,
@@ -98,7 +105,7 @@ impl StoreError {
     /// For programs: stable, snake_case.
     pub(crate) fn code(&self) -> &'static str {
         match self {
-            Self::Database(_) | Self::Displaced(_) => "store_failed",
+            Self::Database(_) | Self::Displaced(_) | Self::Overwritten => "store_failed",
             Self::Busy => "busy",
             Self::Closed => "stopping",
             Self::EmptySearch => "empty_search",

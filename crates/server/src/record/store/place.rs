@@ -38,6 +38,11 @@ impl Place {
         !self.files.iter().any(|(file, known)| private::has_left(file, *known))
     }
 
+    /// Whether the database itself is where it was.
+    pub(super) fn keeps_database(&self) -> bool {
+        self.files.first().is_some_and(|(file, known)| !private::has_left(file, *known))
+    }
+
     /// Whether what is committed now would be found again. Costs a look at each of two files, a few microseconds.
     pub(super) fn keeps_events(&self) -> bool {
         !self.files.iter().take(2).any(|(file, known)| private::has_left(file, *known))

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::path::Path;
 
+use protocol::Seq;
 use rusqlite::{Connection, OpenFlags};
 
 use super::unopened::Unopened;
@@ -89,7 +90,8 @@ pub(super) struct Opened {
 pub(super) fn open(path: &Path, durability: Durability) -> Result<Opened, String> {
     files::make_folder(path).map_err(|e| format!("could not make its folder: {e}"))?;
     let marked = files::is_marked_damaged(path);
-    let why = match if marked { Err(Unopened::damaged()) } else { connect(path, durability) } {
+    let is_useless = marked || files::is_emptied(path);
+    let why = match if is_useless { Err(Unopened::damaged()) } else { connect(path, durability) } {
         Ok(connection) => return Ok(Opened { connection, notice: None }),
         Err(Unopened::Otherwise(reason)) => return Err(reason),
         Err(Unopened::Useless(why)) => why,
@@ -157,6 +159,16 @@ fn configure(connection: &Connection, durability: Durability) -> rusqlite::Resul
 /// Whether the file may not have reached the disk since it was made.
 pub(super) fn is_unsynced(connection: &Connection) -> rusqlite::Result<bool> {
     connection.query_row("SELECT EXISTS (SELECT 1 FROM meta WHERE name = 'unsynced')", [], |row| row.get(0))
+}
+
+/// Whether everything in it is there up to the newest event, and fits together.
+pub(super) fn is_whole(connection: &Connection, newest: Seq) -> rusqlite::Result<bool> {
+    let last: Option<u64> = connection.query_row("SELECT max(seq) FROM events", [], |row| row.get(0))?;
+    // Retention may have deleted all.
+    if last.is_some_and(|last| last != newest.0) {
+        return Ok(false);
+    }
+    connection.query_row("PRAGMA integrity_check(1)", [], |row| Ok(row.get::<_, String>(0)? == "ok"))
 }
 
 /// Waits until a new database is on the disk: a loss of power would else take it with all that its log of changes holds,

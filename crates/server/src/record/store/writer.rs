@@ -189,7 +189,7 @@ impl Writer {
         if let Err(error) = self.save_sessions() {
             tracing::warn!(%error, "could not write the sessions; the next start computes them");
         }
-        self.database.close();
+        self.database.close(self.last_seq);
     }
 
     /// How long there is nothing to do unless somebody asks.
@@ -205,7 +205,7 @@ impl Writer {
 
     /// One piece of idle work; false when there is none.
     fn chore(&mut self) -> bool {
-        let is_placed = self.database.stay_in_place().is_ok();
+        let is_placed = self.database.stay_in_place(self.last_seq).is_ok();
         if !is_placed || (self.condition.is_troubled() && !self.recovers()) {
             return false;
         }
@@ -229,7 +229,7 @@ impl Writer {
     /// No event is acknowledged before a new database is on the disk.
     fn sync(&mut self) -> rusqlite::Result<()> {
         if self.is_unsynced {
-            schema::sync(&self.database.connection)?;
+            self.database.sync()?;
             self.is_unsynced = false;
         }
         Ok(())
@@ -327,7 +327,7 @@ impl Writer {
         match self.commit(&mut group) {
             Ok(sessions) => {
                 // After the commit: nothing is acknowledged that lies where nobody finds it again.
-                let placed = self.database.keep_events();
+                let placed = self.database.keep_events(self.last_seq);
                 if placed.is_ok() {
                     self.condition.works();
                 }
@@ -366,7 +366,7 @@ impl Writer {
     fn mark_read(&mut self, session: &SessionId) -> Result<bool, StoreError> {
         let is_known =
             self.change_sessions(|sessions, connection| sessions.mark_read(connection, session))?;
-        self.database.keep_events()?;
+        self.database.keep_events(self.last_seq)?;
         Ok(is_known)
     }
 
@@ -413,9 +413,7 @@ impl Writer {
 
     /// All events of a group or none of them; answers the sessions that changed.
     fn commit(&mut self, group: &mut [Prepared]) -> Result<Vec<Session>, StoreError> {
-        if self.database.is_displaced() {
-            self.database.stay_in_place()?;
-        }
+        self.database.take_events(self.last_seq)?;
         let before = self.last_seq;
         let result = self.sync().and_then(|()| self.insert(group));
         result.map_err(|error| {
