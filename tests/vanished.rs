@@ -67,6 +67,18 @@ fn epoch(monitor: &Monitor) -> String {
 #[test]
 fn nothing_is_lost_with_the_files_of_the_database() {
     check("the database was removed", |monitor| remove(&database(monitor)));
+    let elsewhere = tempfile::tempdir().expect("a temporary folder can be made");
+    check("a link was put in its place", |monitor| {
+        let target = elsewhere.path().join("events.db");
+        fs::copy(database(monitor), &target).expect("it can be copied");
+        remove(&database(monitor));
+        symlink(&target, database(monitor)).expect("a link can be made");
+    });
+    check("it was moved away and linked to", |monitor| {
+        let target = monitor.home().join("moved.db");
+        fs::rename(database(monitor), &target).expect("it can be moved");
+        symlink(&target, database(monitor)).expect("a link can be made");
+    });
     check("its log was removed", |monitor| remove(&side(monitor, "wal")));
     check("the index of its log was removed", |monitor| remove(&side(monitor, "shm")));
     check("everything of it was removed", |monitor| {
@@ -241,6 +253,35 @@ fn nothing_is_acknowledged_while_the_home_is_another_users() {
         (sessions.first().map(String::as_str), sessions.last().map(String::as_str)),
         (Some("s-1"), Some("s-2"))
     );
+}
+
+#[test]
+fn a_link_in_place_of_its_folder_is_refused_until_the_folder_is_back() {
+    let elsewhere = tempfile::tempdir().expect("a temporary folder can be made");
+    let moved = elsewhere.path().join("moved");
+    let monitor = Monitor::start();
+    monitor.event(prompt("s-1", "before"));
+    let folder = Home::at(monitor.home()).monitor();
+    fs::rename(&folder, &moved).expect("it can be moved");
+    symlink(&moved, &folder).expect("a link can be made");
+    let refused = monitor.post(names::EVENTS, prompt("s-2", "refused"));
+    assert_eq!(refused.status, 503, "{refused:?}");
+    let link = format!("{} is a link to {}", folder.display(), moved.display());
+    for told in [refused.json()["message"].as_str().expect("text").to_owned(), store(&monitor)] {
+        assert!(told.contains(&link) && told.contains("CLAUDE_MPM_HOME"), "{told}");
+    }
+    let port = free_port().to_string();
+    let start = monitor.cli(&["start", "--foreground", "--port", &port]);
+    let said = String::from_utf8_lossy(&start.stderr);
+    assert!(!start.status.success() && said.contains(&link), "{start:?}");
+    assert!(said.contains("put what it leads to in its place"), "the way out: {said}");
+
+    remove(&folder);
+    fs::rename(&moved, &folder).expect("it can be moved back");
+    monitor.event(prompt("s-3", "after"));
+    assert_eq!(store(&monitor), "ok", "nothing had to be put back");
+    let sessions = monitor.crash().restart().events("").sessions();
+    assert!(["s-1", "s-3"].iter().all(|kept| sessions.iter().any(|session| session == kept)), "{sessions:?}");
 }
 
 #[test]

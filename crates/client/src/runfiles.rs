@@ -21,7 +21,10 @@ pub fn read(home: &Home, port: u16) -> Option<Runfile> {
 pub fn list(home: &Home) -> io::Result<Vec<Runfile>> {
     let entries = match fs::read_dir(home.run()) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        // A file may stand where our folder was: who serves without it is found by its port.
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
         Err(error) => return Err(error),
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());

@@ -150,17 +150,17 @@ pub fn is_open_to_others(file: &File) -> io::Result<bool> {
     file.metadata().map(|metadata| system::is_open(&metadata))
 }
 
-/// Which file or folder a path leads to: the same for as long as it is there, another one for what takes its place. Where
+/// Which file or folder stands at a path: the same for as long as it is there, another one for what takes its place. Where
 /// nothing that is open can be taken away, all are the same.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Identity(system::Identity);
 
-/// What a path leads to, links followed. Nothing is opened for it.
+/// What stands at a path; a link there is not followed, and is nothing that it leads to. Nothing is opened for it.
 ///
 /// # Errors
 /// When nothing is there, or the system does not tell.
 pub fn identity(path: &Path) -> io::Result<Identity> {
-    fs::metadata(path).map(|metadata| Identity(system::identity(&metadata)))
+    fs::symlink_metadata(path).map(|metadata| Identity(system::identity(&metadata)))
 }
 
 /// Which file is open.
@@ -171,7 +171,7 @@ pub fn identity_of(file: &File) -> io::Result<Identity> {
     file.metadata().map(|metadata| Identity(system::identity(&metadata)))
 }
 
-/// Whether a path no longer leads to what it led to. Where the system does not tell, it still does: who may not look for
+/// Whether at a path no longer stands what stood there. Where the system does not tell, it still does: who may not look for
 /// a while has lost nothing.
 pub fn has_left(path: &Path, known: Identity) -> bool {
     use io::ErrorKind::{NotADirectory, NotFound};

@@ -64,6 +64,7 @@ fn own_folder(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NOFOLLOW | OFlags::DIRECTORY).bits().cast_signed());
     let folder = options.open(path).map_err(|error| match errno(&error) {
+        Some(Errno::LOOP | Errno::NOTDIR) if path.is_symlink() => link(path),
         Some(Errno::LOOP | Errno::NOTDIR) => refusal(path, "is a link or a file, no folder", "move it away"),
         Some(Errno::ACCESS) => fs::symlink_metadata(path).map_or(error, |found| unusable(path, &found)),
         _ => error,
@@ -94,7 +95,7 @@ const AT_ONCE: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY);
 pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     options.mode(0o600).custom_flags((AT_ONCE | OFlags::NOFOLLOW).bits().cast_signed());
     let file = options.open(path).map_err(|error| match errno(&error) {
-        Some(Errno::LOOP) => refusal(path, "is a link, which is not followed there", "move it away"),
+        Some(Errno::LOOP) => link(path),
         // A pipe that nobody reads, or a socket.
         Some(Errno::NXIO) => no_file(path, fs::symlink_metadata(path).ok()),
         _ => error,
@@ -106,6 +107,15 @@ pub(crate) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
 /// Opens a file to read it, through links and without waiting.
 pub(crate) fn open_followed(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).custom_flags(AT_ONCE.bits().cast_signed()).open(path)
+}
+
+/// Why a link is not followed. What it leads to may be the user's store: only to move it away would hide that.
+fn link(path: &Path) -> io::Error {
+    let target = fs::read_link(path).unwrap_or_default();
+    let what = format!("is a link to {}, which is not followed there", target.display());
+    let way_out = "put what it leads to in its place, or name a home elsewhere with CLAUDE_MPM_HOME, and move it away only \
+                   when that is nothing of yours";
+    refusal(path, &what, way_out)
 }
 
 fn no_file(path: &Path, found: Option<Metadata>) -> io::Error {

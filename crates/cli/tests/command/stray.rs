@@ -94,6 +94,22 @@ fn a_server_whose_home_was_removed_is_stopped_with_its_supervisor() {
 }
 
 #[test]
+fn a_server_in_place_of_whose_folder_stands_a_file_is_shown_and_stopped() {
+    let desk = Desk::new();
+    assert_eq!(desk.run("start").code, Some(0));
+    let server = desk.wait_for_ours(desk.port).runfile.pid;
+    let ours = desk.home.monitor();
+    fs::rename(&ours, ours.with_extension("moved")).unwrap();
+    fs::write(&ours, "").unwrap();
+    let status = desk.run("status");
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(status.out.contains(&format!("it serves without its home (pid {server})")), "{status:?}");
+    let stop = desk.run("stop");
+    assert_eq!(stop.code, Some(0), "{stop:?}");
+    assert!(is_gone(server) && desk.is_free(desk.port), "{stop:?}");
+}
+
+#[test]
 fn a_server_that_has_lost_only_its_runfile_is_stopped_as_well() {
     let desk = Desk::new();
     assert_eq!(desk.run("start").code, Some(0));

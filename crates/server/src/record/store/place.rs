@@ -22,20 +22,23 @@ pub(super) struct Place {
     /// The database, its log of changes and the index of that. SQLite finds neither without the other, and who opens the
     /// database next finds them by name.
     files: Vec<(PathBuf, Identity)>,
+    /// Their folder: a link in its place may lead to it, but the next start does not follow that.
+    folder: Option<(PathBuf, Identity)>,
 }
 
 impl Place {
     /// Of a database that was just opened and read.
     pub(super) fn of(path: &Path) -> Self {
         let names = [path.to_owned(), files::beside(path, "wal"), files::beside(path, "shm")];
-        let there = |file: PathBuf| Some((private::identity(&file).ok()?, file));
-        let files = names.into_iter().filter_map(there).map(|(identity, file)| (file, identity)).collect();
-        Self { path: path.to_owned(), files }
+        let there = |file: PathBuf| private::identity(&file).ok().map(|identity| (file, identity));
+        let files = names.into_iter().filter_map(there).collect();
+        let folder = path.parent().map(Path::to_owned).and_then(there);
+        Self { path: path.to_owned(), files, folder }
     }
 
     /// Whether everything is where it was.
     pub(super) fn is_kept(&self) -> bool {
-        !self.files.iter().any(|(file, known)| private::has_left(file, *known))
+        self.keeps_folder() && !self.files.iter().any(|(file, known)| private::has_left(file, *known))
     }
 
     /// Whether the database itself is where it was.
@@ -43,9 +46,13 @@ impl Place {
         self.files.first().is_some_and(|(file, known)| !private::has_left(file, *known))
     }
 
-    /// Whether what is committed now would be found again. Costs a look at each of two files, a few microseconds.
+    /// Whether what is committed now would be found again. Costs a look at two files and their folder, a few microseconds.
     pub(super) fn keeps_events(&self) -> bool {
-        !self.files.iter().take(2).any(|(file, known)| private::has_left(file, *known))
+        self.keeps_folder() && !self.files.iter().take(2).any(|(file, known)| private::has_left(file, *known))
+    }
+
+    fn keeps_folder(&self) -> bool {
+        !self.folder.iter().any(|(folder, known)| private::has_left(folder, *known))
     }
 
     /// Puts a copy of the open database in its place. What somebody else put there is kept under another name, which is
