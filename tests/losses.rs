@@ -97,13 +97,14 @@ fn on_a_full_disk_every_lost_event_is_counted_and_told_once_there_is_room() {
             "mount -t tmpfs -o size=64m none \"$CLAUDE_MPM_HOME\"; {before}; {fill}; {lose}; \
              \"$1\" diagnose --port \"$4\" | grep lost; rm \"$CLAUDE_MPM_HOME/fill\"; \
              \"$1\" start --port \"$4\" >/dev/null; \"$1\" status --port \"$4\" --json; \
-             \"$1\" status --port \"$4\" | grep Spool; \"$1\" stop --port \"$4\" >/dev/null"
+             \"$1\" status --port \"$4\" | grep -e Spool: -e Status:; \"$1\" stop --port \"$4\" >/dev/null"
         );
         let done = mounting(home.path(), &script);
         let said = text(&done.stdout);
         assert!(done.status.success() && !said.contains("a hook ended with"), "{before}: {done:?}");
         assert!(said.contains(&format!("neither hand over nor keep, ever: {counted}.")), "{before}: {said}");
         assert!(said.contains(&format!("\"refused\": {counted}")), "{before}: {said}");
+        assert!(said.contains("Status: Running ("), "not as if nothing had happened: {before}: {said}");
         assert!(said.contains("events were lost"), "{before}: {said}");
     }
 }

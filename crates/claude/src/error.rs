@@ -32,8 +32,8 @@ pub enum Error {
     #[error("{} is not UTF-8 text", .0.display())]
     NotText(PathBuf),
     /// The file is larger than any settings.
-    #[error("{} has more than {} bytes, the most that such a file can hold", .0.display(), crate::file::BYTES_MAX)]
-    TooLarge(PathBuf),
+    #[error("{} has more than {} bytes, the most that such a file can hold", .0.display(), .1)]
+    TooLarge(PathBuf, u64),
     /// Its owner marked the file as not to be changed.
     #[error("{} is read-only", .0.display())]
     ReadOnly(PathBuf),
@@ -68,7 +68,7 @@ impl Error {
             }
             Self::Foreign(_) => "rename that file",
             Self::NoBinary(_) => "put claude-mpm-hook beside claude-mpm-monitor",
-            Self::Io { .. } | Self::TooLarge(_) | Self::Busy(_) => return None,
+            Self::Io { .. } | Self::TooLarge(..) | Self::Busy(_) => return None,
         })
     }
 

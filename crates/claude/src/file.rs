@@ -8,8 +8,15 @@ use protocol::paths::Home;
 
 use crate::Error;
 
-/// More than any settings file has; a larger file is not read.
-pub(crate) const BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// More than any settings file has, which people write by hand; a larger file is not read. A few copies of it are in memory
+/// while it is changed.
+pub(crate) const BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// More than the file has in which Claude Code keeps what it knows of projects, which grows with them.
+const STATE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// More than a file of ours has, which may hold what several settings files were.
+const OWN_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// More than any program of ours has, with all that a debugger wants to know.
 const PROGRAM_BYTES_MAX: u64 = 512 * 1024 * 1024;
@@ -20,20 +27,25 @@ const LINKS_MAX: usize = 16;
 /// The text of a file of the user's, where his links lead to; `None` when there is no file. A link to /dev/null would
 /// read as empty, and replacing what it leads to would be a disaster: it is refused.
 pub(crate) fn read(path: &Path) -> Result<Option<String>, Error> {
-    text(path, private::follow)
+    text(path, private::follow, BYTES_MAX)
+}
+
+/// The text of Claude Code's own state, as [`read`].
+pub(crate) fn read_state(path: &Path) -> Result<Option<String>, Error> {
+    text(path, private::follow, STATE_BYTES_MAX)
 }
 
 /// The text of a file of ours in the home, as [`read`]; a link is not followed.
 pub(crate) fn read_own(path: &Path) -> Result<Option<String>, Error> {
-    text(path, private::look)
+    text(path, private::look, OWN_BYTES_MAX)
 }
 
-fn text(path: &Path, open: fn(&Path) -> io::Result<File>) -> Result<Option<String>, Error> {
-    match open(path).and_then(|file| private::text(file, BYTES_MAX)) {
+fn text(path: &Path, open: fn(&Path) -> io::Result<File>, bytes_max: u64) -> Result<Option<String>, Error> {
+    match open(path).and_then(|file| private::text(file, bytes_max)) {
         Ok(text) => Ok(Some(text)),
         Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(match error.kind() {
-            ErrorKind::FileTooLarge => Error::TooLarge(path.to_owned()),
+            ErrorKind::FileTooLarge => Error::TooLarge(path.to_owned(), bytes_max),
             ErrorKind::InvalidData => Error::NotText(path.to_owned()),
             _ => Error::io("read", path)(error),
         }),
@@ -170,4 +182,20 @@ pub(crate) fn lock(home: &Home) -> Result<File, Error> {
     let file = file.map_err(Error::io("open", &path))?;
     file.lock().map_err(Error::io("lock", &path))?;
     Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_larger_than_any_are_refused_and_the_state_of_the_same_length_is_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("settings.json");
+        let length = BYTES_MAX + 1;
+        File::create(&path).unwrap().set_len(length).unwrap();
+        assert!(matches!(read(&path), Err(Error::TooLarge(_, BYTES_MAX))));
+        let state = read_state(&path).unwrap().expect("it is there");
+        assert_eq!(state.len() as u64, length);
+    }
 }

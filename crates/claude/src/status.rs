@@ -185,7 +185,7 @@ impl Looked {
 
     /// In a folder that the user has not said to trust, project hooks do not run.
     fn at_trust(&mut self, configuration: &Configuration, project: &Path) {
-        let Ok(Some(text)) = file::read(configuration.state()) else { return };
+        let Ok(Some(text)) = file::read_state(configuration.state()) else { return };
         let Ok(state) = json::value(&text) else { return };
         let known = &state["projects"][project.to_string_lossy().as_ref()];
         if known["hasTrustDialogAccepted"] == false {

@@ -1,5 +1,6 @@
 //! `diagnose`: what is on a port, what lies around, where hooks send, and what to do about it.
 
+use anyhow::Context as _;
 use claude::{Handler, Handlers, Look, Sender, local_port};
 use client::legacy::{self, PidFile, Style};
 use client::{Legacy, Lock, Probe, runfiles};
@@ -227,7 +228,9 @@ fn files(
     context: &Context<'_, '_>,
 ) -> anyhow::Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    for runfile in runfiles::list(&context.home)? {
+    let run = context.home.run();
+    let known = runfiles::list(&context.home).with_context(|| format!("could not read {}", run.display()))?;
+    for runfile in known {
         if !Lock::is_held(&context.home, runfile.port) {
             let path = context.home.runfile(runfile.port);
             let text = format!("Stale runfile {} (process {} serves no more)", path.display(), runfile.pid);

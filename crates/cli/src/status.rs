@@ -356,6 +356,7 @@ impl Server {
             Some(health) if !has_store(health) => format!("Running ({})", health.store),
             Some(health) if health.capture.paused => "Running (not keeping events)".to_owned(),
             Some(_) if !self.troubles.is_empty() => "Running (see above)".to_owned(),
+            Some(Health { spool, .. }) if let Some(lost) = lost(spool) => format!("Running ({lost})"),
             Some(_) if verbose => "Running (Healthy)".to_owned(),
             Some(_) => "Running".to_owned(),
         }

@@ -25,7 +25,8 @@ pub fn list(home: &Home) -> io::Result<Vec<Runfile>> {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
             return Ok(Vec::new());
         }
-        Err(error) => return Err(error),
+        // Why the folder above is not to be used tells more, and the way out.
+        Err(error) => return Err(private::check_folder(&home.monitor()).err().unwrap_or(error)),
     };
     let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
     let mut runfiles: Vec<_> = paths

@@ -117,8 +117,13 @@ pub fn follow(path: &Path) -> io::Result<File> {
 /// When it cannot be read; when it is larger, [`io::ErrorKind::FileTooLarge`].
 pub fn content(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    file.take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;
-    if content.len() as u64 > bytes_max {
+    // A large one is not read at all; one that grows meanwhile no further.
+    let mut length = file.metadata()?.len();
+    if length <= bytes_max {
+        file.take(bytes_max.saturating_add(1)).read_to_end(&mut content)?;
+        length = content.len() as u64;
+    }
+    if length > bytes_max {
         let reason = format!("it has more than {bytes_max} bytes, the most that such a file can hold");
         return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
     }

@@ -87,6 +87,23 @@ fn a_home_that_cannot_be_read_is_an_error_and_never_taken_for_an_empty_one() {
 }
 
 #[test]
+fn a_folder_that_is_closed_to_its_own_user_is_named_with_the_way_out() {
+    let other = Other::new();
+    assert_eq!(other.run("start").code, Some(0));
+    let monitor = other.desk.home.monitor();
+    other.set_mode(monitor.clone(), 0o000);
+    for line in ["status", "stop", "diagnose"] {
+        let ran = other.run(line);
+        assert_eq!(ran.code, Some(1), "{line}: {ran:?}");
+        let said = format!("{}{}", ran.out, ran.err);
+        assert!(said.contains("is closed even to its own user (mode 000)"), "{line}: {ran:?}");
+        assert!(said.contains(&format!("'chmod 700 {}'", monitor.display())), "the way out: {line}: {ran:?}");
+    }
+    other.set_mode(monitor, 0o700);
+    assert_eq!(other.run("stop").code, Some(0));
+}
+
+#[test]
 fn a_spool_that_cannot_be_used_is_named_by_status_with_the_way_out() {
     let other = Other::new();
     let start = other.run("start");
