@@ -49,6 +49,7 @@ fn check(what: &str, happen: impl Fn(&Monitor)) {
     wait_until(&format!("it says that {what}"), || store(&monitor) != "ok");
     let told = store(&monitor);
     assert!(told.starts_with("degraded: its files were") && told.contains("is back in"), "{what}: {told}");
+    assert!(told.ends_with("told until the next start"), "how that ends: {told}");
     let monitor = monitor.crash().restart();
     assert_eq!(monitor.events("").sessions(), sessions, "{what}: after a restart");
     assert_eq!((store(&monitor).as_str(), self::epoch(&monitor)), ("ok", epoch), "{what}");

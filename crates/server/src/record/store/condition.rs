@@ -53,7 +53,8 @@ impl Condition {
 
     /// `ok`, or `degraded: <reason>`.
     pub(super) fn state(&self) -> String {
-        let told = lock(&self.trouble).clone().or_else(|| lock(&self.notice).clone());
+        let notice = || Some(format!("{}; told until the next start", lock(&self.notice).as_ref()?));
+        let told = lock(&self.trouble).clone().or_else(notice);
         told.map_or_else(|| "ok".to_owned(), |reason| format!("degraded: {reason}"))
     }
 }
