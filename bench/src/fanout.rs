@@ -202,7 +202,7 @@ fn broadcast(payload: &str) -> String {
     let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
     let payload = incoming.payload.clone();
     let row = Row::of(incoming, Seq(1), EventId(Uuid::now_v7()), Timestamp(1_795_225_582_000));
-    let message = legacy::message(&Event { row, payload, is_own: false });
+    let message = legacy::message(&Event { row, payload, is_own: false, caller: None });
     format!(r#"42["claude_event",{message}]"#)
 }
 

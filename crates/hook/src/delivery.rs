@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use protocol::{EventId, Source, Timestamp};
+use protocol::{Caller, EventId, Source, Timestamp};
+use serde_json::json;
 use uuid::Uuid;
 
+use crate::caller::Called;
 use crate::stdin::{Input, Reason};
 
 /// The kind of a delivery that reports a broken input instead of an event.
@@ -29,14 +31,14 @@ pub struct Delivery {
 
 impl Delivery {
     /// Wraps what standard input held at that time.
-    pub fn new(input: Input, now: SystemTime) -> Self {
+    pub fn new(input: Input, called: &Called, now: SystemTime) -> Self {
         let id = EventId(time_ordered_id(now));
         let occurred_at = Timestamp::from_system(now);
         let (kind, cwd, payload) = match input {
             Input::Json { bytes, facts } => (None, facts.cwd, bytes),
             Input::Invalid { reason, bytes } => (Some(INPUT_INVALID), None, report(reason, &bytes)),
         };
-        let envelope = envelope(id, occurred_at, kind);
+        let envelope = envelope(id, occurred_at, kind, called);
         Self { id, occurred_at, cwd, envelope, payload }
     }
 
@@ -56,12 +58,18 @@ impl Delivery {
     }
 }
 
-fn envelope(id: EventId, occurred_at: Timestamp, kind: Option<&str>) -> String {
+fn envelope(id: EventId, occurred_at: Timestamp, kind: Option<&str>, called: &Called) -> String {
     let source = Source::Hook.as_str();
     let kind = kind.map(|kind| format!(r#""kind":"{kind}","#)).unwrap_or_default();
     let sender = sender();
+    let caller = called.by.map(|Caller { pid, started, namespace }| {
+        format!(r#""caller":{{"pid":{pid},"started":{started},"namespace":{namespace}}},"#)
+    });
+    let caller = caller.unwrap_or_default();
+    let project = called.project.as_ref().map(|project| format!(r#""project":{},"#, json!(project)));
+    let project = project.unwrap_or_default();
     format!(
-        r#"{{"id":"{}","occurred_at":{},"source":"{source}",{kind}"sender":{sender},"payload":"#,
+        r#"{{"id":"{}","occurred_at":{},"source":"{source}",{kind}{project}{caller}"sender":{sender},"payload":"#,
         id.0, occurred_at.0
     )
 }
@@ -79,7 +87,7 @@ fn sender() -> String {
 /// What to tell about an input that is no event.
 fn report(reason: Reason, bytes: &[u8]) -> Vec<u8> {
     let head = String::from_utf8_lossy(&bytes[..bytes.len().min(HEAD_BYTES)]);
-    let report = serde_json::json!({ "reason": reason.as_str(), "bytes": bytes.len(), "head": head });
+    let report = json!({ "reason": reason.as_str(), "bytes": bytes.len(), "head": head });
     report.to_string().into_bytes()
 }
 
@@ -104,7 +112,7 @@ mod tests {
     const NOW: Duration = Duration::from_micros(1_795_225_603_281_801);
 
     fn delivery(input: Input) -> (Delivery, serde_json::Value) {
-        let delivery = Delivery::new(input, UNIX_EPOCH + NOW);
+        let delivery = Delivery::new(input, &Called::default(), UNIX_EPOCH + NOW);
         let body = serde_json::from_slice(&delivery.parts().concat()).unwrap();
         (delivery, body)
     }
@@ -141,8 +149,13 @@ mod tests {
 
     #[test]
     fn the_envelope_leaves_room_for_the_longest_payload() {
-        let (delivery, _) = delivery(Input::Invalid { reason: Reason::TooLarge, bytes: vec![] });
-        assert!(delivery.envelope.len() < ENVELOPE_BYTES_MAX);
+        let by = Some(Caller { pid: u32::MAX, started: u64::MAX, namespace: u64::MAX });
+        // As long as it may be: two quotes around, and each letter escaped.
+        let project = Called::from_env(|_| Some("\\".repeat(255).into())).project;
+        assert!(project.is_some());
+        let input = Input::Invalid { reason: Reason::TooLarge, bytes: vec![] };
+        let delivery = Delivery::new(input, &Called { by, project }, UNIX_EPOCH + NOW);
+        assert!(delivery.envelope.len() < ENVELOPE_BYTES_MAX, "{}", delivery.envelope.len());
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! claude-mpm-hook as a library: reads one hook event from standard input and hands it to the monitor, or to
 //! the spool when there is none. One process per event, so nothing here starts a runtime.
 
+pub mod caller;
 pub mod delivery;
 pub mod discovery;
 pub mod payload;
@@ -16,13 +17,15 @@ use std::time::SystemTime;
 
 use protocol::paths::Home;
 
+use caller::Called;
 use delivery::Delivery;
 use route::Word;
 
 /// Does all the work of one run. Never prints, never fails: what no server takes goes to the spool.
 pub fn run() {
     let now = SystemTime::now();
-    let delivery = Delivery::new(stdin::read(), now);
+    let called = Called::from_env(|name| env::var_os(name));
+    let delivery = Delivery::new(stdin::read(), &called, now);
     let home = Home::from_env(|name| env::var_os(name));
     if !posted(&delivery, home.as_ref())
         && let Some(home) = home

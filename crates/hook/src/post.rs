@@ -146,6 +146,7 @@ mod tests {
     use std::time::UNIX_EPOCH;
 
     use super::*;
+    use crate::caller::Called;
     use crate::payload::Facts;
     use crate::stdin::Input;
 
@@ -157,7 +158,8 @@ mod tests {
         let target =
             Target { address: Address::at("127.0.0.1", port), word: Word::Server { wants_token: false } };
         let input = Input::Json { bytes: b"{}".to_vec(), facts: Facts { cwd: None } };
-        let posted = post(&target, Some("secret"), &Delivery::new(input, UNIX_EPOCH), |_| true);
+        let posted =
+            post(&target, Some("secret"), &Delivery::new(input, &Called::default(), UNIX_EPOCH), |_| true);
         server.join().unwrap();
         posted
     }

@@ -101,12 +101,13 @@ mod tests {
     use protocol::spool::{BLOCK_BYTES, parse_file_name};
 
     use super::*;
+    use crate::caller::Called;
     use crate::payload::Facts;
     use crate::stdin::Input;
 
     fn delivery(bytes: usize, at_ms: u64) -> Delivery {
         let input = Input::Json { bytes: vec![b'1'; bytes], facts: Facts { cwd: None } };
-        Delivery::new(input, UNIX_EPOCH + Duration::from_millis(at_ms))
+        Delivery::new(input, &Called::default(), UNIX_EPOCH + Duration::from_millis(at_ms))
     }
 
     fn events(folder: &Path) -> Vec<String> {

@@ -211,6 +211,18 @@ impl Row {
     }
 }
 
+/// The process of Claude Code that called a hook, as the hook saw it. A pid alone proves nothing: it may be another's by
+/// now, or mean another process elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Caller {
+    /// Its pid.
+    pub pid: u32,
+    /// When it started, in ticks since the system did.
+    pub started: u64,
+    /// The pid namespace in which it has that pid.
+    pub namespace: u64,
+}
+
 /// A stored event with its payload, byte for byte as it was sent.
 #[derive(Clone, Debug, Serialize)]
 pub struct Event {
@@ -222,4 +234,7 @@ pub struct Event {
     /// Whether a program of this user on this machine has just sent it. Not kept: of a stored event nobody knows.
     #[serde(skip)]
     pub is_own: bool,
+    /// Whose hook told it. Not kept either.
+    #[serde(skip)]
+    pub caller: Option<Caller>,
 }

@@ -243,7 +243,7 @@ mod tests {
         let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
         let payload = incoming.payload.clone();
         let row = Row::of(incoming, Seq(1), EventId(Uuid::nil()), Timestamp(1_795_225_582_000));
-        message(&Event { row, payload, is_own: false })
+        message(&Event { row, payload, is_own: false, caller: None })
     }
 
     #[test]

@@ -32,7 +32,7 @@ mod typescript;
 pub use address::Address;
 pub use detail::SessionDetail;
 pub use error::ErrorBody;
-pub use event::{AgentId, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
+pub use event::{AgentId, Caller, Event, EventId, Row, Seq, SessionId, Source, ToolUseId};
 pub use health::Health;
 pub use ingest::{Incoming, Refusal};
 pub use kind::{HookEvent, Kind};

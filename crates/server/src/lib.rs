@@ -42,7 +42,7 @@ use state::{AppState, Handles};
 
 use doors::{clients, http, socketio, websocket};
 use gate::{accept, audit, bodies, connections, listen, peer, rate, tls, token};
-use intake::witness::transcripts;
+use intake::witness::{processes, transcripts};
 use intake::{ingest, own, spool};
 use record::hub::Hub;
 use record::store::Store;
@@ -202,6 +202,8 @@ impl Server {
             state.ingest.clone(),
             state.config.prices.as_deref(),
         );
+        let watching =
+            processes::Watching::start(state.hub.subscribe(state.store.last_seq()), state.ingest.clone());
         own::store(told, state.ingest.clone());
         state.own.started(&state.health());
         let (layer, io) = socketio::layer(&state);
@@ -226,6 +228,7 @@ impl Server {
         close.send_replace(true);
         drop(rotating);
         following.end();
+        watching.end();
         Ok(stop(state, io, serving, draining).await)
     }
 }

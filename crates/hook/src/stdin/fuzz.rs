@@ -84,7 +84,7 @@ proptest! {
             (_, whole) => prop_assert!(false, "{:?} in one piece", whole),
         }
         // What is sent is always JSON, whatever came.
-        let delivery = Delivery::new(input, std::time::SystemTime::now());
+        let delivery = Delivery::new(input, &crate::caller::Called::default(), std::time::SystemTime::now());
         let body: Result<serde::de::IgnoredAny, _> = serde_json::from_slice(&delivery.parts().concat());
         prop_assert!(body.is_ok());
     }

@@ -3,6 +3,7 @@
 
 use serde_json::value::RawValue;
 
+use super::notice;
 use super::object::Object;
 use super::summary::{call_line, one_line};
 use crate::detail::{BackgroundTask, FileUse, Todo, TodoStatus};
@@ -58,6 +59,8 @@ pub enum Told {
         /// In one line.
         text: String,
     },
+    /// `UserPromptSubmit` for what Claude Code tells itself: a background task has ended, or a watch saw something.
+    Notice,
     /// `PreToolUse`.
     Call {
         /// Equal inputs have equal fingerprints.
@@ -140,7 +143,7 @@ pub enum Told {
     },
     /// `PreCompact`.
     Compacting,
-    /// `PostCompact`.
+    /// `PostCompact`, or `transcript.compaction_stopped`: no hook tells that the user stopped it.
     Compacted,
     /// claude-mpm's `todo_updated`.
     Todos(Vec<Todo>),
@@ -285,6 +288,7 @@ impl Told {
             }
             Kind::Other(name) if name == "session.interrupted" => return Self::Interrupted,
             Kind::Other(name) if name == "session.lost" => return Self::Lost,
+            Kind::Other(name) if name == "transcript.compaction_stopped" => return Self::Compacted,
             Kind::Other(name) if name == "transcript.response" => {
                 return Self::Response { tokens: tokens_of(data) };
             }
@@ -293,7 +297,12 @@ impl Told {
         match event {
             H::SessionStart => Self::Start { source: name_of(data, "source") },
             H::SessionEnd => Self::End { reason: name_of(data, "reason") },
-            H::UserPromptSubmit => Self::Prompt { text: line_of(data, &["prompt", "prompt_text"]) },
+            H::UserPromptSubmit if prompt(data).is_some_and(|text| notice::told(&text).is_some()) => {
+                Self::Notice
+            }
+            H::UserPromptSubmit => {
+                Self::Prompt { text: prompt(data).map(|text| one_line(&text)).unwrap_or_default() }
+            }
             H::PreToolUse => {
                 let (input, usage) = input_of(data);
                 Self::Call { input, usage }
@@ -335,6 +344,10 @@ impl Told {
             _ => Self::Nothing,
         }
     }
+}
+
+fn prompt<'a>(data: &Object<'a>) -> Option<std::borrow::Cow<'a, str>> {
+    data.first_text(&["prompt", "prompt_text"])
 }
 
 impl Usage {

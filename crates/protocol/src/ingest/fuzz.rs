@@ -92,7 +92,7 @@ fn check(incoming: Incoming, raw: &RawValue) -> Result<(), TestCaseError> {
     // What viewers get of it can be made, whatever it is.
     let payload = incoming.payload.clone();
     let row = Row::of(incoming, Seq(1), EventId(uuid::Uuid::nil()), Timestamp(0));
-    let event = Event { row, payload, is_own: false };
+    let event = Event { row, payload, is_own: false, caller: None };
     prop_assert!(legacy::message(&event).is_object());
     let instance = InstanceInfo { port: 8765, host: "localhost".into(), working_dir: None };
     for message in derived::messages(&event, &instance, None) {

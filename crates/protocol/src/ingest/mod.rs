@@ -6,6 +6,7 @@
 
 mod body;
 pub mod facts;
+mod notice;
 mod object;
 mod shape;
 mod summary;
@@ -17,7 +18,7 @@ pub use facts::Facts;
 pub use object::Object;
 
 use crate::kind::HookEvent;
-use crate::{AgentId, EventId, Kind, SessionId, Source, Timestamp, ToolUseId};
+use crate::{AgentId, Caller, EventId, Kind, SessionId, Source, Timestamp, ToolUseId};
 
 /// Why one event was not taken; goes back to its sender.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +104,8 @@ pub struct Incoming {
     pub duplicate_key: Option<DuplicateKey>,
     /// Whether a program of this user on this machine sent it. The door says so, never the event.
     pub is_own: bool,
+    /// The process of Claude Code whose hook told it.
+    pub caller: Option<Caller>,
     /// What was sent, byte for byte.
     pub payload: Box<RawValue>,
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::{Deliverer, DuplicateKey, Facts, Incoming, Object, Refusal, summary};
 use crate::kind::{HookEvent, MpmEvent};
-use crate::{AgentId, EventId, Kind, SessionId, Source, Timestamp, ToolUseId, mask};
+use crate::{AgentId, Caller, EventId, Kind, SessionId, Source, Timestamp, ToolUseId, mask};
 
 /// Longest text kept in a field beside the payload; ids and paths are far shorter.
 const FIELD_BYTES_MAX: usize = 1024;
@@ -88,10 +88,17 @@ fn own(body: &Object<'_>, door: Source) -> Result<Incoming, Refusal> {
     incoming.prompt_id = field(body, &["prompt_id"]).or(incoming.prompt_id);
     incoming.duration_ms = milliseconds(body, "duration_ms").or(incoming.duration_ms);
     incoming.is_error |= body.is_true("is_error");
+    incoming.caller = body.object("caller").as_ref().and_then(caller);
     if let Some(text) = body.text("summary") {
         incoming.summary = summary::given(&text);
     }
     Ok(incoming)
+}
+
+fn caller(told: &Object<'_>) -> Option<Caller> {
+    let count = |name: &str| told.number(name).filter(|number| *number >= 1.0).map(|number| number as u64);
+    let pid = u32::try_from(count("pid")?).ok()?;
+    Some(Caller { pid, started: count("started")?, namespace: count("namespace")? })
 }
 
 fn event_id(raw: &RawValue) -> Result<EventId, Refusal> {
@@ -281,6 +288,7 @@ fn blank(raw: &RawValue, source: Source) -> Incoming {
         facts: Box::default(),
         duplicate_key: None,
         is_own: false,
+        caller: None,
         payload: raw.to_owned(),
     }
 }

@@ -6,6 +6,7 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
+use super::notice;
 use super::object::Object;
 use crate::kind::{HookEvent, MpmEvent};
 use crate::names::SUMMARY_BYTES_MAX;
@@ -63,7 +64,13 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
         H::InstructionsLoaded => {
             line.push("Loaded").path(data, "file_path", project).fields(data, &["memory_type"])
         }
-        H::UserPromptSubmit => line.push("Prompt").first(data, &["prompt", "prompt_text"]),
+        H::UserPromptSubmit => {
+            let prompt = data.first_text(&["prompt", "prompt_text"]);
+            match prompt.as_deref().and_then(notice::told) {
+                Some(told) => line.push(told),
+                None => line.push("Prompt").push(&prompt.unwrap_or_default()),
+            }
+        }
         H::UserPromptExpansion => line
             .push(&format!("/{}", data.text("command_name").unwrap_or_default()))
             .fields(data, &["command_args"]),
@@ -100,7 +107,12 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
                 many => line.push(&format!("{many} background tasks")),
             }
         }
-        H::StopFailure => line.push("Turn failed").fields(data, &["error", "error_details"]),
+        H::StopFailure => {
+            line.push("Turn failed");
+            // Of what it has no name for, only the last message tells something.
+            line.push(data.text("error").filter(|error| error != "unknown").as_deref().unwrap_or_default());
+            line.first(data, &["error_details", "last_assistant_message"])
+        }
         H::TeammateIdle => {
             line.push(&data.text("teammate_name").unwrap_or(Cow::Borrowed("Teammate"))).push("is idle")
         }
@@ -119,7 +131,11 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
             .push("asks")
             .fields(data, &["message"]),
         H::ElicitationResult => line.push("Answered").fields(data, &["mcp_server_name", "action"]),
-        H::SessionEnd => line.push("Session ended").fields(data, &["reason"]),
+        H::SessionEnd => {
+            // `other` is no reason.
+            let reason = data.text("reason").filter(|reason| reason != "other");
+            line.push("Session ended").push(&reason.unwrap_or_default())
+        }
     };
 }
 

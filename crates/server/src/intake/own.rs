@@ -202,7 +202,7 @@ impl Frequent {
 }
 
 /// The monitor itself names no files.
-const MONITOR: Sender = Sender { door: Source::Monitor, is_own: false };
+pub(crate) const MONITOR: Sender = Sender { door: Source::Monitor, is_own: false };
 
 /// Stores what is told, until nobody can tell any more.
 pub(crate) fn store(Told(mut told): Told, ingest: Ingest) -> JoinHandle<()> {

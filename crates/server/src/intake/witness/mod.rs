@@ -1,3 +1,4 @@
 //! Who tells of a session besides its hooks.
 
+pub(crate) mod processes;
 pub(crate) mod transcripts;

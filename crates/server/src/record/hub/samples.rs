@@ -16,7 +16,7 @@ pub(super) fn event(seq: u64, payload_bytes: usize) -> Arc<Event> {
     let incoming = ingest::parse(&raw, Source::Http).expect("the sample is an event");
     let payload = incoming.payload.clone();
     let row = Row::of(incoming, Seq(seq), EventId(uuid::Uuid::nil()), Timestamp(0));
-    Arc::new(Event { row, payload, is_own: false })
+    Arc::new(Event { row, payload, is_own: false, caller: None })
 }
 
 /// A session after so many events.

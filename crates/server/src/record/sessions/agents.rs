@@ -80,7 +80,8 @@ impl Agents {
         let is_known = |id: &&AgentId| self.0.iter().any(|agent| agent.agent_id == **id);
         let named = step.lane.filter(is_known).or_else(|| transcript.filter(is_known));
         // A stop that knows its type is of an agent whose start was lost.
-        let id = named.or_else(|| step.lane.filter(|_| step.row.agent_type.is_some()))?.clone();
+        let has_type = step.row.agent_type.as_ref().is_some_and(|agent_type| !agent_type.is_empty());
+        let id = named.or_else(|| step.lane.filter(|_| has_type))?.clone();
         let agent = self.placeholder(&id, step);
         let is_certain = matches!(agent.status, AgentStatus::Ended { at } if at >= step.at);
         if !is_certain {

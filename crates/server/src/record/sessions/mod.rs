@@ -16,7 +16,7 @@ mod view;
 use protocol::detail::{BackgroundTask, Failure, Outcome, Plan};
 use protocol::ingest::facts::{Background, Facts, Told, Usage};
 use protocol::session::Tokens;
-use protocol::{AgentId, Row, Seq, SessionId, Timestamp};
+use protocol::{AgentId, HookEvent, Kind, Row, Seq, SessionId, Source, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use agents::Agents;
@@ -28,7 +28,7 @@ use todos::Todos;
 use turns::Turns;
 
 /// Changes whenever the fold or its state does: states of other versions are computed anew from the events.
-pub(crate) const VERSION: u32 = 3;
+pub(crate) const VERSION: u32 = 4;
 
 /// Errors remembered of one session.
 const FAILURES_MAX: usize = 30;
@@ -123,6 +123,7 @@ impl SessionState {
             Told::Start { source } => self.start(&step, source.as_deref()),
             Told::End { reason } => self.end(&step, reason.as_ref()),
             Told::Prompt { text } => self.prompt(&step, text),
+            Told::Notice => self.notice(&step),
             Told::Call { input, usage } => self.call(&step, *input, usage),
             Told::Permission { input, usage, summary } => {
                 self.heard(&step);
@@ -199,11 +200,16 @@ impl SessionState {
         self.started_at = self.started_at.min(step.at);
         self.last_event_at = self.last_event_at.max(step.at);
         self.last_seq = row.seq;
-        // What a response used is no answer to what the session is about.
-        if !matches!(facts.told, Told::Response { .. }) {
+        // What a response used is no answer to what the session is about, and settings change for every session.
+        let is_aside =
+            matches!(facts.told, Told::Response { .. }) || row.kind == Kind::Hook(HookEvent::ConfigChange);
+        if !is_aside || self.last_summary.is_empty() {
             self.last_summary.clone_from(&row.summary);
         }
-        replace(&mut self.project, &row.project);
+        // Lines of a transcript tell where its commands are.
+        if row.source != Source::Transcript || self.project.is_none() {
+            replace(&mut self.project, &row.project);
+        }
         replace(&mut self.title, &facts.title);
         replace(&mut self.model, &facts.model);
         replace(&mut self.branch, &facts.branch);
@@ -250,6 +256,10 @@ impl SessionState {
     }
 
     fn prompt(&mut self, step: &Step<'_>, text: &str) {
+        // Typed while Claude works: it waits in the queue, and its hook names the turn that goes on.
+        if self.life.is_working_before(step.at) && self.turns.is_of(step.row.prompt_id.as_ref()) {
+            return;
+        }
         if !self.life.begin(step.at) {
             return self.turns.name(step.at, text);
         }
@@ -257,6 +267,13 @@ impl SessionState {
         let stopped = self.calls.end_lane(None, step.at, Outcome::Interrupted);
         self.turns.end(step.at, if stopped { Outcome::Interrupted } else { Outcome::Unknown });
         self.turns.begin(step, Some(text));
+    }
+
+    /// Claude Code wakes itself: nobody has asked anything, so work that goes on is not interrupted.
+    fn notice(&mut self, step: &Step<'_>) {
+        if !self.life.is_working_before(step.at) && self.life.begin(step.at) {
+            self.turns.work(step);
+        }
     }
 
     fn call(&mut self, step: &Step<'_>, input: u64, usage: &Usage) {
@@ -363,7 +380,9 @@ impl SessionState {
     fn notification(&mut self, step: &Step<'_>, about: Option<&str>, message: &str) {
         match about {
             // Late and without the tool: it tells only what nothing told before.
-            Some("permission_prompt") if !self.calls.is_asking() && !self.life.is_over() => {
+            Some("permission_prompt" | "worker_permission_prompt" | "agent_needs_input")
+                if !self.calls.is_asking() && !self.life.is_over() =>
+            {
                 self.calls.notified(step, message);
             }
             Some("elicitation_dialog" | "elicitation_url_dialog") if !self.calls.is_asking() => {

@@ -101,6 +101,11 @@ impl Life {
     }
 
     pub(super) fn close(&mut self, at: Timestamp, reason: Option<String>) -> bool {
+        // Its own last word may come after the process was missed.
+        if self.phase == Phase::Lost {
+            *self = Self { phase: Phase::Closed { reason }, since: at };
+            return true;
+        }
         self.enter(Phase::Closed { reason }, at)
     }
 

@@ -706,3 +706,67 @@ fn nothing_grows_without_bound() {
     assert!(bytes < 256 * 1024, "{bytes} bytes");
     assert_eq!(detail.session.session_id, SessionId("s".to_owned()));
 }
+
+#[test]
+fn a_prompt_that_is_typed_while_claude_works_waits_and_interrupts_nothing() {
+    let typed = |id: &str, text: &str| hook("UserPromptSubmit", json!({ "prompt": text, "prompt_id": id }));
+    let begun =
+        [(0, typed("p1", "build it")), (1, pre("t1", "Bash", bash())), (2, typed("p1", "then test it"))];
+    let queued = Fold::all(&begun);
+    assert_eq!(queued.session.status.state, working(Some("Bash")));
+    assert_eq!((queued.open_calls.len(), queued.recent_turns.len()), (1, 1));
+    let over = Fold::all(&[&begun[..], &[(3, post("t1", "Bash", 2)), (4, stop())]].concat());
+    assert_eq!((over.session.status.state.clone(), outcome(&over, "t1")), (DONE, Some(Outcome::Ok)));
+    let ends: Vec<_> = over.recent_turns.iter().map(|turn| turn.end.map(|end| end.outcome)).collect();
+    assert_eq!(ends, [Some(Outcome::Ok)]);
+    // One that begins a turn of its own tells that the user stopped the one before.
+    let stopped = Fold::all(&[&begun[..2], &[(2, typed("p2", "no, stop"))]].concat());
+    assert_eq!(outcome(&stopped, "t1"), Some(Outcome::Interrupted));
+    assert_eq!(stopped.recent_turns.len(), 2);
+}
+
+#[test]
+fn what_claude_code_tells_itself_is_no_prompt_of_the_user() {
+    let text =
+        "<task-notification><summary>Background command \"make\" completed</summary></task-notification>";
+    let notice = hook("UserPromptSubmit", json!({ "prompt": text, "prompt_id": "p9" }));
+    let during = Fold::all(&[(0, prompt()), (1, pre("t1", "Bash", bash())), (2, notice.clone())]);
+    assert_eq!(during.session.status.state, working(Some("Bash")));
+    assert_eq!((during.open_calls.len(), during.recent_turns.len()), (1, 1));
+    assert_eq!(during.session.last_summary, "Background command \"make\" completed");
+    let woken = Fold::all(&[(0, prompt()), (1, stop()), (2, notice.clone())]);
+    assert_eq!(woken.session.status.state, working(None));
+    let after = Fold::all(&[(0, prompt()), (1, stop()), (2, notice), (3, stop())]);
+    assert_eq!(after.session.status.state, DONE);
+    let prompts: Vec<_> = after.recent_turns.iter().map(|turn| turn.prompt.as_deref()).collect();
+    assert_eq!(prompts, [Some("go"), None]);
+}
+
+#[test]
+fn what_only_notifications_tell_is_asked_too() {
+    for about in ["permission_prompt", "worker_permission_prompt", "agent_needs_input"] {
+        let told = json!({ "notification_type": about, "message": "a worker needs your choice" });
+        let detail = Fold::all(&[(0, prompt()), (1, hook("Notification", told))]);
+        assert_eq!(detail.session.status.state.name(), "needs_you", "{about}");
+    }
+}
+
+#[test]
+fn what_concerns_every_session_or_none_changes_no_session() {
+    let change = hook("ConfigChange", json!({ "source": "user_settings" }));
+    let detail = Fold::all(&[(0, prompt()), (1, change)]);
+    assert_eq!(detail.session.last_summary, "Prompt  go");
+    // A compaction ends an agent that never began.
+    let nobody =
+        hook("SubagentStop", json!({ "agent_id": "a1", "agent_type": "", "agent_transcript_path": "" }));
+    assert!(Fold::all(&[(0, prompt()), (1, nobody)]).agent_tree.is_empty());
+}
+
+#[test]
+fn a_compaction_that_the_user_stopped_is_over() {
+    let stopped = json!({ "type": "transcript.compaction_stopped", "session_id": "s" });
+    let begun = [(0, prompt()), (1, stop()), (2, hook("PreCompact", json!({ "trigger": "manual" })))];
+    assert_eq!(Fold::all(&begun).session.status.state, State::Compacting);
+    let over = Fold::all(&[&begun[..], &[(3, stopped)]].concat());
+    assert_eq!(over.session.status.state, DONE);
+}

@@ -86,7 +86,7 @@ impl Page {
     pub(crate) fn into_events(self) -> Vec<Event> {
         self.events
             .into_iter()
-            .filter_map(|(row, payload)| Some(Event { row, payload: payload?, is_own: false }))
+            .filter_map(|(row, payload)| Some(Event { row, payload: payload?, is_own: false, caller: None }))
             .collect()
     }
 }

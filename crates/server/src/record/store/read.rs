@@ -114,7 +114,7 @@ pub(super) fn event(connection: &Connection, seq: Seq) -> Result<Option<Event>, 
     let mut find = connection.prepare_cached(&sql)?;
     Ok(find
         .query_row([seq.0], |found| {
-            Ok(Event { row: row(found)?, payload: payload(found, 17)?, is_own: false })
+            Ok(Event { row: row(found)?, payload: payload(found, 17)?, is_own: false, caller: None })
         })
         .optional()?)
 }

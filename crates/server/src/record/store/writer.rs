@@ -6,7 +6,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use protocol::ingest::{DuplicateKey, Facts};
-use protocol::{Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp};
+use protocol::{Caller, Event, EventId, Incoming, Row, Seq, Session, SessionId, Timestamp};
 use rusqlite::Connection;
 use serde_json::value::RawValue;
 use tokio::sync::oneshot;
@@ -105,6 +105,7 @@ pub(super) struct Prepared {
     key: Option<DuplicateKey>,
     facts: Box<Facts>,
     is_own: bool,
+    caller: Option<Caller>,
     /// Whether the sender gave the id: then it may have come before.
     may_repeat: bool,
     outcome: Outcome,
@@ -119,6 +120,7 @@ impl Prepared {
             payload: std::mem::replace(&mut incoming.payload, RawValue::NULL.to_owned()),
             facts: std::mem::take(&mut incoming.facts),
             is_own: incoming.is_own,
+            caller: incoming.caller,
             may_repeat,
             outcome: Outcome::Stored(Seq(0)),
             row: Row::of(incoming, Seq(0), id, received_at),
@@ -126,7 +128,7 @@ impl Prepared {
     }
 
     fn into_event(self) -> Arc<Event> {
-        Arc::new(Event { row: self.row, payload: self.payload, is_own: self.is_own })
+        Arc::new(Event { row: self.row, payload: self.payload, is_own: self.is_own, caller: self.caller })
     }
 }
 

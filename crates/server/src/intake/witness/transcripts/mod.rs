@@ -5,6 +5,7 @@
 mod prices;
 mod record;
 mod tail;
+mod titles;
 mod told;
 
 use std::collections::HashMap;

@@ -5,8 +5,13 @@ use protocol::Timestamp;
 use protocol::ingest::Object;
 use serde_json::value::RawValue;
 
+use super::titles::Namer;
+
 /// How an interruption by Esc begins.
 const INTERRUPTED: &str = "[Request interrupted by user";
+
+/// How it is told that a compaction was stopped.
+const COMPACTION_STOPPED: &str = "<local-command-stderr>Error: Compaction canceled";
 
 /// The model of messages that Claude Code made up itself.
 const SYNTHETIC: &str = "<synthetic>";
@@ -28,10 +33,12 @@ pub(super) struct Record {
 pub(super) enum Tells {
     /// A response of the API, or one block of it: the counts are those of the whole response so far.
     Response { message: String, model: String, tokens: Tokens, is_sidechain: bool, is_final: bool },
-    /// The session's title.
-    Title(String),
+    /// The session's title, and who gave it.
+    Title(Namer, String),
     /// The user pressed Esc.
     Interrupted,
+    /// The user stopped a compaction.
+    CompactionStopped,
     /// The context was compacted.
     Compacted { trigger: Option<String>, tokens: Option<u64> },
 }
@@ -83,7 +90,8 @@ pub(super) fn read(line: &[u8]) -> Option<Record> {
     let record = Object::of(raw)?;
     let tells = match record.text("type")?.as_ref() {
         "assistant" => response(&record)?,
-        "user" if is_interruption(&record) => Tells::Interrupted,
+        "user" if says(&record, INTERRUPTED) => Tells::Interrupted,
+        "user" | "system" if says(&record, COMPACTION_STOPPED) => Tells::CompactionStopped,
         "system" if record.text("subtype").as_deref() == Some("compact_boundary") => {
             let compaction = record.object("compactMetadata");
             let tokens = compaction.as_ref().and_then(|compaction| compaction.number("preTokens"));
@@ -92,9 +100,14 @@ pub(super) fn read(line: &[u8]) -> Option<Record> {
                 tokens: tokens.map(|tokens| tokens.max(0.0) as u64),
             }
         }
-        "ai-title" | "custom-title" => Tells::Title(
-            record.first_text(&["customTitle", "aiTitle", "title"]).map(std::borrow::Cow::into_owned)?,
-        ),
+        kind @ ("ai-title" | "agent-name" | "custom-title") => {
+            let (namer, names) = match kind {
+                "custom-title" => (Namer::User, ["customTitle", "title"]),
+                "agent-name" => (Namer::Agent, ["agentName", "name"]),
+                _ => (Namer::Model, ["aiTitle", "title"]),
+            };
+            Tells::Title(namer, record.first_text(&names).map(std::borrow::Cow::into_owned)?)
+        }
         _ => return None,
     };
     Some(Record {
@@ -123,9 +136,12 @@ fn response(record: &Object<'_>) -> Option<Tells> {
     })
 }
 
-fn is_interruption(record: &Object<'_>) -> bool {
-    let Some(message) = record.object("message") else { return false };
-    let says = |text: &str| text.starts_with(INTERRUPTED);
+/// Whether a text in it begins so.
+fn says(record: &Object<'_>, beginning: &str) -> bool {
+    let says = |text: &str| text.trim_start().starts_with(beginning);
+    let Some(message) = record.object("message") else {
+        return record.text("content").is_some_and(|text| says(&text));
+    };
     message.text("content").is_some_and(|text| says(&text))
         || message
             .array("content")

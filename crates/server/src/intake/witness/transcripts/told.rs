@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::prices::Prices;
 use super::record::{Record, Tells, Tokens};
+use super::titles::Titles;
 
 /// How long a response is waited for that does not say that it is complete.
 const COMPLETE_AFTER: Duration = Duration::from_secs(60);
@@ -36,6 +37,7 @@ struct Pending {
 /// Turns records into events, each response once.
 pub(super) struct Teller {
     prices: Prices,
+    titles: Titles,
     pending: HashMap<String, Pending>,
     told: HashSet<String>,
     order: VecDeque<String>,
@@ -43,7 +45,13 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(prices: Prices) -> Self {
-        Self { prices, pending: HashMap::new(), told: HashSet::new(), order: VecDeque::new() }
+        Self {
+            prices,
+            titles: Titles::default(),
+            pending: HashMap::new(),
+            told: HashSet::new(),
+            order: VecDeque::new(),
+        }
     }
 
     /// Takes one record; gives the events that are complete by it.
@@ -70,9 +78,24 @@ impl Teller {
                 }
                 events
             }
-            Tells::Title(title) => {
+            Tells::Title(namer, title) => {
+                let Some(change) = self.titles.take(&origin.session, namer, &title) else {
+                    return Vec::new();
+                };
+                let key = format!("{} {change} {title}", origin.session);
                 let data = json!({ "session_title": title });
-                vec![event("transcript.title", &origin, &record, None, data, &format!("Title  {title}"))]
+                vec![event(
+                    "transcript.title",
+                    &origin,
+                    &record,
+                    Some(&key),
+                    data,
+                    &format!("Title  {title}"),
+                )]
+            }
+            Tells::CompactionStopped => {
+                let summary = "Compaction stopped by the user";
+                vec![event("transcript.compaction_stopped", &origin, &record, None, json!({}), summary)]
             }
             // A subagent that is interrupted has a parent that is.
             Tells::Interrupted if origin.agent.is_some() => Vec::new(),
