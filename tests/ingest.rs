@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use e2e::{Library, Monitor, Socket, hook, hook_posts, hook_samples, prompt, tool_start};
+use e2e::{Library, Monitor, Socket, hook, hook_posts, hook_samples, our, output, prompt, tool_start};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -24,6 +24,41 @@ fn every_body_that_claude_mpm_s_own_hooks_post_is_kept_byte_for_byte() {
         assert_eq!(event.source, "mpm_hook", "event {}: {}", event.seq, event.payload());
         assert_ne!(event.kind, "unknown", "{}", event.payload());
     }
+}
+
+#[test]
+fn a_hook_that_settings_and_a_plugin_call_is_one_event_and_two_prompts_are_two() {
+    let monitor = Monitor::start();
+    let typed = |id: &str| json!({ "session_id": "s", "hook_event_name": "UserPromptSubmit", "prompt": "go", "prompt_id": id });
+    for payload in
+        [typed("p1").to_string(), tool_start("s", "t1"), typed("p2").to_string(), tool_start("s", "t2")]
+    {
+        monitor.hook(&payload);
+        monitor.hook(&payload);
+    }
+    let shown: Vec<String> = monitor.events("limit=10").events.into_iter().map(|event| event.kind).collect();
+    assert_eq!(shown, ["UserPromptSubmit", "PreToolUse", "UserPromptSubmit", "PreToolUse"]);
+    assert_eq!(monitor.events(ALL).events.len(), 8, "all of them are kept");
+    // Without an id they may be two.
+    monitor.hook(&prompt("nameless", "go"));
+    monitor.hook(&prompt("nameless", "go"));
+    assert_eq!(monitor.events("session=nameless&limit=10").events.len(), 2);
+}
+
+#[test]
+fn an_event_in_another_encoding_belongs_to_its_session_and_ends_its_call() {
+    let monitor = Monitor::start();
+    monitor.hook(&tool_start("s", "t1"));
+    let ended = br#"{"session_id":"s","hook_event_name":"PostToolUse","tool_name":"Bash","tool_use_id":"t1",
+        "tool_response":{"stdout":"GBK: "#;
+    let ended = [&ended[..], b"\xd6\xd0\xce\xc4\"}}"].concat();
+    let output = output(&mut our(monitor.home(), "claude-mpm-hook"), &ended);
+    assert!(output.status.success(), "{output:?}");
+    monitor.wait_for_spool();
+    let detail = monitor.get("/api/sessions/s").json();
+    assert_eq!(detail["open_calls"], json!([]));
+    let last = monitor.events(ALL).events.pop().expect("it is there");
+    assert!(last.payload().contains("GBK: \u{fffd}\u{fffd}\u{fffd}\u{fffd}"), "{}", last.payload());
 }
 
 #[test]

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use claude::{Change, HookCommand, Look, Setup, Version};
 use client::{Monitor, Part, Probe, Query};
+use protocol::hooks::HooksProblem;
 use protocol::stream::Filter;
 use serde_json::json;
 
@@ -35,6 +36,13 @@ pub(crate) fn run(verb: &HooksVerb, context: &mut Context<'_, '_>) -> anyhow::Re
 pub(crate) fn setup(context: &Context<'_, '_>) -> anyhow::Result<Setup> {
     Setup::from_env(&context.home, context.var)
         .context("could not find Claude Code's configuration folder: set HOME or CLAUDE_CONFIG_DIR")
+}
+
+/// What keeps events from coming, and the way out.
+fn tell(problem: &HooksProblem, context: &mut Context<'_, '_>) {
+    let mark = if problem.is_fatal { "✗" } else { "•" };
+    let way_out = problem.way_out.as_deref().map(|way_out| format!(" {way_out}")).unwrap_or_default();
+    context.terminal.say(format_args!("{mark} {}{way_out}", problem.text));
 }
 
 /// This user's Claude Code, seen from a folder.
@@ -74,9 +82,14 @@ impl Desk {
             slash.install(&program(context)?)?;
             context.terminal.say(format_args!("✓ /mpm-monitor installed in {}", slash.path().display()));
         }
-        context.terminal.say(
-            "Sessions that run already take part from now on. 'claude-mpm-monitor hooks test' proves it.",
-        );
+        let folder = install.project.as_deref().unwrap_or(&self.here);
+        let report = self.setup.look(folder, Some(version)).report;
+        let fatal: Vec<_> = report.problems.iter().filter(|problem| problem.is_fatal).collect();
+        fatal.iter().for_each(|problem| tell(problem, context));
+        context.terminal.say(match fatal[..] {
+            [] => "Sessions that run already take part from now on. 'claude-mpm-monitor hooks test' proves it.",
+            [..] => "Until that is mended, no session takes part. 'claude-mpm-monitor hooks status' tells when it is.",
+        });
         Ok(Exit::Done)
     }
 
@@ -136,11 +149,7 @@ impl Desk {
         if let Some(slash) = &report.slash_command {
             context.terminal.say(format_args!("  - Slash command: {}", slash.display()));
         }
-        for problem in &report.problems {
-            let mark = if problem.is_fatal { "✗" } else { "•" };
-            let way_out = problem.way_out.as_deref().map(|way_out| format!(" {way_out}")).unwrap_or_default();
-            context.terminal.say(format_args!("{mark} {}{way_out}", problem.text));
-        }
+        report.problems.iter().for_each(|problem| tell(problem, context));
         if report.is_working {
             context
                 .terminal

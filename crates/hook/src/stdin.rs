@@ -1,6 +1,7 @@
 //! Reads the one JSON value that Claude Code writes to standard input, and not a byte longer: the other end
 //! may never be closed.
 
+use std::borrow::Cow;
 use std::io;
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,7 @@ const CHUNK_BYTES: usize = 64 * 1024;
 /// What standard input held.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Input {
-    /// One JSON value, byte for byte.
+    /// One JSON value, byte for byte; what in it is no UTF-8 is replaced by `U+FFFD`.
     Json {
         /// Its bytes, without what stood around it.
         bytes: Vec<u8>,
@@ -99,8 +100,17 @@ fn read_from(source: &mut impl Source, deadline: Instant, bytes_max: usize) -> I
         }
     };
     let checked = value.and_then(|value| {
-        let facts = payload::facts(&bytes[value.clone()]).ok_or(Reason::NotJson)?;
-        Ok((value, facts))
+        if let Some(facts) = payload::facts(&bytes[value.clone()]) {
+            return Ok((value, facts));
+        }
+        // A wrapper may hand it on in another encoding: the event counts more than some of its letters.
+        let Cow::Owned(text) = String::from_utf8_lossy(&bytes[value]) else { return Err(Reason::NotJson) };
+        let facts = payload::facts(text.as_bytes()).ok_or(Reason::NotJson)?;
+        if text.len() > bytes_max {
+            return Err(Reason::TooLarge);
+        }
+        bytes = text.into_bytes();
+        Ok((0..bytes.len(), facts))
     });
     match checked {
         Ok((value, facts)) => {
@@ -265,6 +275,22 @@ mod tests {
             let expected = Input::Json { bytes: expected.into(), facts: Facts { cwd: None } };
             assert_eq!(input(text, Ok(0)), expected, "{text:?}");
         }
+    }
+
+    #[test]
+    fn letters_of_another_encoding_are_replaced_and_the_event_is_kept() {
+        let of = |bytes: &[u8]| {
+            let mut source = Pieces { pieces: vec![bytes], then: Ok(0) };
+            read_from(&mut source, Instant::now(), BYTES_MAX)
+        };
+        let Input::Json { bytes, .. } = of(b" {\"a\":\"\xd6\xd0\"}") else { panic!("it is an event") };
+        assert_eq!(bytes, "{\"a\":\"\u{fffd}\u{fffd}\"}".as_bytes());
+        let reason = |input| match input {
+            Input::Invalid { reason, .. } => reason,
+            Input::Json { .. } => panic!("it is no event"),
+        };
+        assert_eq!(reason(of(b"{\xd6}")), Reason::NotJson);
+        assert_eq!(reason(of(b"[\"\xd6\xd6\xd6\xd6\xd6\xd6\"]")), Reason::TooLarge, "it has grown");
     }
 
     #[test]

@@ -41,6 +41,7 @@ struct Delivery {
     tool_use_id: Option<ToolUseId>,
     tool: Option<String>,
     prompt: Option<String>,
+    prompt_id: Option<String>,
     agent: Option<AgentId>,
     /// The richer delivery it is linked to.
     richer: Option<Seq>,
@@ -65,6 +66,7 @@ impl Duplicates {
             tool_use_id: row.tool_use_id.clone(),
             tool: row.tool_name.clone(),
             prompt: key.prompt.clone(),
+            prompt_id: row.prompt_id.clone(),
             agent: row.agent_id.clone(),
             richer: None,
         };
@@ -92,6 +94,10 @@ impl Delivery {
     }
 
     fn link_to(&mut self, recent: &mut VecDeque<Self>) -> Link {
+        if let Some(first) = recent.iter().find(|first| first.is_twice(self)) {
+            self.richer = Some(first.seq);
+            return Link::To(first.seq);
+        }
         // A fact that already has a delivery from this sender is another fact: two equal calls in a row.
         let taken: Vec<Seq> =
             recent.iter().filter(|d| d.rank() == self.rank()).filter_map(|d| d.richer).collect();
@@ -120,6 +126,15 @@ impl Delivery {
             }
         }
         if poorer.is_empty() { Link::None } else { Link::From(poorer) }
+    }
+
+    /// Whether this is the same call of our hook, which settings and a plugin both asked for. What has no id may well
+    /// happen twice.
+    fn is_twice(&self, other: &Self) -> bool {
+        let is_ours = |delivery: &Self| delivery.deliverer == Deliverer::Hook && !delivery.is_report;
+        let is_same = self.tool_use_id.is_some() && self.tool_use_id == other.tool_use_id
+            || self.prompt_id.is_some() && self.prompt.is_some() && self.prompt_id == other.prompt_id;
+        is_ours(self) && is_ours(other) && is_same && self.agent == other.agent && self.prompt == other.prompt
     }
 
     /// Reports are poorer than any delivery; among deliveries the fuller sender is richer.

@@ -89,7 +89,8 @@ impl Prices {
 
     /// What the tokens of a response of that time cost, in millionths of a US dollar; `None` when that is not known.
     pub(super) fn cost_micros(&self, model: &str, tokens: &Tokens, at: Option<Timestamp>) -> Option<u64> {
-        let mut prices = self.models.iter().filter(|price| is_version_of(model, &price.model));
+        let model = own_name(model);
+        let mut prices = self.models.iter().filter(|price| is_version_of(&model, &price.model));
         let price = prices.find(|price| price.holds_at(at))?;
         let times = if tokens.is_fast { price.fast_times? } else { 1.0 };
         let rates = price.rates(tokens);
@@ -129,14 +130,25 @@ pub fn check_prices(path: &Path) -> Result<(), String> {
     read(path).map(drop)
 }
 
-/// Whether a model is that one, or a dated version of it. How much it may read at once (`[1m]`) is another matter.
-fn is_version_of(model: &str, known: &str) -> bool {
+/// A model as its maker calls it, whichever provider's name it is: `us.anthropic.claude-sonnet-4-5-20250929-v1:0`,
+/// `anthropic/claude-sonnet-4.5`, `vertex_ai/claude-haiku-4-5`. How much it may read at once (`[1m]`) is another matter.
+fn own_name(model: &str) -> String {
     let model = model.strip_suffix("[1m]").unwrap_or(model);
+    let model = model.rsplit('/').next().unwrap_or(model);
+    let model = model.rsplit_once("anthropic.").map_or(model, |(_, name)| name);
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b':');
+    let version = model.rsplit_once("-v").filter(|(_, version)| is_number(version));
+    version.map_or(model, |(name, _)| name).replace('.', "-")
+}
+
+/// Whether a model is that one, or a dated version of it.
+fn is_version_of(model: &str, known: &str) -> bool {
     let Some(rest) = model.strip_prefix(known) else { return false };
     let date = rest.strip_prefix(['-', '@']);
     rest.is_empty()
         || date.is_some_and(|date| {
-            date == "latest" || date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit())
+            matches!(date, "latest" | "default")
+                || date.len() == 8 && date.bytes().all(|b| b.is_ascii_digit())
         })
 }
 
@@ -167,7 +179,19 @@ mod tests {
         assert_eq!(prices.cost_micros("claude-haiku-5-5", &tokens, None), Some(1020));
         let long = Tokens { input: 65_900, ..tokens };
         assert_eq!(prices.cost_micros("claude-haiku-5-5", &long, None), Some(37_550));
-        for unknown in ["claude-opus-4-99", "claude-sonnet-4-5-turbo", "gpt", ""] {
+        for named in [
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "anthropic.claude-sonnet-4-5-v2:0",
+            "anthropic/claude-sonnet-4.5",
+            "vertex_ai/claude-sonnet-4-5@20250929",
+            "bedrock/eu.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "claude-sonnet-4-5@default",
+        ] {
+            assert_eq!(prices.cost_micros(named, &tokens, None), Some(30_600), "{named}");
+        }
+        for unknown in
+            ["claude-opus-4-99", "claude-sonnet-4-5-turbo", "gpt", "", "anthropic/gpt", "x-v1:0", "/"]
+        {
             assert_eq!(prices.cost_micros(unknown, &tokens, None), None, "{unknown}");
         }
     }
