@@ -45,7 +45,9 @@ async fn watch(mut news: Subscriber, ingest: Ingest) {
         tokio::select! {
             delivery = news.next(EVENTS_MAX) => {
                 let Some(delivery) = delivery else { return };
-                for (session, caller) in delivery.events.iter().filter_map(|event| desk.hear(event)) {
+                for event in &delivery.events {
+                    let has_room = ends.len() < WATCHED_MAX;
+                    let Some((session, caller)) = desk.hear(event, has_room) else { continue };
                     ends.spawn(async move {
                         let has_ended = system::end(caller).await;
                         tokio::time::sleep(GRACE).await;
@@ -54,7 +56,7 @@ async fn watch(mut news: Subscriber, ingest: Ingest) {
                 }
             }
             Some(Ok((session, caller, has_ended))) = ends.join_next() => {
-                if desk.has_lost(&session, caller) && has_ended {
+                if desk.forget(&session, caller) && has_ended {
                     tell(&session, caller, &ingest).await;
                 }
             }
@@ -88,17 +90,16 @@ enum Word {
 }
 
 impl Desk {
-    /// Notes who called; gives a process that is to be watched from now on.
-    fn hear(&mut self, event: &Event) -> Option<(String, Caller)> {
+    /// Notes who called; gives a process that is to be watched from now on, where there is room for one.
+    fn hear(&mut self, event: &Event, has_room: bool) -> Option<(String, Caller)> {
         let caller = event.caller.filter(|caller| event.is_own && caller.namespace == self.namespace)?;
         let session = event.row.session_id.as_ref()?;
-        let count: usize = self.sessions.values().map(HashMap::len).sum();
         let known = self.sessions.get_mut(session.as_str()).and_then(|callers| callers.get_mut(&caller));
         match (&event.row.kind, known) {
             (Kind::Hook(HookEvent::SessionEnd), Some(word)) => *word = Word::Ended,
             (Kind::Hook(HookEvent::SessionStart), Some(word)) => *word = Word::Running,
             (_, Some(_)) | (Kind::Hook(HookEvent::SessionEnd), None) => {}
-            (_, None) if count >= WATCHED_MAX => {}
+            (_, None) if !has_room => {}
             (_, None) => {
                 self.sessions.entry(session.0.clone()).or_default().insert(caller, Word::Running);
                 return Some((session.0.clone(), caller));
@@ -108,7 +109,7 @@ impl Desk {
     }
 
     /// Forgets a process; true when it never said that the session ended, and no other one runs it.
-    fn has_lost(&mut self, session: &str, caller: Caller) -> bool {
+    fn forget(&mut self, session: &str, caller: Caller) -> bool {
         let Some(callers) = self.sessions.get_mut(session) else { return false };
         let word = callers.remove(&caller);
         let goes_on = callers.values().any(|word| *word == Word::Running);
