@@ -76,6 +76,8 @@ fn a_session_whose_process_was_killed_is_lost_and_one_that_said_its_end_is_not()
     wait_until("the killed session is lost", || state(&monitor, "killed") == State::Lost);
     let told = monitor.events("kind=session.lost&limit=10");
     assert_eq!(told.sessions(), ["killed"], "the other one said that it ended");
+    let lost = monitor.get("/api/events?kind=session.lost").json();
+    assert_eq!(lost["events"][0]["project"], "/work/shop/api", "it is found with its project");
     assert_eq!(state(&monitor, "closed"), State::Closed { reason: Some("other".to_owned()) });
 }
 

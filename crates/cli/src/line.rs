@@ -64,7 +64,7 @@ impl Look {
         // The parts of a summary are separated by two spaces; the first says what it is.
         let (first, rest) = summary.split_at(summary.find("  ").unwrap_or(0));
         line.push(first, if row.is_error { tone } else { Style::new().bold() });
-        line.push(rest, if row.is_error { tone } else { text_style(&row.kind) });
+        line.push(rest, if row.is_error { tone } else { text_style(row) });
         line.text
     }
 
@@ -119,6 +119,7 @@ pub(crate) fn glyph(row: &Row) -> (&'static str, Style) {
         return ("✗", coloured(AnsiColor::Red));
     }
     let (glyph, colour) = match &row.kind {
+        _ if row.is_notice() => ("!", AnsiColor::BrightBlack),
         Kind::Hook(event) => match event {
             HookEvent::SessionStart => ("●", AnsiColor::Green),
             HookEvent::SessionEnd => ("○", AnsiColor::BrightBlack),
@@ -147,8 +148,9 @@ pub(crate) fn glyph(row: &Row) -> (&'static str, Style) {
 }
 
 /// What a person said stands out; what only runs along does not.
-fn text_style(kind: &Kind) -> Style {
-    match kind {
+fn text_style(row: &Row) -> Style {
+    match &row.kind {
+        _ if row.is_notice() => Style::new(),
         Kind::Hook(HookEvent::UserPromptSubmit) => Style::new().bold(),
         Kind::Mpm(_) | Kind::Other(_) => DIM,
         Kind::Hook(_) => Style::new(),
@@ -274,6 +276,14 @@ mod tests {
         let agent = Row { agent_type: Some("Explore".to_owned()), is_error: true, ..bash };
         assert_eq!(look(Some(80), false).line(&agent), "01:46:43  01234567  ✗  Explore  Bash  cargo test");
         assert_eq!(look(None, false).day(agent.occurred_at), "── Saturday 21 November 2026 ──");
+    }
+
+    #[test]
+    fn what_claude_code_tells_itself_is_no_prompt() {
+        let notice = row("UserPromptSubmit", "Notice  Agent \"Find callers\" completed");
+        let prompt = row("UserPromptSubmit", "Prompt  Notice  this");
+        assert_eq!((glyph(&notice).0, glyph(&prompt).0), ("!", "❯"));
+        assert_ne!(text_style(&notice), text_style(&prompt));
     }
 
     #[test]

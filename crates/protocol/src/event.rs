@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::{ContextV7, Uuid};
 
-use crate::{Incoming, Kind, Timestamp};
+use crate::names::NOTICE;
+use crate::{HookEvent, Incoming, Kind, Timestamp};
 
 /// Position in the log: 1, 2, 3 … in the order in which events were stored and broadcast.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -187,6 +188,12 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it came as a prompt, and is what Claude Code tells itself: no word of the user's.
+    pub fn is_notice(&self) -> bool {
+        let is_prompt = self.kind == Kind::Hook(HookEvent::UserPromptSubmit);
+        is_prompt && self.summary.strip_prefix(NOTICE).is_some_and(|rest| rest.starts_with("  "))
+    }
+
     /// The row of a parsed event at its place in the log.
     pub fn of(incoming: Incoming, seq: Seq, id: EventId, received_at: Timestamp) -> Self {
         Self {

@@ -55,6 +55,9 @@ pub const JSON_DEPTH_MAX: usize = 100;
 /// The longest name of a channel that a viewer subscribes to; no kind has a longer one.
 pub const CHANNEL_BYTES_MAX: usize = 200;
 
+/// What the summary of a prompt begins with that Claude Code wrote to itself.
+pub const NOTICE: &str = "Notice";
+
 /// The longest summary of a row.
 pub const SUMMARY_BYTES_MAX: usize = 300;
 

@@ -26,6 +26,11 @@ describe('the look of a row', () => {
     expect(lookOf(row(1, { kind: 'PermissionRequest', tool_name: 'Bash' })).label).toBe('Needs permission');
   });
 
+  it('of what Claude Code tells itself is no prompt', () => {
+    const notice = lookOf(row(1, { kind: 'UserPromptSubmit', summary: 'Notice  Agent "A" completed' }));
+    expect(notice).toMatchObject({ label: 'Notice', tone: 'quiet' });
+  });
+
   it('of a failure is one in shape and colour, whatever its kind', () => {
     expect(lookOf(row(1, { kind: 'never.seen', is_error: true }))).toMatchObject({
       tone: 'bad',
@@ -43,6 +48,11 @@ describe('what the summary adds', () => {
     ],
     ['an MCP tool', { tool_name: 'mcp__tracker__add', summary: 'tracker add  #1' }, ['#1']],
     ['a prompt', { kind: 'UserPromptSubmit', summary: 'Prompt  Why?' }, ['Why?']],
+    [
+      'a notice',
+      { kind: 'UserPromptSubmit', summary: 'Notice  Agent "A" completed' },
+      ['Agent "A" completed'],
+    ],
     ['a permission', { kind: 'PermissionRequest', summary: 'Needs permission  Bash  ls' }, ['Bash', 'ls']],
     ['an agent', { kind: 'SubagentStop', agent_type: 'Plan', summary: 'Plan  finished  Done.' }, ['Done.']],
     ['a session', { kind: 'SessionStart', summary: 'Session resumed  sonnet' }, ['sonnet']],

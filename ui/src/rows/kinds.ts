@@ -1,5 +1,6 @@
 // Kind → row: one map that says how each kind looks, and a plain look for all others.
 import type { IconName } from '../components/icons';
+import { isNotice } from '../lib/model/notice';
 import { toolLabel } from '../lib/names';
 import type { Row } from '../lib/protocol';
 import { texts } from '../lib/show/texts';
@@ -53,6 +54,7 @@ const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
   ['Elicitation', { icon: 'hand', tone: 'attention', label: kinds.Elicitation }],
   ['ElicitationResult', { icon: 'message', tone: 'good', label: kinds.ElicitationResult }],
   ['SessionEnd', { icon: 'stop', tone: 'quiet', label: kinds.SessionEnd }],
+  ['session.lost', { icon: 'stop', tone: 'bad', label: kinds['session.lost'] }],
   ['todo_updated', { icon: 'task', tone: 'plain', label: kinds.todo_updated }],
   ['token_usage_updated', { icon: 'gauge', tone: 'quiet', label: kinds.token_usage_updated }],
   ['hook_execution', { icon: 'gear', tone: 'quiet', label: kinds.hook_execution }],
@@ -64,11 +66,16 @@ const LOOKS: ReadonlyMap<string, Look> = new Map<string, Look>([
   ['assistant_response', { icon: 'message', tone: 'plain', label: kinds.assistant_response }],
 ]);
 
+/** No word of the user's, though it came as one. */
+const NOTICE: Look = { icon: 'bell', tone: 'quiet', label: texts.notice };
+
 type Subject = Pick<Row, 'kind' | 'tool_name' | 'is_error' | 'agent_type' | 'summary'>;
 
 /** How a row looks. A kind not in the map shows its own name; a failure always shows as one. */
 export function lookOf(row: Subject): Look {
-  const look = LOOKS.get(row.kind) ?? { icon: 'dot', tone: 'plain', label: row.kind };
+  const look = isNotice(row)
+    ? NOTICE
+    : (LOOKS.get(row.kind) ?? { icon: 'dot', tone: 'plain', label: row.kind });
   let { label } = look;
   if (look.byTool && row.tool_name) label = toolLabel(row.tool_name);
   if (look.bySummary)

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 use super::notice;
 use super::object::Object;
 use crate::kind::{HookEvent, MpmEvent};
-use crate::names::SUMMARY_BYTES_MAX;
+use crate::names::{NOTICE, SUMMARY_BYTES_MAX};
 use crate::raw::text;
 use crate::{Kind, mask};
 
@@ -67,7 +67,7 @@ fn hook(line: &mut Line, event: HookEvent, data: &Object<'_>, tool: Option<&str>
         H::UserPromptSubmit => {
             let prompt = data.first_text(&["prompt", "prompt_text"]);
             match prompt.as_deref().and_then(notice::told) {
-                Some(told) => line.push(told),
+                Some(told) => line.push(NOTICE).push(told),
                 None => line.push("Prompt").push(&prompt.unwrap_or_default()),
             }
         }

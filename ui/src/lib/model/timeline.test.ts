@@ -99,6 +99,33 @@ it('a turn ends with its stop, or when another one begins', () => {
   ]);
 });
 
+it('a turn goes on under a prompt that waits and under what nobody typed', () => {
+  const typed = (seconds: number, id: string, summary: string) =>
+    at(seconds, 'UserPromptSubmit', { summary, prompt_id: id });
+  const { turns } = folded(
+    typed(1, 'p1', 'Prompt  build it'),
+    typed(2, 'p1', 'Prompt  then test it'),
+    typed(3, 'p2', 'Notice  make completed'),
+    at(4, 'Stop'),
+    typed(5, 'p3', 'Notice  watch: tick'),
+    typed(6, 'p4', 'Prompt  stop'),
+  );
+  expect(turns.map(({ label, start, end }) => [label, start, end])).toEqual([
+    ['build it', 1, 4],
+    ['watch: tick', 5, 6],
+    ['stop', 6, null],
+  ]);
+});
+
+it('nothing goes on in a session that is lost', () => {
+  const { turns, calls } = folded(
+    at(1, 'UserPromptSubmit', { summary: 'Prompt  hello' }),
+    at(2, 'PreToolUse', call),
+    at(3, 'session.lost'),
+  );
+  expect([turns[0]?.end, calls[0]?.end]).toEqual([3, 3]);
+});
+
 describe('the axis', () => {
   const busy = [
     { start: 0, end: 10_000 },

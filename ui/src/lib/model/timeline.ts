@@ -2,6 +2,7 @@
 // what a replay shows.
 import { toolLabel } from '../names';
 import type { AgentId, Row, Seq, Timestamp } from '../protocol';
+import { isNotice } from './notice';
 
 export type CallOutcome = 'open' | 'ok' | 'failed' | 'denied' | 'unknown';
 
@@ -47,6 +48,8 @@ export class Timeline {
 
   #open: Call[] = [];
   #byId = new Map<string, Call>();
+  /** Which prompt the newest turn began with. */
+  #promptId: string | undefined;
   #agents = new Map<AgentId, AgentSpan>();
 
   /** Takes the next rows, in the order of their positions. */
@@ -62,8 +65,7 @@ export class Timeline {
     if (row.agent_id !== undefined) this.#agentOf(row.agent_id, row);
     switch (row.kind) {
       case 'UserPromptSubmit':
-        this.#endTurn(at, false);
-        this.turns.push({ seq: row.seq, label: whatOf(row, 'Prompt'), start: at, end: null, failed: false });
+        this.#prompted(row);
         break;
       case 'Stop':
       case 'StopFailure':
@@ -74,6 +76,7 @@ export class Timeline {
         this.#endAgent(row);
         break;
       case 'SessionEnd':
+      case 'session.lost':
         this.#endTurn(at, false);
         this.#abandon(at, () => true);
         for (const agent of this.agents) agent.end ??= at;
@@ -94,6 +97,17 @@ export class Timeline {
         this.#end(row, 'failed');
         break;
     }
+  }
+
+  /** A prompt ends the turn before, but for one that waits until Claude is done, and what nobody typed. */
+  #prompted(row: Row): void {
+    const notice = isNotice(row);
+    const running = this.turns.at(-1)?.end === null;
+    if (running && (notice || (row.prompt_id !== undefined && row.prompt_id === this.#promptId))) return;
+    this.#promptId = row.prompt_id;
+    this.#endTurn(row.occurred_at, false);
+    const label = whatOf(row, notice ? 'Notice' : 'Prompt');
+    this.turns.push({ seq: row.seq, label, start: row.occurred_at, end: null, failed: false });
   }
 
   #start(row: Row, start: Timestamp): Call {

@@ -48,26 +48,28 @@ async fn watch(mut news: Subscriber, ingest: Ingest) {
                 for event in &delivery.events {
                     let has_room = ends.len() < WATCHED_MAX;
                     let Some((session, caller)) = desk.hear(event, has_room) else { continue };
+                    let project = event.row.project.clone();
                     ends.spawn(async move {
                         let has_ended = system::end(caller).await;
                         tokio::time::sleep(GRACE).await;
-                        (session, caller, has_ended)
+                        (session, project, caller, has_ended)
                     });
                 }
             }
-            Some(Ok((session, caller, has_ended))) = ends.join_next() => {
+            Some(Ok((session, project, caller, has_ended))) = ends.join_next() => {
                 if desk.forget(&session, caller) && has_ended {
-                    tell(&session, caller, &ingest).await;
+                    tell(&session, project.as_deref(), caller, &ingest).await;
                 }
             }
         }
     }
 }
 
-async fn tell(session: &str, caller: Caller, ingest: &Ingest) {
+async fn tell(session: &str, project: Option<&str>, caller: Caller, ingest: &Ingest) {
     let event = json!({
         "kind": "session.lost",
         "session_id": session,
+        "project": project,
         "summary": "Claude Code has gone without a word",
         "payload": { "session_id": session, "pid": caller.pid },
     });

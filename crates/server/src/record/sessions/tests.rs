@@ -733,7 +733,7 @@ fn what_claude_code_tells_itself_is_no_prompt_of_the_user() {
     let during = Fold::all(&[(0, prompt()), (1, pre("t1", "Bash", bash())), (2, notice.clone())]);
     assert_eq!(during.session.status.state, working(Some("Bash")));
     assert_eq!((during.open_calls.len(), during.recent_turns.len()), (1, 1));
-    assert_eq!(during.session.last_summary, "Background command \"make\" completed");
+    assert_eq!(during.session.last_summary, "Notice  Background command \"make\" completed");
     let woken = Fold::all(&[(0, prompt()), (1, stop()), (2, notice.clone())]);
     assert_eq!(woken.session.status.state, working(None));
     let after = Fold::all(&[(0, prompt()), (1, stop()), (2, notice), (3, stop())]);

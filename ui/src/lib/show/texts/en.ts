@@ -706,6 +706,9 @@ export const en = {
     monitor: 'This monitor',
   },
 
+  // As the monitor's summaries of them begin.
+  notice: 'Notice',
+
   // Where the monitor's summaries begin with the same words, these are spelled alike: see src/rows/kinds.ts.
   kinds: {
     SessionStart: 'Session started',
@@ -748,5 +751,6 @@ export const en = {
     'client.connected': 'Client connected',
     'client.disconnected': 'Client left',
     assistant_response: 'Response',
+    'session.lost': 'Session lost',
   },
 };

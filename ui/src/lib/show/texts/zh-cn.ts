@@ -680,5 +680,7 @@ export const zhCN: Texts = {
     monitor: '本监视器',
   },
 
+  notice: en.notice,
+
   kinds: en.kinds,
 };
