@@ -115,15 +115,19 @@ fn after_a_start_that_is_killed_at_any_moment_the_next_one_serves_and_nothing_of
         };
         wait_for(|| is_there().then_some(())).unwrap_or_else(|| panic!("moment {moment}"));
         start.signal(Signal::KILL);
-        // The supervisor first: it would start another server.
-        for role in ["--role=supervisor", "--role=server", "--role=supervisor", "--role=server"] {
-            let there = processes(&desk, role);
-            for pid in there.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
-                // It may have ended by itself: who starts it is gone.
-                let _ = kill_process(pid, Signal::KILL);
+        // The supervisor first: it would start another server. One that is only being started has its parent's name still.
+        let all_gone = wait_for(|| {
+            for role in ["--role=supervisor", ""] {
+                let there = processes(&desk, role);
+                for pid in there.iter().filter_map(|pid| Pid::from_raw(pid.cast_signed())) {
+                    // It may have ended by itself: who starts it is gone.
+                    let _ = kill_process(pid, Signal::KILL);
+                }
+                assert!(there.into_iter().all(is_gone), "moment {moment}");
             }
-            assert!(there.into_iter().all(is_gone), "moment {moment}");
-        }
+            processes(&desk, "").is_empty().then_some(())
+        });
+        assert!(all_gone.is_some(), "moment {moment}: {:?}", processes(&desk, ""));
         start.ended();
 
         let other = free_port();
