@@ -70,11 +70,16 @@ impl Bodies {
             let least = bytes.len() + more.len();
             let most = least.saturating_add(left(&body));
             if least > bytes.capacity() {
-                bytes.reserve_exact(most.min(2 * least) - bytes.len());
+                let room = most.min(2 * least);
+                part.hold(room)?;
+                tokio::select! {
+                    () = part.others_let_go() => {}
+                    given_up = part.given_up() => return Err(given_up.into()),
+                }
+                bytes.reserve_exact(room - bytes.len());
             }
             bytes.extend_from_slice(&more);
             drop(more);
-            part.hold(bytes.capacity())?;
             let piece = tokio::select! {
                 piece = next(&mut body) => piece?,
                 given_up = part.given_up() => return Err(given_up.into()),

@@ -3,11 +3,14 @@
 
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::task::AtomicWaker;
+use tokio::sync::Notify;
 
 /// What may be unfinished at a time: sixteen of the largest bodies, which is more than is ever sent at once, and what any
 /// machine that runs Claude Code can spare.
@@ -17,6 +20,10 @@ const UNFINISHED_BYTES_MAX: usize = 256 * 1024 * 1024;
 /// they never meet the lock; all connections that there can be hold half of the budget in it.
 const STEP_BYTES: usize = 16 * 1024;
 
+/// How long those that were given up may be waited for. They hear of it within milliseconds, and a large body waits at each of
+/// its ten growths.
+const LETTING_GO_MAX: Duration = Duration::from_millis(100);
+
 /// The budget of one server; clones share it.
 #[derive(Clone)]
 pub(crate) struct Budget(Arc<Shared>);
@@ -24,12 +31,16 @@ pub(crate) struct Budget(Arc<Shared>);
 struct Shared {
     max: usize,
     ledger: Mutex<Ledger>,
+    /// Nothing is held any more by those that were given up.
+    all_let_go: Notify,
 }
 
 #[derive(Default)]
 struct Ledger {
     /// What all hold but those that were given up.
     bytes: usize,
+    /// What those hold still that were given up: they let go when they hear of it.
+    leaving: usize,
     next: u64,
     /// Those that can be given up.
     unfinished: HashMap<u64, Holder>,
@@ -74,7 +85,7 @@ impl Budget {
     }
 
     fn of(max: usize) -> Self {
-        Self(Arc::new(Shared { max, ledger: Mutex::default() }))
+        Self(Arc::new(Shared { max, ledger: Mutex::default(), all_let_go: Notify::new() }))
     }
 
     /// A part that holds nothing yet.
@@ -101,6 +112,7 @@ impl Ledger {
         let number = *largest?.0;
         let holder = self.unfinished.remove(&number)?;
         self.bytes = self.bytes.saturating_sub(holder.bytes);
+        self.leaving += holder.bytes;
         holder.notice.is_given_up.store(true, Ordering::Release);
         holder.notice.waker.wake();
         Some(number)
@@ -160,6 +172,25 @@ impl Part {
         poll_fn(|cx| self.watch(cx).map_or_else(Poll::Ready, |()| Poll::Pending)).await
     }
 
+    /// Waits until those have let go that were given up: what they leave and what takes its place would be there at once.
+    /// Not for ever, for one that is kept from hearing of it must not hold up all others.
+    pub(crate) async fn others_let_go(&self) {
+        let shared = &self.budget.0;
+        let all = async {
+            loop {
+                let let_go = shared.all_let_go.notified();
+                let mut let_go = pin!(let_go);
+                let_go.as_mut().enable();
+                if self.budget.ledger().leaving == 0 {
+                    return;
+                }
+                let_go.await;
+            }
+        };
+        // Then it is more than the budget for a while.
+        let _ = tokio::time::timeout(LETTING_GO_MAX, all).await;
+    }
+
     /// It is whole: it still counts, and is not given up any more.
     ///
     /// # Errors
@@ -176,6 +207,11 @@ impl Part {
         ledger.unfinished.remove(&counted.number);
         if !counted.notice.is_given_up.load(Ordering::Acquire) {
             ledger.bytes = ledger.bytes.saturating_sub(counted.bytes);
+            return;
+        }
+        ledger.leaving = ledger.leaving.saturating_sub(counted.bytes);
+        if ledger.leaving == 0 {
+            self.budget.0.all_let_go.notify_waiters();
         }
     }
 }
